@@ -1,0 +1,52 @@
+# Needs Python 3.11+, Node 20 and the ordinary package indexes; everything else is installed below .venv and web/node_modules.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: install demo test test-stack bench soak lint web requirements clean
+
+install: $(VENV)/.installed web
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The dashboard is built only when its sources are newer than the last build.
+web: src/mainstem/api/static/index.html
+
+src/mainstem/api/static/index.html: $(shell find web/src web/index.html web/package-lock.json web/vite.config.ts 2>/dev/null)
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+	touch $@
+
+demo: install
+	$(BIN)/mainstem demo $(ARGS)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy src/mainstem tests benchmarks
+	$(BIN)/lint-imports
+
+test: install lint
+	$(BIN)/pytest -m "not stack and not soak" $(ARGS)
+
+test-stack: install
+	$(BIN)/python tests/stack/provide.py
+	$(BIN)/pytest -m stack $(ARGS)
+
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: install
+	$(BIN)/pytest -m soak --timeout=0 $(ARGS)
+
+# Development only: uv resolves, pip installs by hash.
+requirements:
+	uv pip compile --generate-hashes --python-version 3.11 --universal --quiet requirements/runtime.in -o requirements/runtime.txt
+	uv pip compile --generate-hashes --python-version 3.11 --universal --quiet requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) web/node_modules src/mainstem/api/static build dist

@@ -1,0 +1,35 @@
+"""The nouns every room shares. Pure data: nothing here reads, writes or takes the time."""
+
+from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
+from mainstem.model.ids import (
+    DECISIONS_STREAM,
+    MAINSTEM_SOURCE,
+    NAME_PATTERN,
+    SHARDS,
+    SLOTS,
+    check_partitions,
+    is_name,
+)
+from mainstem.model.record import ENVELOPE, Lane, LogBatch, Op, Place, Span
+
+__all__ = [
+    "DECISIONS_STREAM",
+    "ENTITIES",
+    "ENVELOPE",
+    "MAINSTEM_SOURCE",
+    "NAME_PATTERN",
+    "SHARDS",
+    "SLOTS",
+    "Attribute",
+    "Entity",
+    "EntityKind",
+    "FieldType",
+    "Lane",
+    "LogBatch",
+    "Op",
+    "PiiClass",
+    "Place",
+    "Span",
+    "check_partitions",
+    "is_name",
+]

@@ -1,0 +1,40 @@
+"""PostgreSQL: connections, unit of work, migrations, leases, the change stream."""
+
+from mainstem.store.changes import (
+    CHANGE_CHANNEL,
+    Change,
+    append_changes,
+    change_floors,
+    change_heads,
+    prune_changes,
+    read_changes,
+)
+from mainstem.store.database import CONTROL_SCHEMA, FOLD_SCHEMA, Database
+from mainstem.store.leases import Lease, check_lease
+from mainstem.store.partitions import PARTITIONED, ensure_partitions
+from mainstem.store.pool import Connection
+from mainstem.store.schema import create_fold, drop_fold, migrate, swap_fold
+from mainstem.store.settings import StoreSettings
+
+__all__ = [
+    "CHANGE_CHANNEL",
+    "CONTROL_SCHEMA",
+    "FOLD_SCHEMA",
+    "PARTITIONED",
+    "Change",
+    "Connection",
+    "Database",
+    "Lease",
+    "StoreSettings",
+    "append_changes",
+    "change_floors",
+    "change_heads",
+    "check_lease",
+    "create_fold",
+    "drop_fold",
+    "ensure_partitions",
+    "migrate",
+    "prune_changes",
+    "read_changes",
+    "swap_fold",
+]

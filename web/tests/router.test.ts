@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import { parseRoute, paths } from "../src/router";
+
+describe("addresses", () => {
+  it("lead to pages", () => {
+    expect(parseRoute("/")).toEqual({ page: "overview" });
+    expect(parseRoute("/customers/")).toEqual({ page: "customers" });
+    expect(parseRoute("/data")).toEqual({ page: "data", source: null });
+    expect(parseRoute("/moon")).toEqual({ page: "unknown", path: "/moon" });
+    expect(parseRoute("/customers/a/b")).toEqual({ page: "unknown", path: "/customers/a/b" });
+  });
+
+  it.each(["oulad:AAA_2013J_11391", "shop:a/b?c#d", "shop:100 %", "shop:株式会社 🦊", "shop:..", "shop:%2F"])(
+    "carry the customer %s there and back",
+    (id) => {
+      const { pathname } = new URL(paths.customer(id), "http://here");
+      expect(parseRoute(pathname)).toEqual({ page: "customer", id });
+    },
+  );
+
+  it("do not fail on a broken escape", () => {
+    expect(parseRoute("/customers/%E0%A4%A")).toEqual({ page: "customer", id: "%E0%A4%A" });
+  });
+});

@@ -1,0 +1,31 @@
+"""Contracts: read, checked, versioned and compiled.
+
+`duck.connect` opens DuckDB for every room; `plan` has the columns of the check plan.
+"""
+
+from mainstem.contracts.builtins import builtin_contracts
+from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
+from mainstem.contracts.door_plan import DoorPlan, Picked
+from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan
+from mainstem.contracts.reader import read_contract
+from mainstem.contracts.reasons import Reason
+from mainstem.contracts.registry import Registry
+
+__all__ = [
+    "ANY_SOURCE",
+    "CHECKED",
+    "FIELD_PREFIX",
+    "RECORDS",
+    "CheckPlan",
+    "Constant",
+    "Contract",
+    "ContractField",
+    "DoorPlan",
+    "EntityMapping",
+    "Picked",
+    "Reason",
+    "Registry",
+    "Repeat",
+    "builtin_contracts",
+    "read_contract",
+]

@@ -1,0 +1,288 @@
+"""The query of a check plan, built for one contract: sub-select upon sub-select, each computing its columns once.
+
+The envelope's columns and the payload go through all of them. From the inside: `found` (every declared value: the one
+parse), t (a field's text), v (its typed value), `op`, `defect` (the number of the first defect).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
+from mainstem.contracts.contract import Contract, ContractField
+from mainstem.contracts.reasons import Reason
+from mainstem.model import ENTITIES, EntityKind, FieldType
+
+__all__ = ["FIELD_PREFIX", "Query"]
+
+FIELD_PREFIX = "f_"
+"""Before the names of declared fields in a result, so that they never meet its other columns."""
+
+_QUOTE = ord('"')
+_THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partition_key"
+
+_Tree: TypeAlias = dict[str, "_Tree | str"]
+
+
+class Query:
+    """`sql` reads the table `records`; `defects` says what the numbers in its column `defect` stand for."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._state = contract.kind is EntityKind.STATE
+        self._index = {name: i for i, name in enumerate(contract.fields)}
+        self._tree, self._lone = _tree(contract.fields.values())
+        self._overrides = {name: text for name in contract.fields if (text := _override(contract, name))}
+        self._fields = [FieldSql(i, field, self._kind(field)) for i, field in enumerate(contract.fields.values())]
+        keys = (contract.partition_key, contract.record_id, *contract.key)
+        self._identifying = {name for name in keys if name is not None} | _referring(contract)
+        self.defects: list[tuple[Reason, str | None]] = []
+        self.sql = self._sql()
+
+    def _sql(self) -> str:
+        columns = [f"{self._defect()} AS defect"]
+        # What equals a field's column, or the caller's, is not copied here: the plan takes it from there.
+        if self._state:
+            columns.append("op")
+        if len(self._contract.key) > 1:
+            columns.append(f"{self._key()} AS key")
+        if self._contract.entity_version is not None:
+            columns.append(f"{self._version(self._contract.entity_version)} AS version")
+        columns += [f"v{i} AS {FIELD_PREFIX}{name}" for name, i in self._index.items()]
+        return f"SELECT {', '.join(columns)} FROM ({self._typed()})"
+
+    def _value(self, name: str) -> str:
+        return f"v{self._index[name]}"
+
+    def _number(self, reason: Reason, field: str | None) -> str:
+        if (reason, field) not in self.defects:
+            self.defects.append((reason, field))
+        return str(self.defects.index((reason, field)))
+
+    def _kind(self, field: ContractField) -> str:
+        kind = f"ascii(json_extract(payload, {_json_path(field.path)}))"
+        override = self._overrides.get(field.name)
+        return kind if override is None else f"CASE WHEN {override} IS NULL THEN {kind} ELSE {_QUOTE} END"
+
+    # From the inside to the outside.
+
+    def _found(self) -> str:
+        columns = [_unless_blank(name) for name in ("env_record_id", "env_partition_key", "env_key")]
+        for one in self._fields:
+            if one.field.name in self._lone:
+                json_text = f"nullif(json_extract(payload, {_json_path(one.field.path)}), 'null')"
+                text = f"json_extract_string(payload, {_json_path(one.field.path)})"
+                columns.append(f"{json_text if one.field.type is FieldType.OBJECT else text} AS lone{one.i}")
+        return (
+            f"SELECT payload, as_of, env_op, env_at, {', '.join(columns)}, json_keys(payload) AS keys, "
+            f"contains(payload, '\\u0000') AS nul, from_json(payload, {literal(json.dumps(self._tree))}) AS found "
+            "FROM records"
+        )
+
+    def _text(self) -> str:
+        columns, nul = [], ["nul"]
+        for one in self._fields:
+            name, kind = one.field.name, one.field.type
+            text = f"lone{one.i}" if name in self._lone else "found" + "".join(f'."{step}"' for step in one.field.path)
+            if name in self._overrides:
+                text = f"coalesce({self._overrides[name]}, {text})"
+                nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")
+            if kind is not FieldType.STRING:
+                # An empty string is how CSV and forms say that there is no number, time or boolean.
+                empty = '""' if kind is FieldType.OBJECT else ""
+                text = f"nullif({text}, '{empty}')"
+            columns.append(f"{text} AS t{one.i}")
+        return (
+            f"SELECT {_THROUGH}, {self._twice()} AS twice, {' OR '.join(nul)} AS nul, {', '.join(columns)} "
+            f"FROM ({self._found()})"
+        )
+
+    def _twice(self) -> str:
+        """Whether a key that begins a field's path occurs twice."""
+        tops = sorted({field.path[0] for field in self._contract.fields.values()})
+        found = [f'(found."{top}" IS NOT NULL)::INTEGER' for top in self._tree]
+        declared = f"len(list_filter(keys, lambda key: key IN ({', '.join(map(literal, tops))})))"
+        different = " + ".join(f"list_contains(keys, {literal(top)})::INTEGER" for top in tops)
+        # Each value found accounts for a key: when there are no others, none occurs twice, and the dear look is spared.
+        return f"CASE WHEN len(keys) <> {' + '.join(found)} THEN {declared} <> {different} ELSE false END"
+
+    def _typed(self) -> str:
+        columns, bounds = [], []
+        for one in self._fields:
+            value = one.typed()
+            if one.field.name in self._identifying:
+                value = f"CASE WHEN {_not_blank(f't{one.i}')} THEN {value} END"
+            columns.append(f"({value})::{COLUMN_TYPES[one.field.type]} AS v{one.i}")
+            bound = one.bounded()
+            if bound is not None:
+                bounds.append(f"CASE WHEN {bound} THEN v{one.i} END AS v{one.i}")
+        inside = f"SELECT *, {', '.join(columns)} FROM ({self._text()})"
+        if bounds:
+            inside = f"SELECT * REPLACE ({', '.join(bounds)}) FROM ({inside})"
+        if self._contract.occurred_at is not None:
+            at = self._value(self._contract.occurred_at)
+            inside = f"SELECT * REPLACE (coalesce(env_at, {at}) AS {at}) FROM ({inside})"
+        return f"SELECT *, {self._op()} AS op FROM ({inside})"
+
+    def _op(self) -> str:
+        if not self._state:
+            return "env_op"
+        deleted = "env_op = 'delete'"
+        if self._contract.deleted is not None:
+            deleted += f" OR {self._value(self._contract.deleted)}"
+        return f"CASE WHEN {deleted} THEN 'delete' WHEN env_op = 'patch' THEN 'patch' ELSE 'upsert' END"
+
+    def _key(self) -> str:
+        """Of several fields: the envelope's, or a JSON array of their texts."""
+        parts = [f"{self._value(name)}::VARCHAR" for name in self._contract.key]
+        whole = " AND ".join(f"{part} IS NOT NULL" for part in parts)
+        return f"coalesce(env_key, CASE WHEN {whole} THEN to_json([{', '.join(parts)}])::VARCHAR END)"
+
+    def _version(self, name: str) -> str:
+        value = self._value(name)
+        match self._contract.fields[name].type:
+            case FieldType.INTEGER:
+                # Moved above zero, so that text of one length orders like the numbers.
+                text = f"lpad(({value}::HUGEINT + {2**63})::VARCHAR, 20, '0')"
+            case FieldType.TIMESTAMP:
+                text = f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+            case FieldType.DATE:
+                text = f"strftime({value}, '%Y-%m-%d')"
+            case _:
+                text = value
+        return f"coalesce({text}, '')"
+
+    # Defects.
+
+    def _defect(self) -> str:
+        cases = [f"CASE WHEN twice THEN {self._number(Reason.DUPLICATE_KEY, None)} END"]
+        if not self._state:
+            wrong = self._number(Reason.WRONG_OPERATION, None)
+            cases.append(f"CASE WHEN env_op <> 'event' THEN {wrong} END")
+        # Whom a record is about comes first: what else is wrong with it matters less.
+        first = self._index[self._contract.partition_key]
+        cases += [self._field_defect(one) for one in sorted(self._fields, key=lambda one: one.i != first)]
+        cases += self._time_defects()
+        return f"coalesce({', '.join(cases)})::SMALLINT"
+
+    def _field_defect(self, one: FieldSql) -> str:
+        i, field = one.i, one.field
+
+        def code(reason: Reason) -> str:
+            return self._number(reason, field.name)
+
+        absent = f"t{i} IS NULL"
+        if field.name in self._identifying:
+            absent += f" OR NOT {_not_blank(f't{i}')}"
+        unread = f"CASE WHEN {absent} THEN {self._if_absent(field, code)} ELSE {one.unreadable(code)} END"
+        cases = [f"WHEN v{i} IS NULL THEN {unread}"]
+        permitted = one.allowed()
+        if permitted is not None:
+            cases.append(f"WHEN NOT {permitted} THEN {code(Reason.NOT_ALLOWED)}")
+        hidden = one.hidden(code)
+        if hidden is not None:
+            cases.append(hidden)
+        defect = f"CASE {' '.join(cases)} END"
+        if self._state and field.name not in {self._contract.partition_key, *self._contract.key}:
+            # A tombstone says which entity is gone, and need say no more.
+            defect = f"CASE WHEN op <> 'delete' THEN {defect} END"
+        return defect
+
+    def _if_absent(self, field: ContractField, code: Code) -> str:
+        contract = self._contract
+        if field.name == contract.partition_key:
+            return code(Reason.NO_PARTITION_KEY)
+        if field.name in contract.key:
+            lost = code(Reason.NO_IDENTITY)
+            return lost if len(contract.key) == 1 else f"CASE WHEN env_key IS NULL THEN {lost} END"
+        if not field.required:
+            return "NULL"
+        missing = code(Reason.MISSING)
+        # A patch says what changed.
+        return f"CASE WHEN op <> 'patch' THEN {missing} END" if self._state else missing
+
+    def _time_defects(self) -> Iterator[str]:
+        name = self._contract.occurred_at
+        if self._state or name is None:
+            return
+        at = self._value(name)
+        yield (
+            f"CASE WHEN {at} < as_of - {_interval(self._contract.oldest)} THEN {self._number(Reason.TOO_OLD, name)}"
+            f" WHEN {at} > as_of + {_interval(self._contract.ahead)} THEN {self._number(Reason.IN_FUTURE, name)} END"
+        )
+
+
+def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:
+    """What to take from a payload in one go, shaped like it, and the names of fields that do not fit into that shape.
+
+    A path that leads through another field, and keys that differ in case only, cannot be in one structure of DuckDB's.
+    """
+    tree: _Tree = {}
+    lone = [
+        field.name
+        for field in sorted(fields, key=lambda field: -len(field.path))
+        if not _plant(tree, field.path, "JSON" if field.type is FieldType.OBJECT else "VARCHAR")
+    ]
+    return tree, lone
+
+
+def _plant(tree: _Tree, path: Sequence[str], leaf: str) -> bool:
+    """Put a path into the tree; False, and the tree unchanged, when it does not fit."""
+    step, *rest = path
+    alike = [key for key in tree if key.lower() == step.lower()]
+    if not rest:
+        if alike:
+            return alike == [step] and tree[step] == leaf
+        tree[step] = leaf
+        return True
+    if alike:
+        below = tree.get(step)
+        return isinstance(below, dict) and _plant(below, rest, leaf)
+    below = {}
+    tree[step] = below
+    return _plant(below, rest, leaf)
+
+
+def _json_path(path: Sequence[str]) -> str:
+    return literal("$" + "".join(f'."{step}"' for step in path))
+
+
+def _override(contract: Contract, name: str) -> str | None:
+    """The envelope's text that wins over a field's."""
+    columns = [
+        column
+        for column, names in (
+            ("env_partition_key", (contract.partition_key,)),
+            # Of several key fields none is the envelope's key.
+            ("env_key", contract.key if len(contract.key) == 1 else ()),
+            ("env_record_id", (contract.record_id,)),
+        )
+        if name in names
+    ]
+    return f"coalesce({', '.join(columns)})" if columns else None
+
+
+def _referring(contract: Contract) -> set[str]:
+    """Fields mapped to references: a blank one refers to nobody."""
+    attributes = ENTITIES[contract.mapping.entity].attributes
+    return {
+        field
+        for name, field in contract.mapping.attributes.items()
+        if isinstance(field, str) and name in attributes and attributes[name].reference is not None
+    }
+
+
+def _not_blank(text: str) -> str:
+    # The first character of nearly every value settles it.
+    return f"(ascii({text}) BETWEEN 33 AND 126 OR regexp_matches({text}, '[^\\s\\p{{Z}}]'))"
+
+
+def _unless_blank(column: str) -> str:
+    return f"CASE WHEN {_not_blank(column)} THEN {column} END AS {column}"
+
+
+def _interval(span: dt.timedelta) -> str:
+    return f"INTERVAL '{span // dt.timedelta(microseconds=1)} microseconds'"

@@ -1,0 +1,92 @@
+"""The contract of a stream, as the rest of Mainstem sees it: read, checked and frozen.
+
+The text of a contract is an Open Data Contract Standard 3.x file; `contracts.reader` turns it into a `Contract`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Mapping
+
+from mainstem.model import EntityKind, FieldType, PiiClass
+
+__all__ = ["ANY_SOURCE", "Constant", "Contract", "ContractField", "EntityMapping", "Repeat"]
+
+ANY_SOURCE = "*"
+"""The source of a built-in contract that holds for every source without one of its own."""
+
+
+class Repeat(enum.StrEnum):
+    """What makes two received records of an event stream the same event (DESIGN: Repeats)."""
+
+    ID = "id"
+    BODY = "body"
+    OCCURRENCE = "occurrence"
+    NONE = "none"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ContractField:
+    """One declared field. `path` leads to it in the payload, a step an object key."""
+
+    name: str
+    type: FieldType
+    path: tuple[str, ...]
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    pii: PiiClass = PiiClass.NONE
+    description: str = ""
+    array: bool = False
+    """Of an OBJECT: the value is a JSON array, not an object."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Constant:
+    """A mapped attribute that has the same value in every record."""
+
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EntityMapping:
+    """Which canonical entity a record becomes: attribute name to field name or constant."""
+
+    entity: str
+    attributes: Mapping[str, str | Constant]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contract:
+    """A stream's contract. Field names below refer to `fields`.
+
+    `version` is Mainstem's own number: it rises with every text activated for (source, stream) and passes those of
+    `ANY_SOURCE` for the stream, so that it names one text whichever was in force; 0 for a text not yet activated.
+    `fingerprint` is the SHA-256 of `text` in hexadecimal.
+    """
+
+    source: str
+    stream: str
+    version: int
+    kind: EntityKind
+    fields: Mapping[str, ContractField]
+    partition_key: str
+    mapping: EntityMapping
+    text: str
+    fingerprint: str
+    key: tuple[str, ...] = ()
+    record_id: str | None = None
+    occurred_at: str | None = None
+    entity_version: str | None = None
+    """The field whose rising value orders versions of an entity at its source (a vendor's updated-at or counter)."""
+    deleted: str | None = None
+    """A boolean field that marks a record of a state stream as a tombstone."""
+    repeat: Repeat = Repeat.ID
+    occurred_at_immutable: bool = True
+    grace: dt.timedelta = dt.timedelta(hours=1)
+    freshness: dt.timedelta | None = None
+    oldest: dt.timedelta = dt.timedelta(days=365 * 20)
+    """An event further back from data time than this is quarantined as a clock gone wrong."""
+    ahead: dt.timedelta = dt.timedelta(minutes=10)
+    """An event further ahead of data time than this is quarantined as a clock gone wrong."""

@@ -1,0 +1,157 @@
+"""The check plan: a contract compiled to one DuckDB query that parses, types and checks a batch of records.
+
+The plan is a pure function of the contract, and its result one of the rows: the same rows give the same values and the
+same defects on every machine and in every repetition.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import duckdb
+import pyarrow as pa
+
+from mainstem.contracts._bench import Bench
+from mainstem.contracts._query import FIELD_PREFIX, Query
+from mainstem.contracts._screen import SCREENED, screen
+from mainstem.contracts.contract import Contract
+from mainstem.contracts.reasons import Reason
+from mainstem.model import EntityKind, FieldType
+
+__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan"]
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_NAIVE = pa.timestamp("us")
+
+RECORDS = pa.schema(
+    [
+        # Any number of the caller's.
+        pa.field("n", pa.int64(), nullable=False),
+        pa.field("payload", pa.binary(), nullable=False),
+        # Data time when the record was received: the bounds against past and future are measured from it.
+        pa.field("as_of", _TIMESTAMP, nullable=False),
+        # Of the envelope (`model.ENVELOPE`); a value here wins over the payload's.
+        pa.field("record_id", pa.string()),
+        pa.field("key", pa.string()),
+        pa.field("partition_key", pa.string()),
+        pa.field("op", pa.string(), nullable=False),
+        pa.field("occurred_at", _TIMESTAMP),
+    ]
+)
+"""Columns that `CheckPlan.run` reads, a row a record."""
+
+CHECKED = pa.schema(
+    [
+        pa.field("n", pa.int64()),
+        # A `Reason`, null for a good record, and the field at fault, null where it is the whole record.
+        pa.field("reason", pa.string()),
+        pa.field("field", pa.string()),
+        # Resolved: the envelope's value, else the payload's.
+        pa.field("record_id", pa.string()),
+        pa.field("key", pa.string()),
+        pa.field("partition_key", pa.string()),
+        pa.field("occurred_at", _TIMESTAMP),
+        pa.field("op", pa.string()),
+        # The vendor's version as text that orders like it; '' when there is none.
+        pa.field("version", pa.string()),
+    ]
+)
+"""The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order."""
+
+_ARROW_TYPES = {
+    FieldType.STRING: pa.string(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.NUMBER: pa.decimal128(38, 9),
+    FieldType.BOOLEAN: pa.bool_(),
+    FieldType.TIMESTAMP: _TIMESTAMP,
+    FieldType.DATE: pa.date32(),
+    FieldType.OBJECT: pa.string(),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """A contract's compiled checks; immutable, for any thread."""
+
+    contract: Contract
+    schema: pa.Schema
+    """Of the result: `CHECKED`, then `f_<name>` for every declared field."""
+    sql: str
+    """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
+    defects: tuple[tuple[Reason, str | None], ...]
+    """What the query's defect numbers stand for."""
+
+    @classmethod
+    def compile(cls, contract: Contract) -> CheckPlan:
+        """The plan of a contract."""
+        query = Query(contract)
+        fields = [pa.field(FIELD_PREFIX + field.name, _ARROW_TYPES[field.type]) for field in contract.fields.values()]
+        defects = (*query.defects, *((reason, None) for reason in SCREENED))
+        return cls(contract, pa.schema([*CHECKED, *fields]), query.sql, defects)
+
+    def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> pa.Table:
+        """The records (columns of `RECORDS`, others are ignored) typed and checked, in `schema`, in the order given.
+
+        A record with a `reason` must not be used further; its values are what could be read. OBJECT fields are JSON
+        text without white space, numbers are rounded to nine places, times to whole microseconds (down).
+
+        `connection` comes from `duck.connect` and is this thread's alone; the plan keeps its prepared query on it.
+        Raises duckdb.Error for rows that DuckDB cannot process for a reason unknown here: halve them.
+        """
+        payload, screened = screen(_whole(records["payload"]))
+        read = Bench.of(connection).run(
+            self.sql,
+            {
+                "payload": payload,
+                "as_of": records["as_of"].cast(_NAIVE),
+                "env_record_id": records["record_id"],
+                "env_key": records["key"],
+                "env_partition_key": records["partition_key"],
+                "env_op": records["op"],
+                "env_at": records["occurred_at"].cast(_NAIVE),
+            },
+        )
+        reason, field = self._named(_whole(read["defect"]), screened)
+        columns = {"n": records["n"], "reason": reason, "field": field, **self._resolved(records, read)}
+        columns.update((name, read[name]) for name in self.schema.names[len(CHECKED) :])
+        return pa.table(columns).cast(self.schema)
+
+    def _named(self, numbers: pa.Array, screened: Mapping[int, Reason]) -> tuple[pa.Array, pa.Array]:
+        """Reason and field of every row; what was found before the query goes first."""
+        if screened:
+            every = numbers.fill_null(-1).to_numpy(zero_copy_only=False).copy()
+            for row, why in screened.items():
+                every[row] = self.defects.index((why, None))
+            numbers = pa.array(every, mask=every < 0)
+        reasons = pa.array([str(reason) for reason, _ in self.defects], pa.string())
+        fields = pa.array([field for _, field in self.defects], pa.string())
+        return reasons.take(numbers), fields.take(numbers)
+
+    def _resolved(self, records: pa.Table, read: pa.Table) -> Mapping[str, pa.ChunkedArray]:
+        """The envelope's values, or where the contract names a field, the field's (which the envelope's have won)."""
+        contract = self.contract
+
+        def of(name: str | None, otherwise: str) -> pa.ChunkedArray:
+            return records[otherwise] if name is None else read[FIELD_PREFIX + name].cast(CHECKED.field(otherwise).type)
+
+        is_event = contract.kind is EntityKind.EVENT
+        if len(contract.key) > 1:
+            key = read["key"]
+        elif contract.key:
+            key = of(contract.key[0], "key")
+        else:
+            key = pa.nulls(len(records), pa.string())
+        return {
+            "record_id": of(contract.record_id, "record_id"),
+            "key": key,
+            "partition_key": of(contract.partition_key, "partition_key"),
+            "occurred_at": of(contract.occurred_at, "occurred_at"),
+            "op": records["op"] if is_event else read["op"],
+            "version": pa.repeat("", len(records)) if contract.entity_version is None else read["version"],
+        }
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array; pyarrow's own combining may keep an empty column in chunks."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

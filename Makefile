@@ -17,7 +17,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 # The dashboard is built only when its sources are newer than the last build.
 web: src/mainstem/api/static/index.html
 
-src/mainstem/api/static/index.html: $(shell find web/src web/index.html web/package-lock.json web/vite.config.ts 2>/dev/null)
+src/mainstem/api/static/index.html: $(shell find web/src web/index.html web/package-lock.json web/vite.config.mjs 2>/dev/null)
 	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
 	touch $@
 

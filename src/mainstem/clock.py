@@ -21,28 +21,6 @@ def utc(value: dt.datetime) -> dt.datetime:
     return value.astimezone(dt.UTC)
 
 
-class Clock(Protocol):
-    """Both times, always zone-aware UTC."""
-
-    def wall(self) -> dt.datetime:
-        """The time of the world."""
-        ...
-
-    def data(self) -> dt.datetime:
-        """The time the records speak of; never after `wall`."""
-        ...
-
-
-class SystemClock:
-    """The machine's clock; data and wall are equal."""
-
-    def wall(self) -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
-
-    def data(self) -> dt.datetime:
-        return self.wall()
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replay:
     """A replay of history: data time was `origin` at wall time `started` and runs `speed` data seconds a second."""
@@ -50,6 +28,7 @@ class Replay:
     origin: dt.datetime
     started: dt.datetime
     speed: float
+    name: str = ""
 
     def data_at(self, wall: dt.datetime) -> dt.datetime:
         """Data time at a wall time: never before the origin, never after wall."""
@@ -63,6 +42,35 @@ class Replay:
         return self.data_at(wall) >= wall
 
 
+class Clock(Protocol):
+    """Both times, always zone-aware UTC, and the replay that makes them differ, if there is one."""
+
+    @property
+    def replay(self) -> Replay | None:
+        """The replay that data time follows; None when data equals wall."""
+        ...
+
+    def wall(self) -> dt.datetime:
+        """The time of the world."""
+        ...
+
+    def data(self) -> dt.datetime:
+        """The time the records speak of; never after `wall`."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock; data and wall are equal."""
+
+    replay: Replay | None = None
+
+    def wall(self) -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
+    def data(self) -> dt.datetime:
+        return self.wall()
+
+
 class ReplayClock:
     """A clock whose data time follows a replay; `replay` None means data equals wall.
 
@@ -71,7 +79,7 @@ class ReplayClock:
 
     def __init__(self, wall: Clock | None = None, replay: Replay | None = None) -> None:
         self._wall = wall or SystemClock()
-        self.replay = replay
+        self.replay: Replay | None = replay
 
     def wall(self) -> dt.datetime:
         return self._wall.wall()

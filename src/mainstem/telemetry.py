@@ -34,7 +34,13 @@ RECORDS_QUARANTINED = Counter(
 )
 APPEND_SECONDS = Histogram("mainstem_append_seconds", "Group commit of the door", buckets=_FAST)
 COMMIT_SECONDS = Histogram("mainstem_commit_seconds", "Transaction of the sink", buckets=_FAST)
-SINK_LAG_SECONDS = Gauge("mainstem_sink_lag_seconds", "Age of the oldest record not in effect", ["partition", "lane"])
+SINK_LAG_SECONDS = Gauge(
+    "mainstem_sink_lag_seconds",
+    "Age of the oldest record not in effect",
+    ["partition", "lane"],
+    # Of all processes of a tree the owner of the partition spoke last.
+    multiprocess_mode="livemostrecent",
+)
 LAKE_COMMITS = Counter("mainstem_lake_commits", "Commits of the lake writer")
 SCORES_COMPUTED = Counter("mainstem_scores_computed", "Health scores computed")
 PROCESS_RESTARTS = Counter("mainstem_process_restarts", "Roles restarted by the supervisor", ["role"])

@@ -100,14 +100,14 @@ class Custom:
         """A text; None when it is not there."""
         value = self.value(name)
         if value is not None and not isinstance(value, str):
-            raise self.wrong(name, f"must be text, not {value!r}.", "Put it in quotes.")
+            raise self.wrong(name, f"is {value!r} and no text.", "Put it in quotes.")
         return value
 
     def flag(self, name: str) -> bool:
         """True or false, of a property that is there."""
         value = self.value(name)
         if not isinstance(value, bool):
-            raise self.wrong(name, f"must be true or false, not {value!r}.")
+            raise self.wrong(name, f"is {value!r}.", "Write true or false.")
         return value
 
     def choice(self, name: str, kind: type[_Choice]) -> _Choice:

@@ -276,8 +276,9 @@ def _referring(contract: Contract) -> set[str]:
 
 
 def _not_blank(text: str) -> str:
+    """Whether a text has a character that Python's `str.strip` leaves, which references are made of."""
     # The first character of nearly every value settles it.
-    return f"(ascii({text}) BETWEEN 33 AND 126 OR regexp_matches({text}, '[^\\s\\p{{Z}}]'))"
+    return f"(ascii({text}) BETWEEN 33 AND 126 OR regexp_matches({text}, '[^\\s\\p{{Z}}\\x0b\\x1c-\\x1f\\x{{85}}]'))"
 
 
 def _unless_blank(column: str) -> str:

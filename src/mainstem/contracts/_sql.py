@@ -125,7 +125,9 @@ class FieldSql:
         if self.field.type is not FieldType.OBJECT:
             return None
         numbers = f"regexp_extract_all(regexp_replace({v}, {literal(_JSON_STRING)}, '', 'g'), {literal(_JSON_NUMBER)})"
-        infinite = f"len(list_filter({numbers}, lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), 'inf'::DOUBLE)))) > 0"
+        infinite = (
+            f"len(list_filter({numbers}, lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), 'inf'::DOUBLE)))) > 0"
+        )
         perhaps = (
             f"regexp_matches({v}, '\\d[eE]\\+?\\d{{3}}') OR strlen({v}) > 300 AND regexp_matches({v}, '\\d{{300}}')"
         )

@@ -24,9 +24,10 @@ __all__ = ["VERSIONS", "read_standard"]
 VERSIONS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
 """Versions of the standard (`apiVersion`) that are read."""
 
-_LARGEST = 1024 * 1024
+_HINTS = {"string_type": "Put the value in quotes.", "bool_type": "Write true or false."}
+_LARGEST = 512 * 1024
 # A real contract has a few thousand values; aliases of aliases could make it billions.
-_MOST_VALUES = 100_000
+_MOST_VALUES = 50_000
 _DEEPEST = 40
 
 
@@ -61,7 +62,7 @@ def read_standard(text: str, where: str) -> OpenDataContractStandard:
         for step in first["loc"]:
             if isinstance(step, int) or not step[:1].isupper():
                 place = place.at(step)
-        hint = "Put the value in quotes." if first["type"] == "string_type" else None
+        hint = _HINTS.get(first["type"], "The Open Data Contract Standard says what may stand here.")
         raise ConfigurationError(f"{first['msg']}.", where=str(place), hint=hint) from error
 
 

@@ -95,9 +95,9 @@ class DoorPlan:
     def _texts(self, name: str, column: Sequence[Any]) -> Sequence[str | None]:
         if self._contract.fields[name].type is FieldType.INTEGER:
             return [_whole(value) for value in column]
-        # Texts with something in them need no look at each; a text of white space is not alphanumeric in any part.
+        # The usual case needs no look at each value.
         if set(map(type, column)) == {str} and not any(map(str.isspace, column)) and "" not in column:
-            return column
+            return list(column)
         return [_text(value) for value in column]
 
     def _tolerant(self, payload: bytes) -> _Row:

@@ -207,7 +207,7 @@ class _Reading:
         if value is None:
             raise self._wrong("customProperties", "'mapping' is missing.", f"Add it. {STREAM_PROPERTIES['mapping']}")
         if not isinstance(value, dict):
-            raise custom.wrong("mapping", "must have `entity` and `attributes`.")
+            raise custom.wrong("mapping", f"is {value!r}.", "Write a mapping with `entity` and `attributes`.")
         for key in value:
             if key not in {"entity", "attributes"}:
                 raise custom.wrong(

@@ -79,15 +79,15 @@ class Registry:
     def activate(self, text: str, at: dt.datetime, *, where: str = "contract") -> tuple[Contract, bool]:
         """Put a contract into force, in this process at once; the second value is whether that changed anything.
 
-        Raises ConfigurationError for a text that is no contract or would replace a built-in one, StorageFullError,
+        `where` names the text's file in messages. Raises ConfigurationError for a text that is no contract or would replace a built-in one, StorageFullError,
         UnavailableError.
         """
-        contract = read_contract(text, "contract")
+        contract = read_contract(text, where)
         builtin = builtin_contracts().get(contract.stream)
         if contract.source == ANY_SOURCE and builtin is not None and builtin.fingerprint != contract.fingerprint:
             raise ConfigurationError(
                 f"{contract.stream!r} of any source is Mainstem's own.",
-                where="contract: source",
+                where=f"{where}: source",
                 hint="Name the source that is to have another contract, or give the stream another name.",
             )
         with self._database.transaction() as connection:

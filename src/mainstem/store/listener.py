@@ -68,7 +68,9 @@ class Listener:
             thread, waker = self._thread, self._waker
             self._thread = self._waker = None
         if thread is not None and waker is not None:
-            waker.send(b".")
+            # A thread that has just ended by itself has closed its side already.
+            with contextlib.suppress(OSError):
+                waker.send(b".")
             thread.join()
             waker.close()
 

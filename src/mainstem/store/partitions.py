@@ -28,6 +28,7 @@ PARTITIONED = ("cell", "correction", "score_history", "timeline")
 _FIRST, _END = dt.date(1990, 1, 1), dt.date(2100, 1, 1)
 # Attaching waits for whoever reads or writes the default partition, and others queue up behind it meanwhile.
 _LOCK_TIMEOUT = "2s"
+_WIDEST_GAP = 60
 _LOG = structlog.get_logger()
 
 _Known = dict[str, set[dt.date]]
@@ -58,11 +59,30 @@ def ensure_partitions(database: Database, table: str, months: Iterable[dt.date])
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock_name(database, table)])
             # Another process may have been faster while this one waited.
             present = _present(connection, database.fold_schema, table)
-            for month in absent:
-                if _name(table, month) not in present:
-                    _make(connection, database.fold_schema, table, month)
+            for month in _with_gaps(table, absent, present):
+                _make(connection, database.fold_schema, table, month)
     with _guard:
         settled.update(missing)
+
+
+def _with_gaps(table: str, absent: list[dt.date], present: set[str]) -> list[dt.date]:
+    """The absent months, and those up to the next one that has its partition: history comes month after month.
+
+    Each attaching waits for whoever uses the table, so a replay or a load should wait once and not every month.
+    """
+    wanted = []
+    for first in absent:
+        gap: list[dt.date] = []
+        month = first
+        while month < _END and _name(table, month) not in present and len(gap) < _WIDEST_GAP:
+            gap.append(month)
+            month = _after(month)
+        wanted += gap if month < _END and _name(table, month) in present else gap[:1]
+    return sorted(set(wanted))
+
+
+def _after(month: dt.date) -> dt.date:
+    return (month + dt.timedelta(days=32)).replace(day=1)
 
 
 def _name(table: str, month: dt.date) -> str:
@@ -86,7 +106,7 @@ def _present(connection: Connection, schema: str, table: str) -> set[str]:
 
 
 def _make(connection: Connection, schema: str, table: str, month: dt.date) -> None:
-    end = (month + dt.timedelta(days=32)).replace(day=1)
+    end = _after(month)
     names = {
         "parent": sql.Identifier(schema, table),
         "child": sql.Identifier(schema, _name(table, month)),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 
+from mainstem.clock import Replay
+
 __all__ = ["FixedClock"]
 
 
 class FixedClock:
     """Both times are `now` until `advance` or `set` moves them; `data` may be given a time of its own."""
+
+    replay: Replay | None = None
 
     def __init__(self, now: dt.datetime | None = None) -> None:
         self._wall = now or dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)

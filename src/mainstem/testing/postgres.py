@@ -24,6 +24,15 @@ __all__ = ["PostgresServer"]
 _PATIENCE = 60.0
 
 
+def _runs(pid: int) -> bool:
+    """Whether the process lives; one that ended and was not yet collected by anybody does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 class PostgresServer:
     """A PostgreSQL that may be stopped, killed and started again; `dsn` stays the same.
 
@@ -91,8 +100,16 @@ class PostgresServer:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """`kill -9` of the postmaster."""
-        self._end(signal.SIGKILL)
+        """`kill -9` of the postmaster; returns when its orphaned sessions have noticed.
+
+        Until they do they go on as if nothing had happened, and would still commit.
+        """
+        if self._process is not None:
+            tasks = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+            orphans = [int(pid) for pid in tasks.read_text().split()]
+            self._end(signal.SIGKILL)
+            while any(_runs(pid) for pid in orphans):
+                time.sleep(0.01)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

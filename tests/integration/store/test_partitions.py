@@ -24,8 +24,8 @@ def add_cell(database: Database, at: dt.datetime) -> None:
     with database.transaction() as connection:
         connection.execute(
             """
-            INSERT INTO cell (ref, series, bucket, closed, first_known_at, changed_at)
-            VALUES (gen_random_uuid(), 1, %s, false, now(), now())
+            INSERT INTO cell (ref, series, bucket, closed, first_known_at, changed_at, last_at)
+            VALUES (gen_random_uuid(), 1, %s, false, now(), now(), now())
             """,
             [at],
         )

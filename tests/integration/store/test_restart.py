@@ -10,9 +10,15 @@ from mainstem.testing.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
+def own_server() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture
+def server(own_server: PostgresServer) -> PostgresServer:
+    own_server.start()
+    return own_server
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

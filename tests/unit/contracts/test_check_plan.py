@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mainstem.contracts import Contract, builtin_contracts
+from mainstem.contracts import Contract, DoorPlan, builtin_contracts
+from mainstem.privacy import normalise
 
 Check = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., Contract]
@@ -94,7 +95,7 @@ def test_integers(check: Check, event_contract: Make, value: str, expected: int 
     [
         ("1.5", "wrong_type"), ('"1.5"', "wrong_type"), ("1.0000000001", "wrong_type"), ('"five"', "wrong_type"),
         ('" 5"', "wrong_type"), ('"1_000"', "wrong_type"), ('"0x1A"', "wrong_type"), ('"1e3"', "wrong_type"),
-        ('"٥"', "wrong_type"), ('"-"', "wrong_type"), ("true", "wrong_type"), ("{}", "wrong_type"), ("[5]", "wrong_type"),
+        ('"\u0665"', "wrong_type"), ('"-"', "wrong_type"), ("true", "wrong_type"), ("{}", "wrong_type"), ("[5]", "wrong_type"),
         ("9223372036854775808", "out_of_range"), ("-9223372036854775809", "out_of_range"),
         ('"9223372036854775808"', "out_of_range"), ("9223372036854775807.0", "out_of_range"),
         ("9007199254740993.0", "out_of_range"), ("1e400", "out_of_range"), ("-1e400", "out_of_range"),
@@ -187,7 +188,7 @@ def test_timestamps(check: Check, event_contract: Make, value: str, expected: dt
         ('"0000-12-31T23:59:59Z"', "invalid_time"), ('"0001-01-01T00:00:00+01:00"', "invalid_time"),
         ('"9999-12-31T23:59:59-10:00"', "invalid_time"), ('"20260102"', "invalid_time"), ('"2026-1-2"', "invalid_time"),
         ('"02/01/2026"', "invalid_time"), ("1e20", "invalid_time"), ("1e400", "invalid_time"), ("-99999999999", "invalid_time"),
-        ('"2026-01-02T03:04:05,5Z"', "invalid_time"), ('" 2026-01-02"', "invalid_time"), ('"٢٠٢٦-01-02"', "invalid_time"),
+        ('"2026-01-02T03:04:05,5Z"', "invalid_time"), ('" 2026-01-02"', "invalid_time"), ('"\u0662026-01-02"', "invalid_time"),
         ("true", "wrong_type"), ("{}", "wrong_type"), ("[2026]", "wrong_type"),
     ],
 )  # fmt: skip
@@ -269,6 +270,19 @@ def test_a_blank_partition_key_is_none(check: Check, event_contract: Make, custo
     assert (row["reason"], row["field"], row["partition_key"]) == ("no_partition_key", "customer", None)
 
 
+def test_what_is_blank_is_what_references_strip(check: Check, event_contract: Make) -> None:
+    characters = [
+        chr(code) for code in range(0x110000) if chr(code).isspace() or code in {0x200B, 0x2060, 0xFEFF, 0x84}
+    ]
+    contract = event_contract()
+    payloads = [GOOD | {"customer": character} for character in characters]
+    picked = DoorPlan.compile(contract).pick([json.dumps(payload).encode() for payload in payloads]).partition_key
+    for character, row, at_the_door in zip(characters, check(contract, payloads), picked or (), strict=True):
+        expected = None if character.isspace() else character
+        assert (row["partition_key"], at_the_door) == (expected, expected), hex(ord(character))
+        assert (normalise("customer", character) == "") == (expected is None)
+
+
 def test_a_blank_reference_refers_to_nobody(check: Check) -> None:
     payload = {"customer_id": "c", "event": "e", "occurred_at": "2026-01-15", "person_id": " ", "id": ""}
     (row,) = check(builtin_contracts()["usage_events"], [payload])
@@ -290,7 +304,12 @@ def test_the_first_defect_is_told_and_the_partition_key_goes_first(check: Check,
 
 def test_time_is_bounded_from_when_the_record_was_received(check: Check, event_contract: Make) -> None:
     contract = event_contract(oldest="1d", ahead="10m")
-    times = ["2026-01-15T12:10:00Z", "2026-01-15T12:10:00.000001Z", "2026-01-14T12:00:00Z", "2026-01-14T11:59:59.999999Z"]
+    times = [
+        "2026-01-15T12:10:00Z",
+        "2026-01-15T12:10:00.000001Z",
+        "2026-01-14T12:00:00Z",
+        "2026-01-14T11:59:59.999999Z",
+    ]
     rows = check(contract, [GOOD | {"at": at} for at in times])
     assert [row["reason"] for row in rows] == [None, "in_future", None, "too_old"]
     later = dt.datetime(2026, 1, 16, 12, tzinfo=dt.UTC)
@@ -312,7 +331,7 @@ def test_the_envelope_wins(check: Check, event_contract: Make) -> None:
     assert [(row["reason"], row["partition_key"], row["record_id"], row["occurred_at"]) for row in rows] == [
         (None, "env", "id", AT), (None, "env", "id", AT), (None, "payload", "payload", _utc(2026, 1, 1)),
     ]  # fmt: skip
-    assert [(row["f_customer"], row["f_id"], row["f_at"]) for row in rows][0] == ("env", "id", AT)
+    assert tuple(rows[0][name] for name in ("f_customer", "f_id", "f_at")) == ("env", "id", AT)
 
 
 def test_blank_envelope_values_are_none(check: Check, event_contract: Make) -> None:

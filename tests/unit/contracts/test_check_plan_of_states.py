@@ -23,7 +23,14 @@ def test_the_key_is_resolved_and_the_envelope_wins(check: Check, state_contract:
 
 def test_operations(check: Check, state_contract: Make) -> None:
     contract = state_contract({"name": "gone", "logicalType": "boolean"}, deleted="gone")
-    payloads = [GOOD, GOOD | {"gone": True}, GOOD | {"gone": "true"}, {"account": "a"}, {"account": "a"}, {"account": "a"}]
+    payloads = [
+        GOOD,
+        GOOD | {"gone": True},
+        GOOD | {"gone": "true"},
+        {"account": "a"},
+        {"account": "a"},
+        {"account": "a"},
+    ]
     rows = check(contract, payloads, op=["event", "upsert", "patch", "patch", "delete", "upsert"])
     assert [(row["op"], row["reason"], row["field"]) for row in rows] == [
         ("upsert", None, None), ("delete", None, None), ("delete", None, None), ("patch", None, None),
@@ -59,7 +66,10 @@ def test_a_key_beside_the_partition_key(check: Check, state_contract: Make) -> N
     ("logical_type", "values"),
     [
         ("integer", [-(2**63), -10, -9, 0, 5, 40, 2**63 - 1]),
-        ("timestamp", ["0001-01-01", "1969-12-31T23:59:59.999999Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000001Z"]),
+        (
+            "timestamp",
+            ["0001-01-01", "1969-12-31T23:59:59.999999Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000001Z"],
+        ),
         ("date", ["1970-01-01", "2026-01-02", "2026-01-10"]),
         ("string", ["", "a", "b"]),
     ],

@@ -47,7 +47,9 @@ def test_all_of_an_event_contract(event_text: Text) -> None:
         {"name": "n", "logicalType": "integer", "required": True, "description": " How many. ", "path": "a.b"},
         {"name": "list", "logicalType": "array", "physicalName": "List.1", "pii": "free_text"},
         {"name": "colour", "logicalType": "string", "enum": [{"value": "red"}, {"value": "blue", "label": "Blue"}]},
-        top={"slaProperties": [{"property": "freshness", "value": 1.5, "unit": "h"}, {"property": "latency", "value": 1}]},
+        top={
+            "slaProperties": [{"property": "freshness", "value": 1.5, "unit": "h"}, {"property": "latency", "value": 1}]
+        },
         repeat="occurrence",
         occurredAtImmutable=False,
         grace="2d",
@@ -70,7 +72,11 @@ def test_all_of_an_event_contract(event_text: Text) -> None:
 def test_defaults(event_contract: Callable[..., Contract]) -> None:
     contract = event_contract()
     assert (contract.repeat, contract.occurred_at_immutable, contract.record_id) == (Repeat.ID, True, None)
-    assert (contract.grace, contract.ahead, contract.freshness) == (dt.timedelta(hours=1), dt.timedelta(minutes=10), None)
+    assert (contract.grace, contract.ahead, contract.freshness) == (
+        dt.timedelta(hours=1),
+        dt.timedelta(minutes=10),
+        None,
+    )
     assert contract.fields["customer"].pii is PiiClass.IDENTIFIER
     assert contract.fields["event"].pii is PiiClass.NONE
     assert contract.fields["event"].path == ("event",)
@@ -148,7 +154,7 @@ FIELD = "schema[0].properties[3]"
         ({"logicalType": "time"}, f"{FIELD}.logicalType", "no type of a field"),
         ({"logicalType": None}, f"{FIELD}.logicalType", "no type of a field"),
         ({"requird": True}, f"{FIELD}.requird", "Did you mean 'required'?"),
-        ({"required": "yes please"}, f"{FIELD}.required", "boolean"),
+        ({"required": "yes please"}, f"{FIELD}.required", "Write true or false."),
         ({"description": 5}, f"{FIELD}.description", "Put the value in quotes."),
         ({"logicalTypeOptions": {"maxLength": 5}}, f"{FIELD}.logicalTypeOptions", "not checked"),
         ({"unique": True}, f"{FIELD}.unique", "not supported"),
@@ -186,7 +192,10 @@ FIELD = "schema[0].properties[3]"
             "no list",
         ),
         (
-            {"enum": [{"value": "a"}], "quality": [{"metric": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["a"]}}]},
+            {
+                "enum": [{"value": "a"}],
+                "quality": [{"metric": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["a"]}}],
+            },
             f"{FIELD}.quality[0].arguments.validValues",
             "second time",
         ),
@@ -213,7 +222,7 @@ def test_errors_in_a_field(event_text: Text, field: Mapping[str, Any], where: st
         ({"occurredAt": "no"}, "occurredAt", "is no field"),
         ({"repeat": "never"}, "repeat", "none of id, body, occurrence, none"),
         ({"repeat": "body", "recordId": "event"}, "recordId", "has no effect with `repeat: body`"),
-        ({"occurredAtImmutable": "yes"}, "occurredAtImmutable", "true or false"),
+        ({"occurredAtImmutable": "yes"}, "occurredAtImmutable", "Write true or false."),
         ({"grace": "1 hour"}, "grace", "such as 10m"),
         ({"grace": 60}, "grace", "such as 10m"),
         ({"grace": "PT1H"}, "grace", "such as 10m"),
@@ -263,7 +272,12 @@ def test_errors_in_a_mapping(event_text: Text, attributes: Mapping[str, Any], sa
 
 
 def test_constants_that_fit(event_contract: Callable[..., Contract]) -> None:
-    attributes = {"customer_id": "customer", "event": {"constant": "login"}, "occurred_at": "at", "quantity": {"constant": 2}}
+    attributes = {
+        "customer_id": "customer",
+        "event": {"constant": "login"},
+        "occurred_at": "at",
+        "quantity": {"constant": 2},
+    }
     contract = event_contract(mapping={"entity": "usage_event", "attributes": attributes})
     assert (contract.mapping.attributes["event"], contract.mapping.attributes["quantity"]) == (
         Constant("login"), Constant("2"),
@@ -324,15 +338,29 @@ def test_states_that_do_not_hold_together(
         ({"schema": [{"name": "a"}, {"name": "b"}]}, "schema", "2 schema objects"),
         ({"schema": [{"name": "A"}]}, "schema[0].name", "no name of a stream"),
         ({"schema": [{}]}, "schema[0].name", "no name of a stream"),
+        ({"schema": [{"name": "a", "logicalType": "array"}]}, "schema[0].logicalType", "Write object"),
+        ({"schema": [{"name": "a", "quality": [{"type": "sql"}]}]}, "schema[0].quality[0]", "not checked"),
         ({"description": {"purpos": "x"}}, "description.purpos", "Did you mean 'purpose'?"),
         ({"team": {"membrs": []}}, "team.membrs", "Did you mean 'members'?"),
         ({"customProperties": [{"property": "source", "value": "erp"}]}, "schema[0].customProperties[0]", "twice"),
         ({"customProperties": [{"value": 1}]}, "customProperties[0]", "no `property`"),
         ({"customProperties": [{"property": "grace", "value": None}]}, "customProperties[0]", "no value"),
-        ({"slaProperties": [{"property": "freshnes", "value": 1}]}, "slaProperties[0].property", "Did you mean 'freshness'?"),
+        (
+            {"slaProperties": [{"property": "freshnes", "value": 1}]},
+            "slaProperties[0].property",
+            "Did you mean 'freshness'?",
+        ),
         ({"slaProperties": [{"property": "freshness", "value": 1}]}, "slaProperties[0].unit", "s, min, h or d"),
-        ({"slaProperties": [{"property": "freshness", "value": 0, "unit": "h"}]}, "slaProperties[0].value", "above zero"),
-        ({"slaProperties": [{"property": "freshness", "value": True, "unit": "h"}]}, "slaProperties[0].value", "above zero"),
+        (
+            {"slaProperties": [{"property": "freshness", "value": 0, "unit": "h"}]},
+            "slaProperties[0].value",
+            "above zero",
+        ),
+        (
+            {"slaProperties": [{"property": "freshness", "value": True, "unit": "h"}]},
+            "slaProperties[0].value",
+            "above zero",
+        ),
         ({"slaProperties": [{"property": "freshness", "value": 1, "unit": "h"}] * 2}, "slaProperties[1]", "twice"),
     ],
 )
@@ -340,15 +368,6 @@ def test_errors_at_the_top(event_text: Text, top: Mapping[str, Any], where: str,
     message = _error(event_text(top=top))
     assert message.startswith(f"c.yaml: {where}")
     assert says in message
-
-
-def test_a_stream_without_fields_and_with_rules_is_refused(event_text: Text) -> None:
-    def stream(**keys: Any) -> str:
-        text = event_text()
-        return text.replace("  name: things", "".join(f"  {key}: {value}\n" for key, value in keys.items()) + "  name: things").replace("- name: things", "- name: things\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()))
-
-    assert "schema[0].quality[0]" in _error(stream(quality="[{type: sql, query: SELECT 1}]"))
-    assert "schema[0].logicalType" in _error(stream(logicalType="array"))
 
 
 @pytest.mark.parametrize("missing", ["apiVersion", "kind", "id", "version"])

@@ -7,6 +7,9 @@ import pytest
 from mainstem.contracts import read_contract
 from mainstem.errors import ConfigurationError
 
+# Each line is ten times the one before.
+LAUGHS = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+
 
 @pytest.mark.parametrize(
     ("text", "where", "says"),
@@ -21,16 +24,9 @@ from mainstem.errors import ConfigurationError
         ("a: &a [*a]", "c.yaml", "unknown to the Open Data Contract Standard"),
         ("tags: &a [*a]", "c.yaml", "more than a contract can"),
         ("a: \x00", "c.yaml", "not YAML"),
-        ("[" * 20_000, "c.yaml", "not YAML"),
-        ("a" * 1_100_000, "c.yaml", "longer than"),
-        (
-            "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
-            + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8))
-            + "tags: *a7",
-            "c.yaml",
-            "",
-        ),
-        ("tags:\n" + "- x\n" * 100_001, "c.yaml", "more than a contract can"),
+        ("[" * 2_000, "c.yaml", "not YAML"),
+        ("a" * 600_000, "c.yaml", "longer than"),
+        ("tags:\n- &a0 [x, x]\n" + LAUGHS, "c.yaml", "more than a contract can"),
         ("kind: ? ? ?", "c.yaml", ""),
     ],
 )

@@ -1,0 +1,49 @@
+"""Raw files, the manifest that says which exist, compaction, reader, retention.
+
+The way in is `LakeWriter`, the way out `LakeReader`; `store.py` is the contract of the object store below them.
+"""
+
+from mainstem.lake.commit import COMMITS, Chain, FileKey, LakeCommit, LakeFile
+from mainstem.lake.compact import CompactReport, compact
+from mainstem.lake.lake import Lake, open_objects
+from mainstem.lake.manifest import LakeTotal, Manifest, Proof
+from mainstem.lake.reader import Found, LakeQuery, LakeReader
+from mainstem.lake.recovery import log_past, recover_manifest
+from mainstem.lake.retention import trim_log
+from mainstem.lake.rows import ROWS
+from mainstem.lake.settings import LakeSettings
+from mainstem.lake.store import ObjectInfo, ObjectStore
+from mainstem.lake.sweep import SweepReport, sweep
+from mainstem.lake.verify import Problem, VerifyReport, verify
+from mainstem.lake.writer import LakeWriter
+
+__all__ = [
+    "COMMITS",
+    "ROWS",
+    "Chain",
+    "CompactReport",
+    "FileKey",
+    "Found",
+    "Lake",
+    "LakeCommit",
+    "LakeFile",
+    "LakeQuery",
+    "LakeReader",
+    "LakeSettings",
+    "LakeTotal",
+    "LakeWriter",
+    "Manifest",
+    "ObjectInfo",
+    "ObjectStore",
+    "Problem",
+    "Proof",
+    "SweepReport",
+    "VerifyReport",
+    "compact",
+    "log_past",
+    "open_objects",
+    "recover_manifest",
+    "sweep",
+    "trim_log",
+    "verify",
+]

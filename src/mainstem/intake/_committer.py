@@ -112,6 +112,7 @@ class Committer:
         with self._condition:
             left = list(self._waiting)
             self._waiting.clear()
+            self._queued -= sum(parcel.size for parcel in left)
         self._settle(left, UnavailableError("The door was closed before the records were kept.", retry_after=1.0))
 
     def put(self, parcel: Parcel) -> None:

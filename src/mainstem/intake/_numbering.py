@@ -12,9 +12,10 @@ __all__ = ["Numbering"]
 
 
 class Numbering:
-    """First `add` the hashes of all rows in order, then `number` once, then ask for `numbers` of any stretch.
+    """First `add` all rows in order, then `number` once, then ask for `numbers` of any stretch.
 
-    Only rows that have equals are numbered: the others are 1, and in most data that is nearly all of them.
+    Only rows that have equals are numbered: the others are 1, and in most data that is nearly all of them. Rows are
+    compared by a hash that nobody relies on: were two to collide, one's number would be 2 instead of 1.
     """
 
     def __init__(self, folder: Path, memory: str) -> None:
@@ -23,22 +24,22 @@ class Numbering:
             str(folder / "numbering.duckdb"),
             config={"memory_limit": memory, "threads": 2, "temp_directory": str(folder / "numbering")},
         )
-        self._duck.execute("CREATE TABLE unit (seq BIGINT, high UBIGINT, low UBIGINT)")
+        # One transaction: every commit would be made durable, and nothing here has to be.
+        self._duck.execute("BEGIN")
+        self._duck.execute("CREATE TABLE unit (seq BIGINT, hash UHUGEINT)")
         self.rows = 0
 
     def close(self) -> None:
         """Let go of the files."""
         self._duck.close()
 
-    def add(self, hashes: pa.Array) -> None:
-        """The next rows, by the hash of what makes them equal (binary(16), no nulls)."""
-        words = np.frombuffer(hashes.buffers()[1], ">u8", 2 * len(hashes), 16 * hashes.offset).astype(np.uint64)
-        seq = np.arange(self.rows, self.rows + len(hashes))
-        batch = pa.table({"seq": seq, "high": words[0::2], "low": words[1::2]})
-        self._duck.register("batch", batch)
-        self._duck.execute("INSERT INTO unit SELECT seq, high, low FROM batch")
+    def add(self, rows: pa.Array) -> None:
+        """The next rows (binary, no nulls)."""
+        seq = np.arange(self.rows, self.rows + len(rows))
+        self._duck.register("batch", pa.table({"seq": seq, "row": rows}))
+        self._duck.execute("INSERT INTO unit SELECT seq, md5_number(row) FROM batch")
         self._duck.unregister("batch")
-        self.rows += len(hashes)
+        self.rows += len(rows)
 
     def number(self) -> None:
         """Number the rows that have equals, in the order they were added."""
@@ -46,9 +47,8 @@ class Numbering:
             """
             CREATE TABLE repeated AS
             SELECT seq, n FROM (
-                SELECT seq, row_number() OVER (PARTITION BY high, low ORDER BY seq) AS n
-                FROM unit SEMI JOIN (SELECT high, low FROM unit GROUP BY high, low HAVING count(*) > 1)
-                USING (high, low)
+                SELECT seq, row_number() OVER (PARTITION BY hash ORDER BY seq) AS n
+                FROM unit SEMI JOIN (SELECT hash FROM unit GROUP BY hash HAVING count(*) > 1) USING (hash)
             )
             WHERE n > 1 ORDER BY seq
             """

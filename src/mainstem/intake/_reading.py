@@ -106,6 +106,8 @@ _LOOKS_ENVELOPED = (
 
 _payload_of = attrgetter("payload")
 _stream_of = attrgetter("stream")
+_year_of = attrgetter("year")
+_EDGES = frozenset({1, 9999})
 
 
 def form_of(content_type: str | None, body: bytes) -> Form:
@@ -201,6 +203,7 @@ def _read_piece(piece: bytes, form: Form, stream: str | None, settings: DoorSett
         for group in groups:
             _fit(group.payload, settings)
             _fit_identifiers(group, settings)
+            _fit_times(group)
     except (_DoubtError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as doubt:
         records = _cut(piece, form, settings, doubt)
         if into.records + len(records) > settings.max_records:
@@ -337,6 +340,13 @@ def _fit(payloads: Sequence[bytes], settings: DoorSettings) -> None:
 def _fit_identifiers(group: Columns, settings: DoorSettings) -> None:
     for column in (group.id, group.key, group.customer_id):
         if column is not None and max(map(len, filter(None, column))) > settings.max_identifier:
+            raise _DoubtError
+
+
+def _fit_times(group: Columns) -> None:
+    """Doubtful when a time may leave the years 1 to 9999 in UTC, which Python and stores cannot hold."""
+    for column in (group.occurred_at, group.observed_at):
+        if column is not None and not _EDGES.isdisjoint(map(_year_of, filter(None, column))):
             raise _DoubtError
 
 

@@ -1,8 +1,9 @@
 """Rows of files as payloads: lines of NDJSON as they are, rows of CSV and Parquet as canonical JSON objects.
 
 Canonical: keys in the order of the columns, then the folders'; every CSV value as text (what looks like a number in one
-file need not in the next), empty and unquoted as null; Parquet's values as JSON has them, but decimals of more than 15
-digits as text, bytes as base64, and null for a number that is none (JSON has no NaN).
+file need not in the next), empty and unquoted as null; Parquet's values as JSON has them, but whole numbers without a
+fraction whatever their type (as RFC 8785 has it), decimals of more than 15 digits as text, bytes as base64, and null for
+a number that is none (JSON has no NaN).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import gzip
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ from mainstem.intake.settings import LoadSettings
 __all__ = ["BadLine", "Chunk", "RowReader"]
 
 _BLOCK = 4 << 20
+_HEAD = 1 << 16
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = ",;\t|"
@@ -81,6 +84,16 @@ class Chunk:
     lines: Sequence[int] | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Header:
+    """The head of a CSV file: its columns, what stands between them, its lines, and about how many rows follow."""
+
+    names: list[str]
+    delimiter: str
+    lines: int
+    rows: float
+
+
 class RowReader:
     """Reads the files of one unit; not to be shared between threads."""
 
@@ -132,20 +145,22 @@ class RowReader:
             yield Chunk(payloads, first, min((first + len(payloads)) / total, 1.0), canonical=True, readable=readable)
 
     def _csv(self, file: DataFile, bad: list[BadLine]) -> Iterator[Chunk]:
-        names, delimiter, expected = _csv_header(file)
-        if not names:
+        header = _csv_header(file)
+        if header is None:
             return
+        names, delimiter = header.names, header.delimiter
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         # Nothing is guessed: DuckDB's sniffer lets one broken line change how all others are read.
         relation = (
-            f"read_csv({_literal(str(file.path.absolute()))}, auto_detect = false, header = false, skip = 1, "
+            f"read_csv({_literal(str(file.path.absolute()))}, auto_detect = false, header = false, "
+            f"skip = {header.lines}, "
             f"columns = {{{columns}}}, delim = {_literal(delimiter)}, quote = '\"', escape = '\"', "
             f"allow_quoted_nulls = false, hive_partitioning = false, max_line_size = {self._longest}, "
             "store_rejects = true, rejects_table = 'bad_lines', rejects_scan = 'bad_scans')"
         )
         query = f"SELECT {_object([(name, f'c{i}') for i, name in enumerate(names)], file)} FROM {relation}"
         for first, payloads in self._batches(query):
-            done = min((first + len(payloads)) / expected, 0.99)
+            done = min((first + len(payloads)) / header.rows, 0.99)
             yield Chunk(payloads, first, done, canonical=True, readable=True)
         found = self._duck.execute(
             "SELECT line_byte_position, any_value(error_type) FROM bad_lines GROUP BY 1 ORDER BY 1"
@@ -205,26 +220,27 @@ def _line_blocks(file: DataFile, longest: int, bad: list[BadLine]) -> Iterator[t
             yield [rest], number, 1.0
 
 
-def _csv_header(file: DataFile) -> tuple[list[str], str, float]:
-    """The names of a CSV file's columns, what stands between them, and about how many rows there are."""
+def _csv_header(file: DataFile) -> _Header | None:
+    """The first row that is not blank; None when there is none."""
     with file.path.open("rb") as raw, gzip.open(raw) if file.compressed else raw as source:
-        head = source.read(1 << 16).removeprefix(_BOM)
-        consumed = max(raw.tell() if file.compressed else len(head), 1)
-    where = str(file.path)
-    try:
-        text = head.decode(errors="strict" if len(head) < 1 << 16 else "ignore")
-    except UnicodeDecodeError:
-        text = head.decode(errors="replace")
-    line = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=line.count) if any(map(line.count, _DELIMITERS)) else ","
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        head = source.read(_HEAD).removeprefix(_BOM)
+        consumed = max(raw.tell(), 1)
+    text = head.decode(errors="replace")
+    unquoted = re.sub(r'"[^"]*"', "", text).lstrip().partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=unquoted.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    # Rows, as DuckDB skips them: a name may hold a line end.
+    lines, names = next(((number, row) for number, row in enumerate(reader, 1) if row), (0, None))
+    if names is None:
+        return None
     for name in names:
         if "\ufffd" in name:
-            raise ConfigurationError("The names of the columns are not valid UTF-8.", where=where)
+            raise ConfigurationError("The names of the columns are not valid UTF-8.", where=str(file.path))
         if names.count(name) > 1:
-            raise ConfigurationError("Two columns have the same name.", where=where, hint="Rename one of them.")
+            hint = "The first line names the columns: give each a name of its own."
+            raise ConfigurationError("Two columns have the same name.", where=str(file.path), hint=hint)
     rows = max(head.count(b"\n"), 1) * file.size / consumed
-    return names, delimiter, max(rows, 1.0)
+    return _Header(names, delimiter, lines, max(rows, 1.0))
 
 
 def _line_numbers(file: DataFile, positions: Sequence[int]) -> list[int]:
@@ -256,7 +272,14 @@ def _object(members: Sequence[tuple[str, str]], file: DataFile) -> str:
 def _json_value(column: str, kind: str) -> tuple[str, bool]:
     """SQL of a Parquet column as JSON has it, and whether it cannot but be valid JSON."""
     if kind in {"FLOAT", "DOUBLE"}:
-        return f"CASE WHEN isfinite({column}) THEN {column} END", True
+        # By its text a float of 32 bits is the 0.1 that was meant, and not 0.10000000149011612.
+        value = f"{column}::VARCHAR::DOUBLE" if kind == "FLOAT" else column
+        whole = f"{column} = trunc({column}) AND abs({column}) < {2**53}"
+        # In this order: NaN equals itself here, but no absolute value bounds it.
+        return (
+            f"CASE WHEN {whole} THEN to_json({column}::BIGINT) WHEN isfinite({column}) THEN to_json({value}) END",
+            True,
+        )
     if kind == "BLOB":
         return f"base64({column})", True
     if kind.startswith("DECIMAL(") and int(kind[8:].split(",", maxsplit=1)[0]) > _EXACT_DIGITS and kind[-1] == ")":

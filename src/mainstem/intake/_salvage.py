@@ -185,7 +185,10 @@ def _at_once(record: bytes, settings: DoorSettings) -> Salvaged | None:
     if not is_name(found.stream) or not payload.startswith(b"{") or longest > settings.max_identifier:
         return None
     unknown = tuple(name for name in members if name not in ENVELOPE_KEYS)
-    times = found.occurred_at, found.observed_at
+    try:
+        times = _in_utc(found.occurred_at), _in_utc(found.observed_at)
+    except OverflowError:
+        return None
     return Salvaged(found.stream, payload, id_, key, customer_id, *times, found.op, unknown)
 
 
@@ -264,10 +267,15 @@ def _name_of(field: str, members: dict[str, bytes], settings: DoorSettings) -> s
 
 def _time(field: str, members: dict[str, bytes]) -> dt.datetime | None:
     try:
-        return _instant.decode(members.get(field, b"null"))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _in_utc(_instant.decode(members.get(field, b"null")))
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError) as error:
         hint = f"`{field}` is an RFC 3339 time such as 2026-01-15T12:00:00Z."
         raise _RefusedError(field, "bad_field", hint) from error
+
+
+def _in_utc(time: dt.datetime | None) -> dt.datetime | None:
+    """The same, naive ones too. Raises OverflowError for what is beyond the years 1 to 9999 there."""
+    return time if time is None or time.tzinfo is None else time.astimezone(dt.UTC)
 
 
 def _operation(value: bytes) -> OpName | None:

@@ -13,7 +13,7 @@ from mainstem.intake._reading import Columns, Texts, Times
 from mainstem.model import EntityKind, Op
 from mainstem.privacy import normalise
 
-__all__ = ["Origin", "stamp"]
+__all__ = ["Origin", "no_contract", "stamp"]
 
 
 # Without counts, so that a load of a thousand chunks says it once.
@@ -48,7 +48,7 @@ def stamp(
             partition_key=_partition_keys(_filled(columns.customer_id, columns.key)),
             occurred_at=columns.occurred_at,
         )
-        return segment, [f"{columns.stream} has no contract: its records wait in quarantine until one is activated."]
+        return segment, [no_contract(columns.stream)]
     is_event = contract.kind is EntityKind.EVENT
     spoken = _spoken_partition_keys(columns, contract)
     wanted: list[Sequence[Any] | None] = [spoken, columns.id if is_event else columns.key]
@@ -73,6 +73,11 @@ def stamp(
         occurred_at=_filled(columns.occurred_at, picked.occurred_at),
     )
     return segment, warnings
+
+
+def no_contract(stream: str) -> str:
+    """The warning for a stream that nobody has declared, or whose name was misspelt."""
+    return f"{stream} has no contract: its records wait in quarantine until one is activated."
 
 
 def _segment(columns: Columns, origin: Origin, version: int, *, op: Op, given_op: Texts, **fields: Any) -> Segment:

@@ -37,7 +37,7 @@ from mainstem.intake._committer import Committer, Limits, Parcel, Route
 from mainstem.intake._compression import decompress
 from mainstem.intake._notes import Notes
 from mainstem.intake._reading import Columns, Reading, read, read_rows
-from mainstem.intake._stamp import Origin, stamp
+from mainstem.intake._stamp import Origin, no_contract, stamp
 from mainstem.intake.delivery import CANONICAL_JSON, JSON, Delivery, Receipt, Rows
 from mainstem.intake.settings import DoorSettings
 from mainstem.model import MAINSTEM_SOURCE, NAME_PATTERN, Lane, is_name
@@ -53,6 +53,8 @@ _REFRESH_SECONDS = 1.0
 _BUILT_BY_CALLER = 64
 # What a record takes in memory besides its payload, roughly.
 _OVERHEAD = 200
+# By how much a compressed body is thought to grow, when it is decided where to decode it.
+_GROWS = 16
 # Telemetry's name for every stream without a contract: their own names are the senders', and without end.
 _NO_CONTRACT = "no_contract"
 _NAME_HINT = f"Names match {NAME_PATTERN}: lower case, digits and underscores."
@@ -135,7 +137,9 @@ class Door:
 
     async def submit_async(self, delivery: Delivery) -> Receipt:
         """As `submit`, on an event loop; small bodies are decoded on the loop itself, which is cheaper than a thread."""
-        if len(delivery.body) > self.settings.inline:
+        # Compressed, a small body may be a large one.
+        size = len(delivery.body) * (_GROWS if delivery.content_encoding else 1)
+        if size > self.settings.inline:
             prepared = await asyncio.to_thread(self._prepare, delivery)
         else:
             prepared = self._prepare(delivery)
@@ -189,6 +193,9 @@ class Door:
         prepared = self._stamped(reading, origin)
         if reading.records == 0 and delivery.stream is not None:
             prepared.heartbeat = (delivery.source, delivery.stream)
+            if self.parts.registry.active(*prepared.heartbeat) is None:
+                warning = no_contract(delivery.stream)
+                prepared.receipt = dataclasses.replace(prepared.receipt, warnings=(warning,))
         return prepared
 
     def _read(self, delivery: Delivery) -> Reading:

@@ -13,6 +13,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,6 +105,7 @@ class _Loader:
         self._warnings: dict[str, None] = {}
         self._accepted = 0
         self._rows = 0
+        self._over = threading.Event()
 
     def run(self, unit: Unit, reader: RowReader, folder: Path) -> LoadReport:
         started = time.monotonic()
@@ -130,9 +132,8 @@ class _Loader:
         )
 
     def _number(self, unit: Unit, reader: RowReader, numbering: Numbering) -> None:
-        hasher = self._door.parts.hasher
         for chunk, _, done in self._chunks(unit, reader, []):
-            numbering.add(hasher.hashes(b"occurrence.body", [chunk.payloads]))
+            numbering.add(chunk.payloads)
             self._on_progress(LoadProgress("numbering", done, numbering.rows))
         numbering.number()
 
@@ -157,6 +158,8 @@ class _Loader:
             while under_way:
                 self._settle(under_way.popleft(), *told.popleft())
         finally:
+            # Without failure there is nothing left; with one, nobody waits any longer.
+            self._over.set()
             for future in under_way:
                 future.cancel()
         if numbering is not None and numbering.rows != self._rows:
@@ -193,10 +196,9 @@ class _Loader:
                 return self._door.submit_rows(rows)
             except RetryableError as error:
                 wait = error.retry_after or 1.0
-                if time.monotonic() + wait > deadline:
+                if time.monotonic() + wait > deadline or self._over.wait(wait):
                     raise
                 _log.info("load.waits", error=type(error).__name__, seconds=wait)
-            time.sleep(wait)
 
     def _settle(self, future: concurrent.futures.Future[Receipt], file: DataFile, chunk: Chunk, done: float) -> None:
         receipt = future.result()

@@ -313,6 +313,10 @@ def test_an_empty_array_is_a_heartbeat(door: Door, database: Database, clock: Fi
     assert logged.records() == []
 
 
+def test_a_heartbeat_of_a_stream_nobody_knows(door: Door) -> None:
+    assert "no contract" in send(door, b"[]", stream="usage_evnts").warnings[0]
+
+
 def test_bare_payloads_of_one_stream(door: Door, logged: Any) -> None:
     body = b"\n".join(json.dumps(event(n)["payload"]).encode() for n in range(3))
     receipt = send(door, body, stream="usage_events", content_type="application/x-ndjson")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import collections
-import hashlib
 import random
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +13,8 @@ from hypothesis import strategies as st
 from mainstem.intake._numbering import Numbering
 
 
-def hashed(values: list[int]) -> pa.Array:
-    return pa.array([hashlib.md5(str(value).encode()).digest() for value in values], pa.binary(16))
+def encoded(values: list[int]) -> pa.Array:
+    return pa.array([str(value).encode() for value in values], pa.binary())
 
 
 def expected(values: list[int]) -> list[int]:
@@ -30,7 +29,7 @@ def expected(values: list[int]) -> list[int]:
 def numbered(values: list[int], folder: Path, chunk: int) -> list[int]:
     with closing(Numbering(folder, "256MB")) as numbering:
         for start in range(0, len(values), chunk):
-            numbering.add(hashed(values[start : start + chunk]))
+            numbering.add(encoded(values[start : start + chunk]))
         assert numbering.rows == len(values)
         numbering.number()
         parts = [
@@ -39,7 +38,7 @@ def numbered(values: list[int], folder: Path, chunk: int) -> list[int]:
     return np.concatenate(parts).tolist() if parts else []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 9))
 def test_equal_rows_are_numbered_in_order(tmp_path_factory: object, values: list[int], chunk: int) -> None:
     folder = tmp_path_factory.mktemp("numbering")  # type: ignore[attr-defined]
@@ -47,12 +46,12 @@ def test_equal_rows_are_numbered_in_order(tmp_path_factory: object, values: list
 
 
 def test_many_rows_with_little_memory(tmp_path: Path) -> None:
-    values = [random.Random(1).randrange(50_000) if n % 3 else -n for n in range(120_000)]
+    values = [random.Random(1).randrange(15_000) if n % 3 else -n for n in range(40_000)]
     assert numbered(values, tmp_path, 10_000) == expected(values)
 
 
 def test_a_slice_of_an_array_is_what_it_shows(tmp_path: Path) -> None:
     with closing(Numbering(tmp_path, "256MB")) as numbering:
-        numbering.add(hashed([1, 2, 3, 3]).slice(1))
+        numbering.add(encoded([1, 2, 3, 3]).slice(1))
         numbering.number()
         assert numbering.numbers(0, 3).tolist() == [1, 1, 2]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstem.errors import RefusedError
@@ -19,8 +19,8 @@ GOOD = {"stream": "usage_events", "payload": {"event": "opened"}}
 GOOD_BYTES = json.dumps(GOOD).encode()
 
 
-def reading(body: bytes, stream: str | None = None, content_type: str | None = None, **settings: int) -> Reading:
-    return read(body, content_type, stream, DoorSettings(**settings) if settings else SETTINGS)
+def reading(body: bytes, stream: str | None = None, content_type: str | None = None, **limits: int) -> Reading:
+    return read(body, content_type, stream, DoorSettings(**limits) if limits else SETTINGS)
 
 
 def reading_or_reason(body: bytes, stream: str | None, content_type: str | None) -> tuple[Reading, str | None]:
@@ -96,6 +96,13 @@ def test_an_id_is_text_or_a_whole_number_of_any_size() -> None:
         b'[{"stream":"s","payload":{},"id":123456789012345678901234567890},{"stream":"s","payload":{},"id":"\\u0000"}]'
     )
     assert only(reading(body)).id == ["123456789012345678901234567890", "\0"]
+
+
+def test_the_first_and_the_last_moment() -> None:
+    times = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-06-01T00:00:00"]
+    columns = only(reading(json.dumps([{**GOOD, "occurred_at": time} for time in times]).encode()))
+    assert columns.occurred_at is not None
+    assert [time.year for time in columns.occurred_at if time is not None] == [1, 9999, 1]
 
 
 def test_an_empty_id_is_none() -> None:
@@ -200,6 +207,8 @@ def test_json_by_another_name() -> None:
         ({**GOOD, "occurred_at": "2026-02-30T00:00:00Z"}, "occurred_at", "bad_field"),
         ({**GOOD, "occurred_at": 1768478400}, "occurred_at", "bad_field"),
         ({**GOOD, "observed_at": ""}, "observed_at", "bad_field"),
+        ({**GOOD, "observed_at": "0001-01-01T00:00:00+14:00"}, "observed_at", "bad_field"),
+        ({**GOOD, "occurred_at": "9999-12-31T23:00:00-02:00"}, "occurred_at", "bad_field"),
         ({**GOOD, "op": "insert"}, "op", "bad_field"),
         ({**GOOD, "op": 1}, "op", "bad_field"),
         (7, None, "not_an_object"),
@@ -219,7 +228,7 @@ def test_json_by_another_name() -> None:
         (b'{"stream":"s","payload":{"a":"' + b"x" * (1 << 20) + b'"}}', None, "too_large"),
         (b'{"stream":"s","payload":{"a":' + b"[" * 64 + b"]" * 64 + b"}}", None, "too_deep"),
         (b'{"stream":"s","payload":' + b'{"a":' * 64 + b"{}" + b"}" * 64 + b"}", None, "too_deep"),
-        (b'{"stream":"s","payload":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", None, "too_deep"),
+        (b'{"stream":"s","payload":{"a":' + b"[" * 60_000 + b"]" * 60_000 + b"}}", None, "too_deep"),
     ],
 )
 def test_refusals(record: Any, field: str | None, reason: str) -> None:
@@ -374,6 +383,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(json_values, max_size=8), st.sampled_from([(",", ":"), (" ,\n", " : ")]))
 def test_an_array_is_cut_into_its_elements(values: list[Any], separators: tuple[str, str]) -> None:
     body = json.dumps(values, separators=separators).encode()
@@ -382,8 +392,9 @@ def test_an_array_is_cut_into_its_elements(values: list[Any], separators: tuple[
     assert [json.loads(element) for element in elements] == values
 
 
-@given(st.lists(json_values, max_size=6), st.data())
-def test_slow_and_fast_reading_agree(values: list[Any], data: st.DataObject) -> None:
+@settings(max_examples=50)
+@given(st.lists(json_values, max_size=6))
+def test_slow_and_fast_reading_agree(values: list[Any]) -> None:
     """A record that sends the body down the slow path changes nothing for the others."""
     records = [{"stream": "s", "payload": {"v": value}, "id": str(n)} for n, value in enumerate(values)]
     fast = reading(json.dumps(records).encode()) if records else Reading()

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install demo test test-stack bench soak lint web requirements clean
+.PHONY: install demo test test-stack bench soak lint web web-check requirements clean
 
 install: $(VENV)/.installed web
 
@@ -30,7 +30,11 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy src/mainstem tests benchmarks
 	$(BIN)/lint-imports
 
-test: install lint
+# Types, lint and tests of the dashboard.
+web-check: web
+	cd web && npm run typecheck --silent && npm run lint --silent && npm run test --silent
+
+test: install lint web-check
 	$(BIN)/pytest -m "not stack and not soak" $(ARGS)
 
 test-stack: install

@@ -29,18 +29,18 @@ export function CustomerTable({ data, waiting, live, filters, onSort }: TablePro
     <table className="customers" data-waiting={waiting || undefined}>
       <thead>
         <tr>
-          <Heading {...head} sort="name" className="first">
+          <th scope="col" className="first">
             Customer
-          </Heading>
+          </th>
           <Heading {...head} sort="score" className="num">
             Score
           </Heading>
           <th scope="col" className="c-band">
             Band
           </th>
-          <Heading {...head} sort="change" className="num">
+          <th scope="col" className="num">
             7 days
-          </Heading>
+          </th>
           <th scope="col" className="c-trend">
             30 days
           </th>

@@ -105,7 +105,7 @@ function SearchField({ value, onChange, field }: SearchFieldProps) {
       <input
         ref={field}
         type="search"
-        placeholder="Name or id"
+        placeholder="Customer id"
         value={typed}
         onChange={(event) => setTyped(event.target.value)}
         aria-keyshortcuts="/"

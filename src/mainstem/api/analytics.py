@@ -1,0 +1,120 @@
+"""Routes about customers as a whole: the overview, and usage over time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from mainstem.access import Permission
+from mainstem.analytics.overview import average, band_counts, histogram
+from mainstem.api.conservation import Conservation
+from mainstem.api.customers import CustomerReader
+from mainstem.api.envelope import answer, graded, told_replay
+from mainstem.api.live_metrics import counts, throughput
+from mainstem.api.problems import ProblemError
+from mainstem.api.security import requires
+from mainstem.errors import NotFoundError
+from mainstem.hints import near_miss
+from mainstem.metrics import Granularity, Metric, Metrics, StreamClock, TrendRequest, read_trend
+
+__all__ = ["analytics_router", "summary"]
+
+_BEFORE = dt.timedelta(days=7)
+
+
+def summary(reader: CustomerReader) -> dict[str, Any]:
+    """How scores are spread and who moved: what the overview shows and the live view repeats."""
+    model = reader.models.current()
+    before = (reader.conservation.clock.data() - _BEFORE).date()
+    with reader.database.snapshot() as connection:
+        counted = {entry.band: entry for entry in band_counts(connection, model.name, before)}
+        mean = average(connection, model.name, before)
+        bins = histogram(connection, model.name)
+        moved = {rising: reader.movers(connection, model, before, rising=rising) for rising in (True, False)}
+    # Churned customers are in a band that no model declares.
+    names = [band.name for band in model.bands] + [
+        name for name in counted if name not in {b.name for b in model.bands}
+    ]
+    return {
+        "average": {"score": mean.score, "previous": mean.previous},
+        "distribution": [
+            {
+                "band": name,
+                "count": counted[name].count if name in counted else 0,
+                "previous": counted[name].previous if name in counted else None,
+            }
+            for name in names
+        ],
+        "histogram": [{"low": low, "high": high, "count": n} for low, high, n in bins],
+        "movers": {"days": _BEFORE.days, "up": moved[True], "down": moved[False]},
+    }
+
+
+def analytics_router(reader: CustomerReader, conservation: Conservation, metrics: Metrics) -> APIRouter:
+    """Routes below `/api/v1/analytics` that speak of many customers."""
+    router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
+    database, clock = conservation.database, conservation.clock
+    reads = [requires(Permission.ANALYTICS_READ)]
+
+    @router.get("/overview", dependencies=reads)
+    def overview() -> Response:
+        streams = conservation.streams()
+        told = counts(conservation, streams)
+        data = {
+            "balanced": told.pop("balanced"),
+            "counts": told,
+            "model": reader.told_model(),
+            **summary(reader),
+            "throughput": throughput(database, clock),
+            "freshness": conservation.freshness(streams),
+            "replay": told_replay(clock),
+        }
+        return answer(data, graded(clock, [stream.clock for stream in streams if stream.clock is not None]))
+
+    @router.get("/usage-trends/{timeframe}", dependencies=reads)
+    def usage_trends(
+        timeframe: str,
+        metric: str = "events",
+        customer_id: str | None = None,
+        segment: str | None = None,
+        granularity: Granularity | None = None,
+    ) -> Response:
+        known = metrics.current().metrics
+        if metric not in known:
+            raise NotFoundError(f"There is no metric {metric!r}.", hint=near_miss(metric, known))
+        try:
+            request = TrendRequest(
+                timeframe=timeframe,
+                as_of=clock.data(),
+                granularity=granularity,
+                ref=None if customer_id is None else reader.find(customer_id).bytes,
+                segment=segment,
+            )
+            trend = read_trend(database, known[metric], request)
+        except ValueError as error:
+            raise ProblemError(400, "invalid", str(error)) from error
+        clocks = conservation.clocks()
+        data = {
+            **_described(known[metric]),
+            "timeframe": timeframe,
+            "granularity": trend.granularity,
+            "points": trend.points,
+            "total": trend.total,
+            "previous_total": trend.previous_total,
+            "approximate": trend.approximate,
+            "available": [_described(known[name]) for name in sorted(known)],
+        }
+        return answer(data, graded(clock, _feeding(trend.streams, clocks)))
+
+    return router
+
+
+def _described(metric: Metric) -> dict[str, str]:
+    return {"metric": metric.name, "label": metric.label, "unit": metric.unit}
+
+
+def _feeding(streams: tuple[tuple[str, str], ...], clocks: Any) -> list[StreamClock]:
+    return [clocks[name] for name in streams if name in clocks]

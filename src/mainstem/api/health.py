@@ -1,0 +1,54 @@
+"""Is the process alive, can it do its work, and its figures."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from mainstem import __version__
+from mainstem.access import Permission
+from mainstem.api.envelope import Meta, answer
+from mainstem.api.problems import problem
+from mainstem.api.security import public, requires
+from mainstem.clock import Clock
+from mainstem.errors import MainstemError
+from mainstem.store import Database
+
+__all__ = ["health_router"]
+
+
+def _figures() -> CollectorRegistry:
+    """Those of all processes of the tree where they share them, of this one otherwise."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def health_router(database: Database, clock: Clock) -> APIRouter:
+    """`/healthz`, `/readyz`, `/metrics`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", dependencies=[public("balancers have no key; says only that the process answers")])
+    async def healthz() -> Response:
+        return answer({"status": "alive", "version": __version__}, Meta.now(clock))
+
+    @router.get("/readyz", dependencies=[public("balancers have no key; says only whether work can be done")])
+    def readyz() -> Response:
+        try:
+            with database.autocommit() as connection:
+                connection.execute("SELECT FROM installation")
+        except MainstemError as error:
+            return problem(503, "unavailable", error.message, retry_after=1)
+        return answer({"status": "ready"}, Meta.now(clock))
+
+    @router.get("/metrics", dependencies=[requires(Permission.SYSTEM_READ)])
+    def metrics() -> Response:
+        return Response(generate_latest(_figures()), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,182 @@
+"""The ingest route: a raw body to the door, a receipt back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from mainstem.api.envelope import Meta, answer
+from mainstem.api.problems import ProblemError, problem
+from mainstem.errors import BackPressureError, RefusedError
+from mainstem.intake import Delivery, Door, Receipt
+from mainstem.model import Lane
+
+__all__ = ["Authorise", "ingest_router"]
+
+Authorise: TypeAlias = Callable[[Request, str], Awaitable[None] | None]
+"""Called with the request and the source; raises PermissionDeniedError (or a ProblemError) when the caller may not write
+it. An async one runs on the event loop; a plain function may block: it runs in a thread."""
+
+_TOO_LARGE: Final = frozenset({"too_large", "too_many_records"})
+
+_DESCRIPTION: Final = """
+Takes one record, a JSON array of records, or a record a line (NDJSON); plain, gzip or zstd. A record is an envelope:
+
+| key | meaning |
+|---|---|
+| `stream`, `payload` | required: which stream, and the source's record as a JSON object, kept byte for byte |
+| `id` | the source's event id: what makes a repeat a repeat |
+| `key` | the entity's primary key at the source |
+| `customer_id`, `occurred_at` | whose it is and when it was (RFC 3339) |
+| `observed_at` | when it was read from the source |
+| `op` | `event`, `upsert`, `patch` or `delete` |
+
+What the envelope leaves out is taken from the payload as the stream's contract says; an envelope's value wins. Keys an
+envelope does not have are ignored, with a warning. With `?stream=NAME` (or the header `Mainstem-Stream`) records are
+bare payloads of that stream, and an empty array is its heartbeat: nothing happened, and the source is alive.
+
+The answer comes after the records are durable. `refused` names the records that were not received. Send an
+`Idempotency-Key` with records that have no id: such a record is known by the key and its index in the body, so that the
+same request again, when an answer was lost, counts once. Another body, also one of mended records, needs another key.
+"""
+
+_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
+            "example": {
+                "stream": "usage_events",
+                "payload": {
+                    "id": "e-1",
+                    "customer_id": "acme",
+                    "event": "report.opened",
+                    "occurred_at": "2026-01-15T12:00:00Z",
+                },
+            },
+        },
+        "application/x-ndjson": {"schema": {"type": "string"}},
+    },
+}
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"description": "Durable; `refused` lists what was not taken in"},
+    400: {"description": "The body cannot be read"},
+    403: {"description": "The key may not write this source"},
+    413: {"description": "The body is too large"},
+    415: {"description": "The content type or encoding is not read here"},
+    422: {"description": "Every record was refused"},
+    429: {"description": "Too much waits; come back after Retry-After"},
+    503: {"description": "The log cannot take it now: nothing was kept; come back after Retry-After"},
+}
+
+
+def ingest_router(door: Door, authorise: Authorise) -> APIRouter:
+    """`POST /api/v1/data/ingest/{source_system}`."""
+    router = APIRouter(prefix="/api/v1/data", tags=["data"])
+    allowed = _on_loop(authorise)
+
+    @router.post(
+        "/ingest/{source_system}",
+        status_code=202,
+        summary="Send records",
+        description=_DESCRIPTION,
+        responses=_RESPONSES,
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def ingest(
+        request: Request,
+        source_system: str,
+        stream: Annotated[str | None, Query(description="Records are bare payloads of this stream.")] = None,
+        mainstem_stream: Annotated[str | None, Header(description="As `stream`.")] = None,
+        lane: Annotated[Literal["live", "bulk"], Query(description="Bulk gives way to live.")] = "live",
+        idempotency_key: Annotated[str | None, Header(description="Stands for ids where records have none.")] = None,
+    ) -> Response:
+        await allowed(request, source_system)
+        try:
+            delivery = Delivery(
+                source=source_system,
+                body=await _body(request, door.settings.max_body),
+                content_type=request.headers.get("content-type"),
+                content_encoding=request.headers.get("content-encoding"),
+                idempotency_key=idempotency_key,
+                stream=stream or mainstem_stream,
+                lane=Lane[lane.upper()],
+            )
+            receipt = await door.submit_async(delivery)
+        except RefusedError as error:
+            if error.reason not in _TOO_LARGE:
+                raise
+            return _too_large(error)
+        except BackPressureError as error:
+            waits = {"reason": "queue_full", "queue_age_seconds": round(error.queue_age, 1)}
+            return problem(429, "back-pressure", error.message, errors=[waits], retry_after=error.retry_after)
+        except ClientDisconnect:
+            # Nobody is left to read it.
+            return problem(400, "invalid", "The body ended early.")
+        return _receipt(door, receipt)
+
+    return router
+
+
+def _on_loop(authorise: Authorise) -> Callable[[Request, str], Awaitable[None]]:
+    """The same to be awaited; what may block goes to a thread, which costs more than a small request."""
+    if any(map(inspect.iscoroutinefunction, (authorise, type(authorise).__call__))):
+        return cast("Callable[[Request, str], Awaitable[None]]", authorise)
+
+    async def in_thread(request: Request, source: str) -> None:
+        await run_in_threadpool(authorise, request, source)
+
+    return in_thread
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body. Raises RefusedError `too_large` before more than `limit` bytes are held, or read if they are declared."""
+    too_large = RefusedError(
+        "too_large", f"The body is larger than {limit} bytes.", hint="Send it in several bodies, or compressed."
+    )
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(error: RefusedError) -> Response:
+    response = problem(413, "too-large", error.message, hint=error.hint, errors=[{"reason": error.reason}])
+    # The rest of the body is not read: the connection cannot be used for another request.
+    response.headers["Connection"] = "close"
+    return response
+
+
+def _receipt(door: Door, receipt: Receipt) -> Response:
+    if receipt.refused and not receipt.accepted:
+        unreadable = all(refusal.reason == "unreadable" for refusal in receipt.refused)
+        raise ProblemError(
+            400 if unreadable else 422,
+            "invalid",
+            "No record was received; errors says why for each.",
+            errors=[
+                {"index": refusal.index, "field": refusal.field, "reason": refusal.reason, "hint": refusal.hint}
+                for refusal in receipt.refused
+            ],
+        )
+    data = {
+        "accepted": receipt.accepted,
+        "refused": receipt.refused,
+        "warnings": receipt.warnings,
+        "delivery": receipt.delivery,
+        "received_at": receipt.received_at,
+    }
+    return answer(data, Meta.now(door.parts.clock), status=202)

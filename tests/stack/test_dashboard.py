@@ -1,0 +1,100 @@
+"""The dashboard in a real Chromium, over a real installation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from mainstem.access import Role
+from mainstem.runtime.wiring import connect_runtime
+from mainstem.testing.tree import RunningTree, free_port
+
+pytestmark = pytest.mark.stack
+
+PASSWORD = "correct horse battery"
+PATIENCE = 30
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTree]:
+    with RunningTree(tmp_path_factory.mktemp("dashboard") / "data", free_port()) as tree:
+        with connect_runtime(tree.data_dir) as runtime:
+            runtime.users.create("ann", PASSWORD, Role.ADMIN)
+        yield tree
+
+
+@pytest.fixture(scope="module")
+def key(tree: RunningTree) -> str:
+    return tree.new_key("sender", "engineer")
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--window-size=1280,1000", f"--user-data-dir={tmp_path / 'profile'}"):  # fmt: skip
+        options.add_argument(argument)
+    browser = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))
+    yield browser
+    browser.quit()
+
+
+def send(tree: RunningTree, key: str, event_id: str, event: str) -> None:
+    now = dt.datetime.now(dt.UTC).isoformat()
+    payload = {"id": event_id, "customer_id": "acme", "event": event, "occurred_at": now}
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/shop",
+        json={"stream": "usage_events", "payload": payload},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert answer.status_code == 202, answer.text
+
+
+def sign_in(browser: Chrome, tree: RunningTree, path: str = "/") -> None:
+    browser.get(tree.url + path)
+    wait = WebDriverWait(browser, PATIENCE)
+    name, password = wait.until(lambda b: b.find_elements(By.TAG_NAME, "input")[:2])
+    name.send_keys("ann")
+    password.send_keys(PASSWORD, Keys.ENTER)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '.connection[data-status="live"]'))
+
+
+def test_own_event_is_seen_on_its_customers_page(browser: Chrome, tree: RunningTree, key: str) -> None:
+    send(tree, key, "e-1", "hello_world")
+    sign_in(browser, tree)
+    browser.get(f"{tree.url}/customers/shop%3Aacme")
+    wait = WebDriverWait(browser, PATIENCE)
+    wait.until(lambda b: "hello_world" in b.find_element(By.CSS_SELECTOR, '[data-testid="timeline"]').text)
+    # The page is open now: the next event has to come by itself.
+    send(tree, key, "e-2", "second_event")
+    wait.until(lambda b: "second_event" in b.find_element(By.CSS_SELECTOR, '[data-testid="timeline"]').text)
+    score = browser.find_element(By.CSS_SELECTOR, '[data-testid="score"]').text
+    assert float(score.split()[0]) >= 0
+
+
+def test_conservation_is_shown_and_balanced(browser: Chrome, tree: RunningTree, key: str) -> None:
+    send(tree, key, "e-1", "hello_world")
+    sign_in(browser, tree, "/data")
+    wait = WebDriverWait(browser, PATIENCE)
+    equation = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, '[data-testid="equation"]'))
+    assert equation.get_attribute("data-balanced") == "true"
+
+
+def test_wrong_password_says_so(browser: Chrome, tree: RunningTree) -> None:
+    browser.get(tree.url)
+    wait = WebDriverWait(browser, PATIENCE)
+    name, password = wait.until(lambda b: b.find_elements(By.TAG_NAME, "input")[:2])
+    name.send_keys("ann")
+    password.send_keys("wrong password", Keys.ENTER)
+    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '[role="alert"]'))

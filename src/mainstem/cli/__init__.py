@@ -1,0 +1,3 @@
+"""The command `mainstem`: one verb a file, thin."""
+
+__all__: list[str] = []

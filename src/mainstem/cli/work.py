@@ -1,0 +1,19 @@
+"""`mainstem work`: one role alone."""
+
+from __future__ import annotations
+
+from mainstem.cli.options import DEFAULT_DATA_DIR, ConfigFile, DataDir
+
+__all__ = ["work"]
+
+
+def work(*, data_dir: DataDir = DEFAULT_DATA_DIR, config: ConfigFile = None) -> None:
+    """Run a worker alone.
+
+    Any number may run, on any number of machines, once `mainstem up` or `mainstem database migrate` has set up the
+    database.
+    """
+    from mainstem.runtime.config import load_config
+    from mainstem.runtime.roles import run_role, work_services
+
+    run_role("work", load_config(data_dir, config), work_services)

@@ -1,0 +1,77 @@
+"""The periodic jobs of an installation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from mainstem import lake, processing
+from mainstem.runtime.scheduler import Job
+from mainstem.store import PARTITIONED, ensure_partitions, prune_changes
+
+if TYPE_CHECKING:
+    from mainstem.runtime.wiring import Runtime
+
+__all__ = ["periodic_jobs"]
+
+_MINUTE = 60.0
+_HOUR = 3600.0
+# A client that comes back within a day resumes from its token; later it gets a fresh snapshot.
+_CHANGES_KEPT = dt.timedelta(hours=24)
+# Longer than any transaction that is about to name a new one.
+_SEGMENTS_KEPT = dt.timedelta(days=1)
+_MONTHS_AHEAD = 2
+
+
+def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
+    """What the scheduler runs, the most urgent first."""
+    database, clock = runtime.database, runtime.clock
+    return [
+        Job("make_partitions", _HOUR, lambda: _make_partitions(runtime)),
+        Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
+        Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
+        Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
+        Job("trim_timeline", _HOUR, lambda: _trim_timeline(runtime)),
+        Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
+        Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
+    ]
+
+
+def _trim_log(runtime: Runtime) -> None:
+    lake.trim_log(runtime.log, runtime.sink_positions(), runtime.lake.manifest.positions())
+
+
+def _trim_timeline(runtime: Runtime) -> None:
+    settings = runtime.config.processing
+    before = runtime.clock.data() - settings.timeline_age
+    processing.trim_timeline(runtime.database, before=before, keep=settings.timeline_events)
+
+
+def _sweep_segments(runtime: Runtime) -> None:
+    """Remove segments that no fold names, be it the one in use, an old one or one that is being rebuilt."""
+    with runtime.database.snapshot() as connection:
+        folds = connection.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'dedup_segment'").fetchall()
+        named = {
+            path
+            for (fold,) in folds
+            for (path,) in connection.execute(
+                sql.SQL("SELECT path FROM {}").format(sql.Identifier(fold, "dedup_segment"))
+            ).fetchall()
+        }
+    processing.sweep(runtime.segments, named, runtime.clock, older=_SEGMENTS_KEPT)
+
+
+def _make_partitions(runtime: Runtime) -> None:
+    """Partitions for this month and the next ones, so that a month's first row finds its partition."""
+    days = [now.date() for now in (runtime.clock.wall(), runtime.clock.data())]
+    months = {_month_after(day, ahead) for day in days for ahead in range(_MONTHS_AHEAD + 1)}
+    for table in PARTITIONED:
+        ensure_partitions(runtime.database, table, months)
+
+
+def _month_after(day: dt.date, months: int) -> dt.date:
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return dt.date(year, month + 1, 1)

@@ -1,0 +1,55 @@
+"""The web application with this process's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+
+from mainstem.access import ApiKeys
+from mainstem.analytics.customers import Customers
+from mainstem.api.analytics import analytics_router
+from mainstem.api.app import Services, create_app
+from mainstem.api.conservation import Conservation
+from mainstem.api.customers import CustomerReader, customers_router
+from mainstem.api.data import data_router
+from mainstem.api.hub import LiveHub
+from mainstem.api.live_metrics import live_metrics_router
+from mainstem.api.live_scores import live_scores_router
+from mainstem.api.security import Gate
+from mainstem.api.tokens import TokenSigner
+from mainstem.runtime.wiring import Runtime
+
+__all__ = ["application"]
+
+
+def application(runtime: Runtime) -> FastAPI:
+    """The API and the dashboard over `runtime`; its door has to be started before it serves."""
+    signer = TokenSigner(runtime.keyring.derive("token"))
+    conservation = Conservation(
+        runtime.database, runtime.ledger, runtime.registry, runtime.clock, runtime.config.metrics
+    )
+
+    customers = Customers(runtime.keyring.references, runtime.keyring.sealer)
+    reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
+
+    def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
+        return (
+            data_router(conservation, signer),
+            analytics_router(reader, conservation, runtime.metrics),
+            customers_router(reader, signer),
+            live_metrics_router(conservation, gate, hub),
+            live_scores_router(reader, gate, hub),
+        )
+
+    return create_app(
+        Services(
+            database=runtime.database,
+            clock=runtime.clock,
+            door=runtime.door,
+            keys=ApiKeys(runtime.database, runtime.clock),
+            users=runtime.users,
+            signer=signer,
+            routers=routers,
+        )
+    )

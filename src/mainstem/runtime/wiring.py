@@ -1,0 +1,279 @@
+"""The parts of a process, made from the configuration when they are first asked for.
+
+A role is what it asks for: `mainstem apikey` needs the database and nothing else, `work` nearly everything. Each part is
+made once and shared; all are closed with the Runtime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mainstem.access import ApiKeys, Users
+from mainstem.analytics.context import ScorerParts
+from mainstem.analytics.health_models import HealthModels
+from mainstem.analytics.scoring import Scorer
+from mainstem.clock import Replay, ReplayClock
+from mainstem.contracts import Registry
+from mainstem.errors import NotFoundError, UnavailableError
+from mainstem.eventlog import EventLog, PostgresLog
+from mainstem.intake import Decisions, Door, DoorParts
+from mainstem.lake import Lake, LakeWriter, ObjectStore, open_objects
+from mainstem.metrics import Metrics
+from mainstem.model import Lane
+from mainstem.privacy import Keyring
+from mainstem.processing import (
+    EmbeddedEngine,
+    Engine,
+    Ledger,
+    LocalSegments,
+    PostgresSink,
+    SegmentStore,
+    SinkParts,
+    Worker,
+    WorkerParts,
+)
+from mainstem.runtime.config import LoadedConfig, load_config
+from mainstem.runtime.folders import keys_folder, lake_folder
+from mainstem.runtime.installation import begin_installation, check_installation
+from mainstem.runtime.postgres import EmbeddedPostgres
+from mainstem.runtime.state import running_state
+from mainstem.store import Database, migrate
+
+__all__ = ["Runtime", "connect_runtime", "database_dsn", "objects_of"]
+
+
+def database_dsn(loaded: LoadedConfig) -> str:
+    """Where the database is: the configured one, or that of the tree that runs on the data folder.
+
+    Raises UnavailableError when there is neither.
+    """
+    url = loaded.config.database.url
+    if url is not None:
+        return url.get_secret_value()
+    state = running_state(loaded.data_dir)
+    if state is None or state.dsn is None:
+        raise UnavailableError(
+            f"Mainstem does not run on {loaded.data_dir}.", hint=f"Start it: mainstem up --data-dir {loaded.data_dir}"
+        )
+    return state.dsn
+
+
+def objects_of(loaded: LoadedConfig) -> ObjectStore:
+    """The object store of the raw lake. Raises ConfigurationError."""
+    return open_objects(loaded.config.lake.url or lake_folder(loaded.data_dir))
+
+
+class Runtime:
+    """What a process of this installation is made of."""
+
+    def __init__(self, loaded: LoadedConfig, dsn: str) -> None:
+        """Nothing connects before it is needed; `open` also proves that keys and database belong together."""
+        self.loaded = loaded
+        self.config = loaded.config
+        self.data_dir = loaded.data_dir
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        """This process's life, for leases."""
+        self.clock = ReplayClock()
+        self.database = Database(dsn, settings=loaded.config.store)
+
+    @classmethod
+    def open(cls, loaded: LoadedConfig, dsn: str | None = None) -> Self:
+        """The runtime of an installation that was set up.
+
+        Raises MissingKeysError, UnavailableError when the database does not answer in time or was not set up.
+        """
+        runtime = cls(loaded, dsn or database_dsn(loaded))
+        try:
+            runtime.database.wait_ready(loaded.config.database.wait_seconds)
+            check_installation(runtime.database, runtime.keyring)
+            runtime.refresh_clock()
+        except BaseException:
+            runtime.close()
+            raise
+        return runtime
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        # A cached property that was never asked for is not in the instance.
+        if "sink" in self.__dict__:
+            self.sink.close()
+        self.database.close()
+
+    def refresh_clock(self) -> None:
+        """Take over the replay that the store knows of, or its end. Raises UnavailableError."""
+        with self.database.autocommit() as connection:
+            row = connection.execute("SELECT origin, started, speed, name FROM replay").fetchone()
+        self.clock.replay = None if row is None else Replay(*row)
+
+    @functools.cached_property
+    def keyring(self) -> Keyring:
+        """The installation's keys. Raises MissingKeysError."""
+        return Keyring.open(keys_folder(self.data_dir))
+
+    @functools.cached_property
+    def log(self) -> EventLog:
+        """The event log."""
+        partitions = self.config.runtime.partitions
+        return PostgresLog(self.database, self.keyring.sealer, self.clock, partitions=partitions)
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The contracts in force."""
+        return Registry(self.database)
+
+    @functools.cached_property
+    def metrics(self) -> Metrics:
+        """The metrics in force."""
+        return Metrics(self.database)
+
+    @functools.cached_property
+    def door(self) -> Door:
+        """The way in; whoever uses it starts and stops it."""
+        parts = DoorParts(
+            log=self.log,
+            registry=self.registry,
+            references=self.keyring.references,
+            hasher=self.keyring.hasher,
+            clock=self.clock,
+            database=self.database,
+            positions=self.sink_positions,
+        )
+        return Door(parts, self.config.intake)
+
+    @functools.cached_property
+    def decisions(self) -> Decisions:
+        """The way for decisions, through the door."""
+        return Decisions(self.door, self.keyring.references, self.clock)
+
+    @functools.cached_property
+    def segments(self) -> SegmentStore:
+        """What deduplication has put aside."""
+        return LocalSegments(lake_folder(self.data_dir) / "dedup")
+
+    @functools.cached_property
+    def sink(self) -> PostgresSink:
+        """The one committer."""
+        parts = SinkParts(
+            sealer=self.keyring.sealer,
+            hasher=self.keyring.hasher,
+            segments=self.segments,
+            clock=self.clock,
+            metrics=self.metrics.current,
+            partitions=self.partitions_of,
+        )
+        return PostgresSink(self.database, parts, self.config.processing)
+
+    @functools.cached_property
+    def engine(self) -> Engine:
+        """Records in, effects out."""
+        keyring = self.keyring
+        return EmbeddedEngine(self.registry, keyring.references, keyring.hasher, keyring.sealer)
+
+    @functools.cached_property
+    def worker(self) -> Worker:
+        """Reads the log into effect."""
+        parts = WorkerParts(database=self.database, log=self.log, engine=self.engine, sink=self.sink, clock=self.clock)
+        return Worker(parts, self.config.processing)
+
+    @functools.cached_property
+    def health_models(self) -> HealthModels:
+        """The health model in force."""
+        return HealthModels(self.database)
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """Keeps the scores what they should be."""
+
+        def parts() -> ScorerParts:
+            return ScorerParts(
+                clock=self.clock,
+                contracts=self.registry,
+                metrics=self.metrics.current(),
+                model=self.health_models.current(),
+                metrics_settings=self.config.metrics,
+                settings=self.config.analytics,
+            )
+
+        return Scorer(self.database, parts)
+
+    @functools.cached_property
+    def lake_writer(self) -> LakeWriter:
+        """Reads the log into the lake."""
+        return LakeWriter(self.lake, self.log, owner=self.owner)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """Where every received record is."""
+        return Ledger(self.database, self.log, self.segments)
+
+    @functools.cached_property
+    def users(self) -> Users:
+        """Who signs in to the dashboard."""
+        return Users(self.database, self.clock, self.keyring.derive("session"))
+
+    @functools.cached_property
+    def api_keys(self) -> ApiKeys:
+        """The keys of programs that call the API."""
+        return ApiKeys(self.database, self.clock)
+
+    def sink_positions(self) -> Mapping[tuple[int, int, Lane], int]:
+        """How far records are in effect, by (epoch, partition, lane). Raises UnavailableError."""
+        with self.database.autocommit() as connection:
+            rows = connection.execute("SELECT epoch, partition, lane, position FROM sink_position").fetchall()
+        return {(epoch, partition, Lane(lane)): position for epoch, partition, lane, position in rows}
+
+    def partitions_of(self, epoch: int) -> int:
+        """The number of partitions of an epoch of the log. Raises NotFoundError, UnavailableError."""
+        for each in self.log.epochs():
+            if each.number == epoch:
+                return each.partitions
+        raise NotFoundError(f"The log has no epoch {epoch}.")
+
+    @functools.cached_property
+    def lake(self) -> Lake:
+        """The raw lake."""
+        return Lake.of(self.database, objects_of(self.loaded), self.keyring, self.clock, self.config.lake)
+
+
+@contextlib.contextmanager
+def connect_runtime(
+    data_dir: Path, file: Path | None = None, *, start: bool = False, anew: bool = False
+) -> Iterator[Runtime]:
+    """The runtime for a command on an installation that runs.
+
+    With `start`, one that does not run gets its embedded database for as long as the block lasts. With `anew` a database
+    that was lost is begun again: for the command that then rebuilds it from the lake.
+
+    Raises ConfigurationError, MissingKeysError, UnavailableError when nothing runs (and `start` is not given).
+    """
+    loaded = load_config(data_dir, file)
+    with contextlib.ExitStack() as stack:
+        dsn = None
+        if start and loaded.config.database.url is None and running_state(data_dir) is None:
+            # Before the server: a data folder that lost its keys does not get a database.
+            Keyring.open(keys_folder(data_dir))
+            server = EmbeddedPostgres(data_dir, loaded.config.database)
+            dsn = server.start()
+            stack.callback(server.stop)
+        if start or anew:
+            with Runtime(loaded, dsn or database_dsn(loaded)) as runtime:
+                migrate(runtime.database)
+                if anew:
+                    begin_installation(runtime.database, runtime.keyring, runtime.clock)
+        yield stack.enter_context(Runtime.open(loaded, dsn))

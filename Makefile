@@ -35,7 +35,7 @@ web-check: web
 	cd web && npm run typecheck --silent && npm run lint --silent && npm run test --silent
 
 test: install lint web-check
-	$(BIN)/pytest -m "not stack and not soak" $(ARGS)
+	$(BIN)/pytest -m "not stack and not soak" -n 2 --dist loadscope $(ARGS)
 
 test-stack: install
 	$(BIN)/python tests/stack/provide.py

@@ -158,11 +158,27 @@ CREATE TABLE rollup (                             -- over all customers
     shard  smallint NOT NULL,
     grain  text COLLATE "C" NOT NULL,             -- hour, day; of states also week, month
     dirty  boolean NOT NULL DEFAULT false,
+    stale  boolean NOT NULL DEFAULT true,         -- segment_rollup does not know of it yet
     value  numeric NOT NULL DEFAULT 0,
     state  bytea,
     PRIMARY KEY (series, grain, bucket, shard)
 );
+CREATE INDEX rollup_stale ON rollup (series, bucket) WHERE stale AND grain = 'day';
 CREATE INDEX rollup_dirty ON rollup (series, grain, bucket, shard) WHERE dirty;
+CREATE TABLE segment_rollup (                     -- over the customers of a segment, by the day; up to a minute behind
+    series  bigint NOT NULL,
+    segment text COLLATE "C" NOT NULL,
+    bucket  timestamptz NOT NULL,
+    value   numeric NOT NULL DEFAULT 0,
+    state   bytea,
+    PRIMARY KEY (segment, series, bucket)
+);
+CREATE INDEX segment_rollup_day ON segment_rollup (series, bucket);
+CREATE TABLE segment_member (                     -- as last added up
+    ref     uuid PRIMARY KEY,
+    segment text COLLATE "C" NOT NULL
+);
+CREATE INDEX segment_member_segment ON segment_member (segment);
 CREATE TABLE correction (                          -- an observation: restored, not folded
     id        bigint GENERATED ALWAYS AS IDENTITY,
     known_at  timestamptz NOT NULL,

@@ -1,0 +1,312 @@
+"""Customers as they are served: found by what their source calls them, listed, and one with all that is known of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from mainstem.errors import NotFoundError
+from mainstem.privacy import References, Sealer
+from mainstem.processing import TimelineEvent, entity_context, open_reference, unpack_timeline
+from mainstem.store import Connection
+
+__all__ = ["SORTS", "CustomerQuery", "CustomerRow", "Customers", "HistoryPoint", "Profile", "ScoreView"]
+
+SORTS: Mapping[str, tuple[str, str]] = {
+    # Name to expression and its type; a customer without a score comes last whichever way.
+    "score": ("score.score", "numeric"),
+    "last_activity": ("score.last_seen_at", "timestamptz"),
+}
+"""What a list can be sorted by."""
+
+_HISTORY_DAYS = dt.timedelta(days=90)
+_MOST_HISTORY = 500
+_TREND_DAYS = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CustomerQuery:
+    """Which customers, in which order. `after` is the sort value (None: none) and reference of the last one seen."""
+
+    model: str
+    bands: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    sort: str = "score"
+    descending: bool = False
+    refs: tuple[uuid.UUID, ...] | None = None
+    after: tuple[str | None, uuid.UUID] | None = None
+    limit: int = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """A customer in a list. `sort_value` is what it was sorted by, as text."""
+
+    ref: uuid.UUID
+    source: str
+    segment: str | None
+    score: Decimal | None
+    band: str | None
+    grade: str
+    as_of: dt.datetime | None
+    last_activity_at: dt.datetime | None
+    contributions: Sequence[Mapping[str, Any]]
+    sort_value: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """What the sources tell of a customer. `id` is `<source>:<value>`."""
+
+    id: str
+    ref: uuid.UUID
+    source: str
+    name: str | None = None
+    segment: str | None = None
+    plan: str | None = None
+    region: str | None = None
+    started_at: str | None = None
+    churned_at: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScoreView:
+    """A score as it is, or was, shown."""
+
+    model: str
+    model_version: int
+    score: Decimal
+    band: str
+    grade: str
+    as_of: dt.datetime
+    computed_at: dt.datetime
+    inputs: Mapping[str, Any]
+    contributions: Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """A stored score."""
+
+    at: dt.datetime
+    score: Decimal
+    band: str
+    grade: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Customers:
+    """Reads customers; what names them is unsealed here and nowhere else."""
+
+    references: References
+    sealer: Sealer
+
+    def find(self, connection: Connection, customer_id: str) -> uuid.UUID:
+        """The reference of `<source>:<value>`, or of a bare value that exactly one source knows.
+
+        Raises NotFoundError.
+        """
+        source, separator, value = customer_id.partition(":")
+        candidates = [(source, value)] if separator else []
+        known = [
+            row[0]
+            for row in connection.execute("SELECT DISTINCT source FROM reference WHERE kind = 'customer'").fetchall()
+        ]
+        candidates += [(each, customer_id) for each in known]
+        refs = [uuid.UUID(bytes=self.references.ref(each, "customer", name)) for each, name in candidates if name]
+        found = connection.execute(
+            "SELECT ref FROM reference WHERE ref = ANY(%s) AND kind = 'customer'", (refs,)
+        ).fetchall()
+        if len(found) == 1:
+            ref: uuid.UUID = found[0][0]
+            return ref
+        if found:
+            raise NotFoundError(
+                "Several sources know a customer of this id.", hint="Name the source: <source>:<id>, such as crm:42."
+            )
+        raise NotFoundError("No source knows this customer.", hint="Ids look like <source>:<id>, such as crm:42.")
+
+    def ids(self, connection: Connection, refs: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+        """What customers are called: `<source>:<value>` by reference."""
+        rows = connection.execute(
+            "SELECT ref, source, value_sealed FROM reference WHERE ref = ANY(%s)", (list(refs),)
+        ).fetchall()
+        return {ref: f"{source}:{open_reference(self.sealer, ref.bytes, sealed)}" for ref, source, sealed in rows}
+
+    def profiles(self, connection: Connection, refs: Sequence[uuid.UUID]) -> dict[uuid.UUID, Profile]:
+        """What is told of customers, by reference."""
+        named = self.ids(connection, refs)
+        rows = connection.execute(
+            """
+            SELECT DISTINCT ON (customer) customer, ref, attributes, sealed FROM entity
+            WHERE entity = 'customer' AND customer = ANY(%s) AND NOT deleted ORDER BY customer, ref
+            """,
+            (list(refs),),
+        ).fetchall()
+        told: dict[uuid.UUID, dict[str, Any]] = {}
+        for customer, entity, attributes, sealed in rows:
+            personal = (
+                {} if sealed is None else msgspec.json.decode(self.sealer.open(sealed, entity_context(entity.bytes)))
+            )
+            told[customer] = {**attributes, **personal}
+        names = ("name", "segment", "plan", "region", "started_at", "churned_at")
+        return {
+            ref: Profile(id=id_, ref=ref, source=id_.partition(":")[0], **{n: told.get(ref, {}).get(n) for n in names})
+            for ref, id_ in named.items()
+        }
+
+    def page(self, connection: Connection, query: CustomerQuery) -> tuple[int, list[CustomerRow]]:
+        """How many customers there are of this kind, and one page of them."""
+        expression, kind = SORTS[query.sort]
+        direction, comparison = ("DESC", "<") if query.descending else ("ASC", ">")
+        conditions, parameters = _conditions(query)
+        [(total,)] = connection.execute(
+            f"SELECT count(*) FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s"
+            f" WHERE {conditions}",
+            parameters,
+        ).fetchall()
+        if query.after is not None:
+            value, ref = query.after
+            parameters |= {"after": value, "after_ref": ref}
+            conditions += (
+                f" AND ({expression} {comparison} %(after)s::{kind} OR {expression} IS NULL"
+                f" OR ({expression} = %(after)s::{kind} AND reference.ref > %(after_ref)s))"
+                if value is not None
+                else f" AND {expression} IS NULL AND reference.ref > %(after_ref)s"
+            )
+        rows = connection.execute(
+            f"""
+            SELECT reference.ref, reference.source, score.segment, score.score, score.band, coalesce(score.grade, 'none'),
+                   score.as_of, score.last_seen_at, coalesce(score.contributions, '[]'), {expression}::text
+            FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s
+            WHERE {conditions}
+            ORDER BY {expression} {direction} NULLS LAST, reference.ref LIMIT %(limit)s
+            """,
+            parameters,
+        ).fetchall()
+        return total, [CustomerRow(*row) for row in rows]
+
+    def choices(self, connection: Connection) -> tuple[list[str], list[str]]:
+        """Segments and sources that customers have."""
+        segments = connection.execute(
+            "SELECT DISTINCT segment FROM score WHERE segment IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        sources = connection.execute(
+            "SELECT DISTINCT source FROM reference WHERE kind = 'customer' ORDER BY 1"
+        ).fetchall()
+        return [row[0] for row in segments], [row[0] for row in sources]
+
+    def score(
+        self,
+        connection: Connection,
+        ref: uuid.UUID,
+        model: str,
+        as_of: dt.datetime | None,
+        known_at: dt.datetime | None,
+    ) -> ScoreView | None:
+        """The score that is shown now, or the last one stored for `as_of` among those known at `known_at`."""
+        if as_of is None and known_at is None:
+            row = connection.execute(
+                "SELECT model, model_version, score, band, grade, as_of, computed_at, inputs, contributions FROM score"
+                " WHERE ref = %s AND model = %s",
+                (ref, model),
+            ).fetchone()
+        else:
+            row = connection.execute(
+                """
+                SELECT model, model_version, score, band, grade, as_of, known_at, inputs, contributions FROM score_history
+                WHERE ref = %(ref)s AND model = %(model)s
+                  AND as_of <= coalesce(%(as_of)s::timestamptz, 'infinity')
+                  AND known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+                ORDER BY as_of DESC, known_at DESC, id DESC LIMIT 1
+                """,
+                {"ref": ref, "model": model, "as_of": as_of, "known_at": known_at},
+            ).fetchone()
+        return None if row is None else ScoreView(*row)
+
+    def history(
+        self, connection: Connection, ref: uuid.UUID, model: str, until: dt.datetime, known_at: dt.datetime | None
+    ) -> list[HistoryPoint]:
+        """Stored scores of the 90 days before an instant of data time, oldest first: of each moment what was known last."""
+        rows = connection.execute(
+            """
+            SELECT as_of, score, band, grade FROM (
+                SELECT DISTINCT ON (as_of) as_of, score, band, grade FROM score_history
+                WHERE ref = %(ref)s AND model = %(model)s AND as_of > %(from)s AND as_of <= %(until)s
+                  AND known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+                ORDER BY as_of DESC, id DESC LIMIT %(most)s
+            ) AS newest ORDER BY as_of
+            """,
+            {
+                "ref": ref,
+                "model": model,
+                "from": until - _HISTORY_DAYS,
+                "until": until,
+                "known_at": known_at,
+                "most": _MOST_HISTORY,
+            },
+        ).fetchall()
+        return [HistoryPoint(*row) for row in rows]
+
+    def daily(
+        self, connection: Connection, refs: Sequence[uuid.UUID], model: str, last: dt.date
+    ) -> dict[uuid.UUID, dict[dt.date, Decimal]]:
+        """The daily scores of the 30 days up to `last`, by reference and day."""
+        rows = connection.execute(
+            """
+            SELECT DISTINCT ON (ref, as_of) ref, (as_of AT TIME ZONE 'UTC')::date, score FROM score_history
+            WHERE ref = ANY(%(refs)s) AND model = %(model)s AND kind = 'daily'
+              AND as_of > %(first)s AND as_of <= %(last)s
+            ORDER BY ref, as_of, id DESC
+            """,
+            {
+                "refs": list(refs),
+                "model": model,
+                "first": _midnight(last - dt.timedelta(days=_TREND_DAYS)),
+                "last": _midnight(last),
+            },
+        ).fetchall()
+        found: dict[uuid.UUID, dict[dt.date, Decimal]] = {ref: {} for ref in refs}
+        for ref, day, score in rows:
+            found[ref][day] = score
+        return found
+
+    def timeline(
+        self, connection: Connection, ref: uuid.UUID, until: dt.datetime, most: int
+    ) -> list[tuple[str, str, TimelineEvent]]:
+        """The newest events up to an instant, newest first, each with its source and stream."""
+        rows = connection.execute(
+            "SELECT source, stream, body FROM timeline WHERE ref = %s ORDER BY last_at DESC, id DESC LIMIT %s",
+            (ref, most),
+        ).fetchall()
+        events = [(source, stream, event) for source, stream, body in rows for event in unpack_timeline(body)]
+        events = [entry for entry in events if entry[2].at <= until]
+        return sorted(events, key=lambda entry: entry[2].at, reverse=True)[:most]
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def _conditions(query: CustomerQuery) -> tuple[str, dict[str, Any]]:
+    conditions = ["reference.kind = 'customer'"]
+    parameters: dict[str, Any] = {"model": query.model, "limit": query.limit}
+    for name, column, values in (
+        ("bands", "score.band", query.bands),
+        ("segments", "score.segment", query.segments),
+        ("sources", "reference.source", query.sources),
+    ):
+        if values:
+            conditions.append(f"{column} = ANY(%({name})s)")
+            parameters[name] = list(values)
+    if query.refs is not None:
+        conditions.append("reference.ref = ANY(%(refs)s)")
+        parameters["refs"] = list(query.refs)
+    return " AND ".join(conditions), parameters

@@ -1,0 +1,87 @@
+"""Sentences: why a component gives what it gives."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from collections.abc import Mapping
+
+from mainstem.analytics.model import INPUT_UNITS, Component, Kind, Missing
+from mainstem.metrics import Grade, Metric
+
+__all__ = ["Explainer", "stale_note"]
+
+_MISSING = {
+    Missing.EXCLUDE: "left out",
+    Missing.NEUTRAL: "counted as neutral",
+    Missing.WORST: "counted as the worst",
+}
+_HOUR_UNITS = INPUT_UNITS // 24
+
+
+class Explainer:
+    """Says in a sentence what the input of a component was."""
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self._metrics = metrics
+
+    def unit(self, component: Component) -> str:
+        """What the component's input is counted in."""
+        if component.kind is Kind.RECENCY:
+            return "days"
+        if component.kind is Kind.TREND:
+            return "ratio"
+        return self._words(component)
+
+    def reason(self, component: Component, value: int | None, *, measured: bool, missing: Missing) -> str:
+        """The sentence for an input in millionths; None: there is none. `missing` is the rule in force for that."""
+        if not measured:
+            return f"Not measured here: nothing feeds {component.metric}."
+        if value is None:
+            absent = "No activity ever" if component.kind is Kind.RECENCY else "Nothing to compare with yet"
+            return f"{absent}; {_MISSING[missing]}."
+        match component.kind:
+            case Kind.RECENCY:
+                return _recency(value)
+            case Kind.TREND:
+                return self._trend(component, value)
+            case _:
+                return f"{_number(value)} {self._words(component)} in {_days(component.window)}."
+
+    def _words(self, component: Component) -> str:
+        metric = self._metrics.get(component.metric)
+        return metric.unit if metric is not None and metric.unit else component.metric.replace("_", " ")
+
+    def _trend(self, component: Component, value: int) -> str:
+        change = (value - INPUT_UNITS) * 100 // INPUT_UNITS
+        before = f"the {_days(component.window)} before"
+        if change == 0:
+            return f"As many {self._words(component)} as in {before}."
+        more = "more" if change > 0 else "fewer"
+        return f"{abs(change)} % {more} {self._words(component)} than in {before}."
+
+
+def stale_note(grade: Grade, newest: dt.datetime | None) -> str:
+    """What is added to a reason whose input has come to a stop; empty when it has not."""
+    if grade not in {Grade.STALE, Grade.HISTORICAL} or newest is None:
+        return ""
+    what = "Input stale" if grade is Grade.STALE else "Input historical"
+    return f" {what}: nothing newer than {newest:%Y-%m-%d %H:%M} UTC."
+
+
+def _recency(value: int) -> str:
+    if value >= 2 * INPUT_UNITS:
+        return f"No activity for {value // INPUT_UNITS} days."
+    if value >= INPUT_UNITS:
+        return "No activity for a day."
+    hours = value // _HOUR_UNITS
+    return "Active within the last hour." if hours == 0 else f"Active {hours} {'hour' if hours == 1 else 'hours'} ago."
+
+
+def _days(days: int) -> str:
+    return "a day" if days == 1 else f"{days} days"
+
+
+def _number(value: int) -> str:
+    number = (decimal.Decimal(value) / INPUT_UNITS).quantize(decimal.Decimal("0.01"))
+    return f"{number.normalize():,f}" if number == number.to_integral_value() else f"{number:,}"

@@ -1,0 +1,415 @@
+"""The inputs of scores, for many customers and instants at once.
+
+Everything that cells know of a batch of customers is read by a few queries into arrays of days, and any number of
+(customer, instant) pairs is then answered from them. A window is a number of whole days of UTC; the day of the instant
+counts from its midnight on. What time alone takes away (the day that leaves a window, the age of the last event) goes by
+each stream's horizon: the instant, or where the stream stopped vouching, if that is earlier. What came in counts at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+
+from mainstem.analytics.model import INPUT_UNITS, Component, Kind
+from mainstem.metrics import StreamClock, copy_out, distinct_entries, distinct_total
+from mainstem.store import Connection
+
+__all__ = [
+    "DAY",
+    "NEVER",
+    "DaySpan",
+    "Feed",
+    "History",
+    "Inputs",
+    "Rows",
+    "Subjects",
+    "inputs_of",
+    "instant",
+    "microseconds",
+    "read_history",
+]
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+DAY = 86_400_000_000
+"""A day in microseconds, the unit of all instants here (since 1970)."""
+
+NEVER = np.iinfo(np.int64).min
+"""No instant."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Feed:
+    """One series that a model looks at, and what its stream vouches for (None: never heard of)."""
+
+    series: int
+    metric: str
+    source: str
+    stream: str
+    distinct: bool
+    clock: StreamClock | None
+
+    @property
+    def complete_until(self) -> int:
+        """In microseconds; NEVER when nothing was heard of the stream."""
+        until = None if self.clock is None else self.clock.complete_until
+        return NEVER if until is None else microseconds(until)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """What to score: positions of customers in a batch, each at an instant (microseconds)."""
+
+    customers: Ints
+    as_of: Ints
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Days:
+    """One series of a batch: customers x days."""
+
+    sums: npt.NDArray[Any]
+    """Values in millionths, added up from the first day: column d holds the days before it."""
+    last: Ints
+    """The latest event up to and including each day; column 0 is what lies before the first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Sets:
+    """The different values of one distinct metric over a batch, all series together, ordered by customer."""
+
+    customers: Ints
+    days: Ints
+    before: Ints
+    """The latest earlier day on which the same customer had the same value; NEVER for none."""
+    sketches: Mapping[int, Sequence[tuple[int, bytes]]]
+    """Of customers with a day above the exact bound: all their states, by day."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class History:
+    """What cells know of a batch of customers since day `first` (days since 1970)."""
+
+    first: int
+    feeds: Sequence[Feed]
+    own: Flags
+    """Customers x feeds: whether the feed's source is the customer's."""
+    days: Mapping[int, _Days]
+    sets: Mapping[str, _Sets]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inputs:
+    """Inputs of n rows for k components."""
+
+    values: Sequence[npt.NDArray[Any]]
+    """k arrays of n, in millionths."""
+    missing: Flags
+    """n x k: the customer has nothing that could be measured."""
+    unmeasured: Flags
+    """n x k: nothing feeds the component's metric at the customer's source."""
+    uses: Sequence[Flags]
+    """k of n x feeds: the feeds a component rests on for a row."""
+    horizons: Ints
+    """n x feeds: how far each feed vouches, at most the row's instant."""
+    ages: Mapping[int, Ints]
+    """By the column of each recency component, n: microseconds from the last event to the horizon, below 0 if later."""
+    last_seen: Ints
+    """n: the customer's latest event in any count or sum the model looks at; NEVER for none."""
+
+
+def microseconds(instant: dt.datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def instant(at: int) -> dt.datetime:
+    """The instant of microseconds since 1970."""
+    return _EPOCH + dt.timedelta(microseconds=int(at))
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_NUMBERS = pa.schema([("ref", pa.string()), ("series", pa.int64()), ("day", pa.int64()), ("value", pa.decimal128(38, 6)),
+                      ("last", pa.int64())])  # fmt: skip
+_STATES = pa.schema([("ref", pa.string()), ("series", pa.int64()), ("day", pa.int64()), ("state", pa.binary())])
+_DAY_NUMBER = "(cell.bucket AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"
+_WHERE = """
+    FROM cell WHERE cell.ref = ANY(%(refs)s) AND cell.series = ANY(%(series)s)
+    AND cell.bucket >= %(first)s AND cell.bucket < %(end)s AND cell.value <> 0
+    """
+_READ_NUMBERS = f"""
+    SELECT cell.ref, cell.series, {_DAY_NUMBER} AS day, round(sum(cell.value), 6),
+           (extract(epoch FROM max(cell.last_at)) * 1000000)::bigint {_WHERE} GROUP BY cell.ref, cell.series, day
+    """
+_READ_STATES = f"""
+    SELECT cell.ref, cell.series, {_DAY_NUMBER} AS day, cell.state {_WHERE}
+    """
+_READ_OLDER = """
+    SELECT one.ref, feed.series, old.last_at FROM unnest(%(refs)s::uuid[]) AS one (ref)
+    CROSS JOIN unnest(%(series)s::bigint[]) AS feed (series)
+    CROSS JOIN LATERAL (
+        SELECT last_at FROM cell
+        WHERE cell.ref = one.ref AND cell.series = feed.series AND cell.bucket < %(first)s AND cell.value <> 0
+        ORDER BY cell.bucket DESC LIMIT 1
+    ) AS old
+    """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subjects:
+    """The customers of a batch, and the source each reference belongs to."""
+
+    refs: Sequence[uuid.UUID]
+    sources: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Days since 1970: cells are read from `first` to `last`, rows lie on `asked` or later."""
+
+    first: int
+    asked: int
+    last: int
+
+
+def read_history(conn: Connection, subjects: Subjects, feeds: Sequence[Feed], span: DaySpan) -> History:
+    """Read the cells of the customers, and of those who are silent when they were seen before."""
+    first = span.first
+    names = pa.array([str(ref) for ref in subjects.refs])
+    bounds = {
+        "refs": list(subjects.refs),
+        "first": _EPOCH + dt.timedelta(days=first),
+        "end": _EPOCH + dt.timedelta(days=span.last + 1),
+    }
+    shape = (len(subjects.refs), span.last + 1 - first)
+    of_feed = np.array([feed.source for feed in feeds], object)
+    own = np.array(subjects.sources, object)[:, None] == of_feed[None, :]
+    days: dict[int, _Days] = {}
+    numbers = [feed for feed in feeds if not feed.distinct]
+    if numbers:
+        table = copy_out(conn, sql.SQL(_READ_NUMBERS), {**bounds, "series": [f.series for f in numbers]}, _NUMBERS)
+        rows = pc.index_in(table["ref"], names).to_numpy()
+        for feed in numbers:
+            own_rows = np.flatnonzero(table["series"].to_numpy() == feed.series)
+            days[feed.series] = _spread(table.take(pa.array(own_rows)), rows[own_rows], first, shape)
+    sets: dict[str, _Sets] = {}
+    distinct = [feed for feed in feeds if feed.distinct]
+    if distinct:
+        table = copy_out(conn, sql.SQL(_READ_STATES), {**bounds, "series": [f.series for f in distinct]}, _STATES)
+        rows = pc.index_in(table["ref"], names).to_numpy()
+        series = table["series"].to_numpy()
+        for metric in sorted({feed.metric for feed in distinct}):
+            ids = [feed.series for feed in distinct if feed.metric == metric]
+            some = np.flatnonzero(np.isin(series, ids))
+            sets[metric] = _gathered(table.take(pa.array(some)), rows[some])
+    history = History(first, feeds, own, days, sets)
+    _add_older(conn, subjects.refs, history, span.asked, bounds)
+    return history
+
+
+def _spread(table: pa.Table, customers: Ints, first: int, shape: tuple[int, int]) -> _Days:
+    """Rows of (customer, day) as matrices, added up along the days."""
+    places = table["day"].to_numpy() - first
+    sums = np.zeros((shape[0], shape[1] + 1), np.int64)
+    values = _millionths(table["value"])
+    # Of a year of days none overflows when each fits with this room to spare.
+    if len(values) and max(abs(int(values.max())), abs(int(values.min()))) > 2**52:
+        sums = sums.astype(object)
+    sums[customers, places + 1] = values
+    last = np.full((shape[0], shape[1] + 1), NEVER, np.int64)
+    last[customers, places + 1] = table["last"].to_numpy()
+    return _Days(np.cumsum(sums, axis=1), np.maximum.accumulate(last, axis=1))
+
+
+def _millionths(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    array = column.combine_chunks()
+    halves = np.frombuffer(array.buffers()[1] or b"", "<i8", count=2 * len(array), offset=16 * array.offset)
+    low, high = halves.reshape(-1, 2)[:, 0], halves.reshape(-1, 2)[:, 1]
+    if (high == low >> 63).all():
+        return low
+    return np.array([int(value.scaleb(6)) for value in array.to_pylist()], object)
+
+
+def _gathered(table: pa.Table, customers: Ints) -> _Sets:
+    """Rows of (customer, day, set) as entries, each with when the customer had the same value before."""
+    days, states = table["day"].to_numpy(), table["state"].to_pylist()
+    groups, hashes, sketched = distinct_entries(np.arange(len(states)), states)
+    owners, on = customers[groups], days[groups]
+    order = np.lexsort((on, hashes, owners))
+    owners, on, hashes = owners[order], on[order], hashes[order]
+    before = np.full(len(on), NEVER, np.int64)
+    again = np.flatnonzero((owners[1:] == owners[:-1]) & (hashes[1:] == hashes[:-1]))
+    before[again + 1] = on[again]
+    approximate = {int(customers[place]) for place in sketched}
+    sketches: dict[int, list[tuple[int, bytes]]] = {customer: [] for customer in approximate}
+    for customer, day, state in zip(customers.tolist(), days.tolist(), states, strict=True):
+        if customer in approximate:
+            sketches[customer].append((day, state))
+    return _Sets(owners, on, before, sketches)
+
+
+def _add_older(
+    conn: Connection, refs: Sequence[uuid.UUID], history: History, asked: int, bounds: Mapping[str, Any]
+) -> None:
+    """Put into column 0 when those were last seen before the first day of whom nothing is known up to day `asked`."""
+    unknown = np.ones(len(refs), np.bool_)
+    for days in history.days.values():
+        unknown &= days.last[:, asked - history.first + 1] == NEVER
+    some = [refs[place] for place in np.flatnonzero(unknown).tolist()]
+    if not some or not history.days:
+        return
+    series = list(history.days)
+    places = {ref: place for place, ref in enumerate(refs)}
+    parameters = {"refs": some, "series": series, "first": bounds["first"]}
+    for ref, one, last in conn.execute(_READ_OLDER, parameters).fetchall():
+        known = history.days[one].last[places[ref]]
+        np.maximum(known, microseconds(last), out=known)
+
+
+def inputs_of(history: History, components: Sequence[Component], rows: Rows) -> Inputs:
+    """The inputs of the components for each row. All days that they look back on must have been read."""
+    return _Asked(history, rows).inputs(components)
+
+
+class _Asked:
+    """One question to a history."""
+
+    def __init__(self, history: History, rows: Rows) -> None:
+        self._history = history
+        self._rows = rows
+        self._own = history.own[rows.customers]
+        # An instant at midnight ends the day before.
+        self._today = (rows.as_of - 1) // DAY
+        until = np.array([feed.complete_until for feed in history.feeds], np.int64)
+        self._horizons = np.minimum(rows.as_of[:, None], until[None, :]).reshape(len(rows.as_of), len(until))
+        self._last = np.full(self._horizons.shape, NEVER, np.int64)
+        for place, feed in enumerate(history.feeds):
+            if not feed.distinct:
+                seen = history.days[feed.series].last[rows.customers, self._column(self._today + 1)]
+                self._last[:, place] = np.where(self._own[:, place], seen, NEVER)
+
+    def inputs(self, components: Sequence[Component]) -> Inputs:
+        values, uses = [], []
+        ages: dict[int, Ints] = {}
+        missing = np.zeros((len(self._rows.as_of), len(components)), np.bool_)
+        unmeasured = np.zeros_like(missing)
+        active = self._active()
+        for column, component in enumerate(components):
+            fed: Flags = np.array([feed.metric == component.metric for feed in self._history.feeds], np.bool_).reshape(
+                -1
+            )
+            own: Flags = self._own & fed[None, :]
+            busy: Flags = own & active
+            used = np.where(np.any(busy, axis=1, keepdims=True), busy, own)
+            unmeasured[:, column] = ~own.any(axis=1)
+            if component.kind is Kind.RECENCY:
+                ages[column], absent = self._age(used)
+                value = np.maximum(ages[column], 0) // (DAY // INPUT_UNITS)
+            else:
+                value, absent = self._value(component, used)
+            values.append(value)
+            missing[:, column] = absent
+            uses.append(used)
+        last_seen = self._last.max(axis=1, initial=NEVER)
+        return Inputs(values, missing, unmeasured, uses, self._horizons, ages, last_seen)
+
+    def _active(self) -> Flags:
+        """Rows x feeds: whether the customer ever did anything on the feed's stream."""
+        streams: dict[tuple[str, str], Flags] = {}
+        keys = [(feed.source, feed.stream) for feed in self._history.feeds]
+        for place, key in enumerate(keys):
+            seen = self._last[:, place] != NEVER
+            streams[key] = streams[key] | seen if key in streams else seen
+        return np.stack([streams[key] for key in keys], axis=1) if keys else np.zeros_like(self._own)
+
+    def _value(self, component: Component, used: Flags) -> tuple[npt.NDArray[Any], Flags]:
+        if component.kind is Kind.TREND:
+            return self._trend(component, used)
+        if component.kind is Kind.BREADTH:
+            return self._breadth(component, used), np.zeros(len(used), np.bool_)
+        return self._summed(component.window, 0, used), np.zeros(len(used), np.bool_)
+
+    def _age(self, used: Flags) -> tuple[Ints, Flags]:
+        """From the last event to the horizon, on the stream where that is shortest; 0 where there never was one."""
+        seen = used & (self._last != NEVER)
+        most = np.iinfo(np.int64).max
+        # A stream that vouches for nothing lets nobody grow older.
+        horizons = np.where(self._horizons == NEVER, self._last, self._horizons)
+        ages = np.where(seen, horizons - np.where(seen, self._last, 0), most).min(axis=1, initial=most)
+        absent = ages == most
+        return np.where(absent, 0, ages), absent
+
+    def _trend(self, component: Component, used: Flags) -> tuple[npt.NDArray[Any], Flags]:
+        recent = self._summed(component.window, 0, used)
+        earlier = self._summed(component.window, component.window, used)
+        absent = earlier <= 0
+        if len(recent) and max(int(recent.max()), int(earlier.max())) >= 2**43:
+            recent, earlier = recent.astype(object), earlier.astype(object)
+        return np.where(absent, 0, np.maximum(recent, 0) * INPUT_UNITS // np.where(absent, 1, earlier)), absent
+
+    def _summed(self, window: int, back: int, used: Flags) -> npt.NDArray[Any]:
+        """Sums over windows, `back` days before the latest one."""
+        total: npt.NDArray[Any] = np.zeros(len(used), np.int64)
+        for place, feed in enumerate(self._history.feeds):
+            if feed.distinct or not used[:, place].any():
+                continue
+            start = self._start(window, self._horizons[:, place])
+            end = start if back else self._today + 1
+            sums = self._history.days[feed.series].sums
+            customers = self._rows.customers
+            value = sums[customers, self._column(end)] - sums[customers, self._column(start - back)]
+            total = total + np.where(used[:, place], value, 0)
+        return total
+
+    def _breadth(self, component: Component, used: Flags) -> npt.NDArray[Any]:
+        found = np.zeros(len(used), np.int64)
+        sets = self._history.sets.get(component.metric)
+        if sets is None:
+            return found
+        far = np.where(used, self._horizons, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
+        start = self._start(component.window, np.minimum(far, self._rows.as_of))
+        spans = np.stack([start, self._today], axis=1)
+        kinds, group = np.unique(spans, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        for number, (first, last) in enumerate(kinds.tolist()):
+            rows = np.flatnonzero(group == number)
+            found[rows] = _different(sets, self._rows.customers[rows], first, last)
+        return np.where(used.any(axis=1), found, 0) * INPUT_UNITS
+
+    def _start(self, window: int, horizons: Ints) -> Ints:
+        """The first day of windows that end where streams stopped vouching."""
+        # A stream that never vouched for anything takes nothing away: its windows are as long as what was read.
+        return np.where(horizons == NEVER, self._history.first, (horizons - 1) // DAY - window + 1)
+
+    def _column(self, day: Ints) -> Ints:
+        """The column that holds everything before a day."""
+        width = next((days.last.shape[1] for days in self._history.days.values()), 1)
+        return np.clip(day - self._history.first, 0, width - 1)
+
+
+def _different(sets: _Sets, customers: Ints, first: int, last: int) -> Ints:
+    """How many different values each of the customers had from day `first` to `last`."""
+    if len(customers) == 1:
+        # One customer at an instant of its own (it has left): its stretch of the entries is enough.
+        low, high = np.searchsorted(sets.customers, [customers[0], customers[0] + 1]).tolist()
+    else:
+        low, high = 0, len(sets.days)
+    days = sets.days[low:high]
+    fresh = (days >= first) & (days <= last) & (sets.before[low:high] < first)
+    counts = np.bincount(sets.customers[low:high][fresh], minlength=int(customers.max(initial=0)) + 1)[customers]
+    for place in np.flatnonzero(np.isin(customers, list(sets.sketches))):
+        states = [state for day, state in sets.sketches[int(customers[place])] if first <= day <= last]
+        counts[place] = distinct_total(states)[0]
+    return counts

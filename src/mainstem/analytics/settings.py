@@ -1,0 +1,38 @@
+"""What may be set about scores."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["AnalyticsSettings"]
+
+
+class AnalyticsSettings(BaseModel):
+    """How scores are kept up to date."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch: int = Field(default=500, ge=1, le=5_000, description="Customers scored in one transaction.")
+    batch_rows: int = Field(
+        default=50_000, ge=1_000, description="Scores computed in one transaction, those of past days included."
+    )
+    pause_seconds: float = Field(
+        default=0.25, ge=0, description="Rest between two rounds, so that customers touched often are scored together."
+    )
+    poll_seconds: float = Field(default=1.0, gt=0, description="Longest wait for a sign that customers were touched.")
+    sweep: dt.timedelta = Field(
+        default=dt.timedelta(minutes=5),
+        description="How often, in data time, scores that time alone has moved are found.",
+    )
+    daily_wait: dt.timedelta = Field(
+        default=dt.timedelta(hours=36),
+        description="How long, in data time, the score of a midnight waits for streams that are behind it.",
+    )
+    segments_seconds: float = Field(
+        default=30.0, gt=0, description="How often the sums over the customers of segments are brought up to date."
+    )
+    live_days: int = Field(
+        default=90, ge=1, description="Days for which the history keeps more than one score a day, once exported."
+    )

@@ -1,0 +1,60 @@
+"""Metrics: what is measured over events, how measurements merge, and what they were and are."""
+
+from mainstem.metrics.declarations import Declaration, Metrics, activate_declaration, active_declarations
+from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
+from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, CellDeltas
+from mainstem.metrics.fields import Fields, read_yaml
+from mainstem.metrics.known import DirtyCell, dirty_cells, value_as_known
+from mainstem.metrics.merge import merge_cells, prepare_cells, touch_customers
+from mainstem.metrics.metric_set import MetricSet
+from mainstem.metrics.query import TIMEFRAMES, Point, Trend, TrendRequest, read_trend
+from mainstem.metrics.reader import builtin_metrics, read_metric, read_metric_files
+from mainstem.metrics.segments import SegmentRollups
+from mainstem.metrics.settings import MetricsSettings
+from mainstem.metrics.state import DISTINCT_BOUND, distinct_entries, distinct_total
+from mainstem.metrics.streams import Contracts, Grade, StreamClock, read_stream_clocks
+from mainstem.metrics.transfer import copy_in, copy_out
+
+__all__ = [
+    "CELL_DELTAS",
+    "DISTINCT_BOUND",
+    "ROLLUP_DELTAS",
+    "TIMEFRAMES",
+    "Bucket",
+    "CellDeltas",
+    "Contracts",
+    "Declaration",
+    "DirtyCell",
+    "Fields",
+    "Grade",
+    "Granularity",
+    "Measure",
+    "Metric",
+    "MetricSet",
+    "Metrics",
+    "MetricsSettings",
+    "Point",
+    "SegmentRollups",
+    "Series",
+    "StreamClock",
+    "Trend",
+    "TrendRequest",
+    "activate_declaration",
+    "active_declarations",
+    "builtin_metrics",
+    "copy_in",
+    "copy_out",
+    "dirty_cells",
+    "distinct_entries",
+    "distinct_total",
+    "merge_cells",
+    "prepare_cells",
+    "read_metric",
+    "read_metric_files",
+    "read_stream_clocks",
+    "read_trend",
+    "read_yaml",
+    "series_id",
+    "touch_customers",
+    "value_as_known",
+]

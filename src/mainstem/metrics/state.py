@@ -1,0 +1,231 @@
+"""The states of measures that are more than a number: how they are laid out, and how they merge.
+
+Layout: a version byte, a kind byte, then by kind
+
+- `n` min, `x` max: the value (16 bytes), `occurred_at` (8), the record's hash (16);
+- `f` first, `l` last: `occurred_at` (8), the record's hash (16), a type byte, the value;
+- `e` exact set: entries of 12 bytes, ordered by hash: hash of the value (8), how often it was seen (4, signed);
+- `s` sketch: 4,096 registers of one byte.
+
+Numbers are laid out so that bytes order as they do (big endian, sign turned), so the merge of the first four is the
+lesser or greater of two byte strings, which PostgreSQL does by itself, and ties end alike whatever came first. Sets merge
+by adding up their entries; an entry at 0 is gone, one below 0 waits for what it was taken back from. Above a bound of
+entries a set becomes a sketch: approximate, and nothing can be taken back from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mainstem.errors import IntegrityError
+from mainstem.metrics import sketch
+from mainstem.metrics.definition import Measure
+from mainstem.metrics.transfer import fixed_bytes, fixed_rows
+
+__all__ = [
+    "DISTINCT_BOUND",
+    "Merged",
+    "OrderedValue",
+    "decode_distinct",
+    "decode_ordered",
+    "distinct_entries",
+    "distinct_total",
+    "encode_distinct",
+    "encode_edges",
+    "encode_extremes",
+    "merge_distinct",
+]
+
+DISTINCT_BOUND = 1_000
+"""Different values that a set holds exactly: 12 kB at most."""
+
+SCALE = 9
+_VERSION = 1
+_EXACT, _SKETCH = b"\x01e", b"\x01s"
+_KINDS = {Measure.MIN: b"\x01n", Measure.MAX: b"\x01x", Measure.FIRST: b"\x01f", Measure.LAST: b"\x01l"}
+_ENTRY = np.dtype([("hash", ">u8"), ("count", ">i4")])
+_MOST = 2**31 - 1
+_SIGN = 1 << 63
+_NUMBER_BYTES = 16
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OrderedValue:
+    """What a min, max, first or last holds, and when it occurred in microseconds since 1970."""
+
+    value: decimal.Decimal | str | bytes
+    occurred_at: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Merged:
+    """Sets after a merge, and how many different values each has.
+
+    `damaged` says from which something was to be taken back that a sketch cannot give.
+    """
+
+    states: list[bytes]
+    counts: Ints
+    damaged: npt.NDArray[np.bool_]
+
+
+def encode_extremes(measure: Measure, values: pa.Array, at: Ints, ties: pa.Array) -> pa.Array:
+    """States of min or max, one a row: values decimal128(38, 9), times in microseconds, ties 16 bytes."""
+    parts = [_decimal_bytes(values), _ordered_time(at), fixed_bytes(ties)]
+    return _prefixed(_KINDS[measure], np.concatenate(parts, axis=1))
+
+
+def encode_edges(measure: Measure, values: pa.Array, at: Ints, ties: pa.Array) -> pa.Array:
+    """States of first or last, one a row: values decimal128(38, 9), string or binary."""
+    if pa.types.is_decimal(values.type):
+        tag, payload = b"d", fixed_rows(_decimal_bytes(values))
+    elif pa.types.is_string(values.type):
+        tag, payload = b"t", values.cast(pa.binary())
+    else:
+        tag, payload = b"b", values.cast(pa.binary())
+    head = _prefixed(_KINDS[measure], np.concatenate([_ordered_time(at), fixed_bytes(ties)], axis=1))
+    return pc.binary_join_element_wise(head, pa.scalar(tag, pa.binary()), payload, pa.scalar(b"", pa.binary()))
+
+
+def decode_ordered(state: bytes) -> OrderedValue:
+    """The value of a min, max, first or last. Raises IntegrityError."""
+    kind, body = state[:2], state[2:]
+    if kind in {_KINDS[Measure.MIN], _KINDS[Measure.MAX]}:
+        return OrderedValue(_decimal(body[:_NUMBER_BYTES]), _time(body[_NUMBER_BYTES : _NUMBER_BYTES + 8]))
+    if kind not in {_KINDS[Measure.FIRST], _KINDS[Measure.LAST]}:
+        raise IntegrityError("A state is not one of a min, max, first or last.")
+    tag, payload = body[24:25], body[25:]
+    value: decimal.Decimal | str | bytes
+    value = _decimal(payload) if tag == b"d" else payload.decode() if tag == b"t" else payload
+    return OrderedValue(value, _time(body[:8]))
+
+
+def encode_distinct(groups: Ints, hashes: sketch.Hashes, counts: Ints, total: int) -> list[bytes]:
+    """Sets of `total` groups from their entries: (group, hash, count), each pair of group and hash once."""
+    order = np.lexsort((hashes, groups))
+    entries = np.empty(len(order), _ENTRY)
+    entries["hash"], entries["count"] = hashes[order], np.clip(counts[order], -_MOST, _MOST)
+    return _sliced(entries, np.bincount(groups, minlength=total))
+
+
+def merge_distinct(groups: Ints, states: Sequence[bytes], total: int, bound: int = DISTINCT_BOUND) -> Merged:
+    """The sets of `total` groups, each the sum of the given states of its group; an absent one is empty.
+
+    Raises IntegrityError for bytes that are no such state.
+    """
+    exact, sketched = _sorted_out(states)
+    entry_groups, hashes, counts = _summed(groups, states, exact)
+    sizes = np.bincount(entry_groups, minlength=total)
+    entries = np.empty(len(hashes), _ENTRY)
+    entries["hash"], entries["count"] = hashes, np.clip(counts, -_MOST, _MOST)
+    result = _sliced(entries, sizes)
+    numbers = np.bincount(entry_groups[counts > 0], minlength=total).astype(np.int64)
+    damaged = np.zeros(total, np.bool_)
+    ends = np.cumsum(sizes)
+    for group in sorted({*np.flatnonzero(sizes > bound).tolist(), *(int(groups[place]) for place in sketched)}):
+        own = slice(int(ends[group] - sizes[group]), int(ends[group]))
+        damaged[group] = bool((counts[own] < 0).any())
+        registers = sketch.with_hashes(sketch.empty(), hashes[own][counts[own] > 0])
+        for place in sketched:
+            if groups[place] == group:
+                registers = sketch.merged(registers, np.frombuffer(states[place], np.uint8, offset=2))
+        result[group] = _SKETCH + registers.tobytes()
+        numbers[group] = sketch.estimate(registers)
+    return Merged(result, numbers, damaged)
+
+
+def decode_distinct(state: bytes) -> tuple[int, bool]:
+    """How many different values a set holds, and whether that is approximate. Raises IntegrityError."""
+    exact, _ = _sorted_out([state])
+    if not exact:
+        return sketch.estimate(np.frombuffer(state, np.uint8, offset=2)), True
+    return int((np.frombuffer(state, _ENTRY, offset=2)["count"] > 0).sum()), False
+
+
+def distinct_total(states: Sequence[bytes]) -> tuple[int, bool]:
+    """How many different values the sets have together, and whether that is approximate. Raises IntegrityError."""
+    merged = merge_distinct(np.zeros(len(states), np.int64), states, 1)
+    return int(merged.counts[0]), merged.states[0][:2] == _SKETCH
+
+
+def distinct_entries(groups: Ints, states: Sequence[bytes]) -> tuple[Ints, sketch.Hashes, list[int]]:
+    """The values of exact sets, flat: group and hash of each; and the places of the states that are sketches."""
+    exact, sketched = _sorted_out(states)
+    entry_groups, hashes, counts = _summed(groups, states, exact)
+    present = counts > 0
+    return entry_groups[present], hashes[present], sketched
+
+
+def _sorted_out(states: Sequence[bytes]) -> tuple[list[int], list[int]]:
+    """The places of the exact sets and of the sketches."""
+    exact, sketched = [], []
+    for place, state in enumerate(states):
+        if state[:2] == _EXACT and (len(state) - 2) % _ENTRY.itemsize == 0:
+            exact.append(place)
+        elif state[:2] == _SKETCH and len(state) == 2 + sketch.REGISTERS:
+            sketched.append(place)
+        else:
+            raise IntegrityError("A state is not one of a distinct count, or of a version not known here.")
+    return exact, sketched
+
+
+def _summed(groups: Ints, states: Sequence[bytes], exact: Sequence[int]) -> tuple[Ints, sketch.Hashes, Ints]:
+    """The entries of exact sets added up by (group, hash), in that order, without those that came to nothing."""
+    lengths = np.array([(len(states[place]) - 2) // _ENTRY.itemsize for place in exact], np.int64)
+    flat = np.frombuffer(b"".join([states[place][2:] for place in exact]), _ENTRY)
+    hashes, counts = flat["hash"].astype(np.uint64), flat["count"].astype(np.int64)
+    owners = np.repeat(np.asarray(groups, np.int64)[np.asarray(exact, np.int64)], lengths)
+    order = np.lexsort((hashes, owners))
+    hashes, counts, owners = hashes[order], counts[order], owners[order]
+    if not len(hashes):
+        return owners, hashes, counts
+    fresh = np.concatenate([[True], (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])])
+    starts = np.flatnonzero(fresh)
+    counts = np.add.reduceat(counts, starts)
+    kept = counts != 0
+    return owners[starts][kept], hashes[starts][kept], counts[kept]
+
+
+def _sliced(entries: npt.NDArray[np.void], sizes: Ints) -> list[bytes]:
+    data = entries.tobytes()
+    ends = (np.cumsum(sizes) * _ENTRY.itemsize).tolist()
+    starts = [0, *ends][: len(ends)]
+    return [_EXACT + data[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def _decimal_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
+    """decimal128(38, 9) as 16 bytes a row that order as the numbers do."""
+    data = np.frombuffer(values.buffers()[1], "<u8", count=2 * len(values), offset=_NUMBER_BYTES * values.offset)
+    halves = data.reshape(-1, 2)
+    ordered = np.empty((len(values), 2), ">u8")
+    ordered[:, 0] = halves[:, 1] ^ np.uint64(_SIGN)
+    ordered[:, 1] = halves[:, 0]
+    return ordered.view(np.uint8).reshape(-1, _NUMBER_BYTES)
+
+
+def _decimal(data: bytes) -> decimal.Decimal:
+    number = int.from_bytes(data) - (1 << 127)
+    return decimal.Decimal(number).scaleb(-SCALE, decimal.Context(prec=50))
+
+
+def _ordered_time(at: Ints) -> npt.NDArray[np.uint8]:
+    return (at.astype(np.uint64) ^ np.uint64(_SIGN)).astype(">u8").view(np.uint8).reshape(-1, 8)
+
+
+def _time(data: bytes) -> int:
+    return int(struct.unpack(">Q", data)[0]) - _SIGN
+
+
+def _prefixed(prefix: bytes, matrix: npt.NDArray[np.uint8]) -> pa.Array:
+    head = np.broadcast_to(np.frombuffer(prefix, np.uint8), (len(matrix), len(prefix)))
+    return fixed_rows(np.concatenate([head, matrix], axis=1))

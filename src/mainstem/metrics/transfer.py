@@ -1,0 +1,195 @@
+"""Arrow tables to and from PostgreSQL by COPY, without a Python loop over rows.
+
+In memory, 16-byte binaries stand for uuid, other binaries for bytea, decimals for numeric.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+from psycopg import sql
+
+from mainstem.errors import IntegrityError
+from mainstem.store import Connection
+
+__all__ = ["copy_in", "copy_out", "fixed_bytes", "fixed_rows"]
+
+Matrix = npt.NDArray[np.uint8]
+
+_UUID = pa.binary(16)
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+# PostgreSQL counts microseconds from 2000-01-01.
+_EPOCH = 946_684_800_000_000
+_NANOS = 10**9
+_INTEGERS = {pa.int16(): ">i2", pa.int32(): ">i4", pa.int64(): ">i8"}
+
+
+def copy_in(conn: Connection, target: str, table: pa.Table) -> None:
+    """Append the rows to the table `target`, whose columns have the same names and fitting types.
+
+    Only strings and binaries of any length may be null. Raises TypeError for a type that is not known here.
+    """
+    if not table.num_rows:
+        return
+    names = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(target), names)
+    with conn.cursor().copy(statement) as copy:
+        copy.write(_HEADER)
+        for batch in table.to_batches(max_chunksize=65_536):
+            copy.write(_encoded(batch))
+        copy.write(_TRAILER)
+
+
+def copy_out(conn: Connection, query: sql.Composable, parameters: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """The rows of a query as a table of the schema, whose fields are the query's columns in their order.
+
+    Times have to be selected as microseconds since 1970: `(extract(epoch FROM x) * 1000000)::bigint`.
+    """
+    data = io.BytesIO()
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+    with conn.cursor().copy(statement, parameters) as copy:
+        for block in copy:
+            data.write(block)
+    if not data.tell():
+        return schema.empty_table()
+    data.seek(0)
+    texts = pcsv.read_csv(
+        data,
+        pcsv.ReadOptions(column_names=schema.names, use_threads=False, block_size=1 << 24),
+        pcsv.ParseOptions(newlines_in_values=True),
+        pcsv.ConvertOptions(
+            column_types={field.name: _read_type(field.type) for field in schema},
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+    return pa.table({f.name: _typed(texts[f.name].combine_chunks(), f.type) for f in schema}, schema=schema)
+
+
+def fixed_bytes(values: pa.Array) -> Matrix:
+    """A fixed-size binary column without nulls as a matrix of bytes."""
+    width = values.type.byte_width
+    data = np.frombuffer(values.buffers()[1], np.uint8, count=width * len(values), offset=width * values.offset)
+    return data.reshape(-1, width)
+
+
+def fixed_rows(matrix: Matrix) -> pa.Array:
+    """The rows of a matrix of bytes as a binary column."""
+    rows = np.ascontiguousarray(matrix)
+    kind = pa.binary(matrix.shape[1])
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]).cast(pa.binary())
+
+
+def _encoded(batch: pa.RecordBatch) -> memoryview:
+    """The rows in PostgreSQL's binary COPY format."""
+    size = batch.num_rows
+    pieces: list[pa.Array] = []
+    fixed: list[Matrix] = [_repeated(batch.num_columns, ">i2", size)]
+    for column in batch.columns:
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
+            fixed.append(_big_endian(lengths, ">i4"))
+            pieces += [fixed_rows(np.concatenate(fixed, axis=1)), pc.fill_null(column.cast(pa.binary()), b"")]
+            fixed = []
+        else:
+            if column.null_count:
+                raise TypeError(f"a null in a column of {column.type}")
+            values = _fixed(column)
+            fixed += [_repeated(values.shape[1], ">i4", size), values]
+    if fixed:
+        pieces.append(fixed_rows(np.concatenate(fixed, axis=1)))
+    rows = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary())) if len(pieces) > 1 else pieces[0]
+    _, offsets, data = rows.buffers()
+    bounds = np.frombuffer(offsets, np.int32, count=size + 1, offset=4 * rows.offset)
+    return memoryview(data)[int(bounds[0]) : int(bounds[-1])]
+
+
+def _fixed(column: pa.Array) -> Matrix:
+    """The values of a column of fixed width as they go over the wire."""
+    kind = column.type
+    if kind == _UUID:
+        return fixed_bytes(column)
+    if kind in _INTEGERS:
+        return _big_endian(column.to_numpy(), _INTEGERS[kind])
+    if pa.types.is_timestamp(kind):
+        return _big_endian(column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() - _EPOCH, ">i8")
+    if pa.types.is_boolean(kind):
+        return _big_endian(column.to_numpy(zero_copy_only=False).astype(np.int8), ">i1")
+    if pa.types.is_decimal128(kind) and kind.scale == 9:
+        return _numeric(column)
+    raise TypeError(f"a column of {kind} cannot be copied")
+
+
+def _numeric(column: pa.Array) -> Matrix:
+    """decimal128(_, 9) as PostgreSQL's numeric: groups of four digits. Zeros at either end do no harm."""
+    halves = np.frombuffer(column.buffers()[1], "<i8", count=2 * len(column), offset=16 * column.offset).reshape(-1, 2)
+    low, high = halves[:, 0], halves[:, 1]
+    groups = 3
+    magnitude: npt.NDArray[Any] = np.abs(low)
+    if not (high == low >> 63).all() or (low == np.iinfo(np.int64).min).any():
+        # Beyond 64 bits with its nine decimals, that is above nine billions: rare, so Python's integers will do.
+        groups = 8
+        magnitude = np.array([abs(int(value.scaleb(9))) for value in column.to_pylist()], object)
+    whole, fraction = magnitude // _NANOS, magnitude % _NANOS * 1000
+    digits = [whole // 10 ** (4 * place) % 10_000 for place in reversed(range(groups))]
+    digits += [fraction // 10 ** (4 * place) % 10_000 for place in reversed(range(3))]
+    size = len(column)
+    head = [
+        _repeated(groups + 3, ">i2", size),
+        _repeated(groups - 1, ">i2", size),
+        _big_endian(np.where(high < 0, 0x4000, 0), ">i2"),
+        _big_endian(np.where(fraction.astype(np.int64) == 0, 0, 9), ">i2"),
+    ]
+    return np.concatenate([*head, *(_big_endian(digit.astype(np.int64), ">i2") for digit in digits)], axis=1)
+
+
+def _big_endian(values: npt.NDArray[Any], kind: str) -> Matrix:
+    return values.astype(kind).view(np.uint8).reshape(len(values), -1)
+
+
+def _repeated(value: int, kind: str, size: int) -> Matrix:
+    one = np.array([value], kind).view(np.uint8)
+    return np.broadcast_to(one, (size, len(one)))
+
+
+def _read_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind):
+        return pa.int64()
+    return pa.string() if pa.types.is_binary(kind) or kind == _UUID else kind
+
+
+def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        return array.cast(kind)
+    if kind == _UUID:
+        return _unhex(pc.replace_substring(array, "-", ""), 0).cast(_UUID)
+    if pa.types.is_binary(kind):
+        return _unhex(array, 2)
+    return array
+
+
+def _unhex(array: pa.Array, prefix: int) -> pa.Array:
+    """Hexadecimal text as binaries, after `prefix` characters; null stays null."""
+    if array.null_count:
+        return pc.if_else(array.is_valid(), _unhex(pc.fill_null(array, "\\x"), prefix), pa.scalar(None, pa.binary()))
+    digits = pc.utf8_slice_codeunits(array, prefix)
+    _, offsets, data = digits.buffers()
+    bounds = np.frombuffer(offsets, np.int32, count=len(digits) + 1, offset=4 * digits.offset)
+    raw = bytes(memoryview(data)[bounds[0] : bounds[-1]]) if data is not None else b""
+    try:
+        plain = bytes.fromhex(raw.decode("ascii"))
+    except ValueError as error:
+        raise IntegrityError("What was read is not hexadecimal.") from error
+    moved = ((bounds - bounds[0]) // 2).astype(np.int32)
+    return pa.BinaryArray.from_buffers(pa.binary(), len(digits), [None, pa.py_buffer(moved), pa.py_buffer(plain)])

@@ -1,0 +1,77 @@
+"""Metrics as they are declared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mainstem.errors import ConfigurationError
+from mainstem.metrics import Bucket, Measure, builtin_metrics, read_metric, read_metric_files
+
+GOOD = "name: logins\nentity: usage_event\nmeasure: count\nbucket: hour\n"
+
+
+def test_a_metric_is_read() -> None:
+    metric = read_metric(GOOD + "where: event = 'login'\nunit: logins\nrollup: false\n")
+    assert metric.name == "logins"
+    assert metric.measure is Measure.COUNT
+    assert metric.bucket is Bucket.HOUR
+    assert metric.condition == "event = 'login'"
+    assert metric.label == "Logins"
+    assert not metric.rollup
+    assert [grain.value for grain in metric.grains()] == ["hour", "day"]
+
+
+def test_those_built_in() -> None:
+    assert [metric.name for metric in builtin_metrics()] == [
+        "active_people",
+        "events",
+        "milestones",
+        "objects",
+        "quantity",
+    ]
+    assert all(metric.description and metric.unit for metric in builtin_metrics())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "were: event = 'x'\n", "metric: 'were' is not known here. Did you mean 'where'?"),
+        (GOOD.replace("name: logins\n", ""), "metric: 'name' is missing."),
+        (GOOD.replace("logins", "Log Ins"), "metric: name: 'Log Ins' cannot be a metric's name."),
+        (GOOD.replace("usage_event", "usage_events"), "metric: entity: 'usage_events' is not known here. Did you mean 'usage_event'?"),
+        (GOOD.replace("usage_event", "customer"), "Known are: milestone, usage_event."),
+        (GOOD.replace("count", "cuont"), "Did you mean 'count'?"),
+        (GOOD.replace("hour", "minute"), "Known are: day, hour."),
+        (GOOD + "value: quantity\n", "A count counts events and takes no value."),
+        (GOOD.replace("count", "sum"), "The measure sum needs a `value`."),
+        (GOOD.replace("count", "sum") + "value: quantty\n", "Did you mean 'quantity'?"),
+        (GOOD.replace("count", "sum") + "value: object\n", "'object' is no number"),
+        (GOOD.replace("count", "distinct") + "value: customer\n", "'customer' cannot be measured"),
+        (GOOD + "rollup: 1\n", "metric: rollup: True or false is expected here."),
+        (GOOD + "name: again\n", "'name' is there twice"),
+        (GOOD + "unit: &a x\nlabel: *a\n", "aliases are not allowed"),
+        (GOOD + "where: evnt = 'x'\n", "metric: where: In the condition, at line 1, column 1: there is no column"),
+        ("- name: x\n", "A mapping of names to values is expected."),
+        ("name: [\n", "not the YAML expected at line 2, column 1"),
+        ("!!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read_metric(text)
+    assert message in str(refusal.value)
+
+
+def test_a_folder_of_metrics(tmp_path: Path) -> None:
+    assert read_metric_files(tmp_path / "none") == ()
+    (tmp_path / "b.yaml").write_text(GOOD)
+    (tmp_path / "a.yaml").write_text(GOOD.replace("logins", "signups"))
+    assert [metric.name for metric in read_metric_files(tmp_path)] == ["logins", "signups"]
+    (tmp_path / "c.yaml").write_text(GOOD)
+    with pytest.raises(ConfigurationError, match=r"c\.yaml: A metric 'logins' is in .*b\.yaml already"):
+        read_metric_files(tmp_path)
+    (tmp_path / "c.yaml").write_text(GOOD.replace("logins", "events"))
+    with pytest.raises(ConfigurationError, match="is built in already"):
+        read_metric_files(tmp_path)

@@ -73,6 +73,8 @@ class DeclarationActivated(
     name: str
     version: int
     text: str
+    since: dt.datetime | None = None
+    """Of a metric: records received from then on count; None: all."""
     by: str = ""
 
 

@@ -53,7 +53,11 @@ def activate_folder(runtime: Runtime, folder: Path) -> int:
         if new:
             decisions.decide(
                 DeclarationActivated(
-                    kind="metric", name=declaration.name, version=declaration.version, text=declaration.text
+                    kind="metric",
+                    name=declaration.name,
+                    version=declaration.version,
+                    text=declaration.text,
+                    since=declaration.since,
                 )
             )
         changed += new

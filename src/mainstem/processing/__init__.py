@@ -1,0 +1,64 @@
+"""Processing: records become effects, and one committer makes them true exactly once."""
+
+from mainstem.processing.dedup import DedupSettings, LocalSegments, SegmentStore, sweep
+from mainstem.processing.effects import (
+    EVENT_EFFECTS,
+    QUARANTINE_EFFECTS,
+    REFERENCES,
+    SEALED,
+    STATE_EFFECTS,
+    DecisionEffect,
+    Effects,
+    EventEffects,
+    StateEffects,
+)
+from mainstem.processing.embedded import Contracts, EmbeddedEngine
+from mainstem.processing.engine import Engine
+from mainstem.processing.ledger import Ledger, Line, Violation
+from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
+from mainstem.processing.settings import ProcessingSettings
+from mainstem.processing.sink import Commit, DecisionApplier, Sink
+from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
+from mainstem.processing.tables.entities import entity_context
+from mainstem.processing.tables.references import open_reference
+from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
+from mainstem.processing.worker import Worker, WorkerParts
+
+__all__ = [
+    "EVENT_EFFECTS",
+    "QUARANTINE_EFFECTS",
+    "REFERENCES",
+    "SEALED",
+    "STATE_EFFECTS",
+    "Commit",
+    "Contracts",
+    "DecisionApplier",
+    "DecisionEffect",
+    "DedupSettings",
+    "Effects",
+    "EmbeddedEngine",
+    "Engine",
+    "EventEffects",
+    "Ledger",
+    "Line",
+    "LocalSegments",
+    "PostgresSink",
+    "ProcessingSettings",
+    "QuarantinedRecord",
+    "SegmentStore",
+    "Sink",
+    "SinkParts",
+    "StateEffects",
+    "TimelineEvent",
+    "Violation",
+    "Worker",
+    "WorkerParts",
+    "entity_context",
+    "lease_name",
+    "open_record",
+    "open_reference",
+    "quarantine_id",
+    "sweep",
+    "trim_timeline",
+    "unpack_timeline",
+]

@@ -1,0 +1,39 @@
+"""Deduplication of events: exact over the whole retention, with flat memory."""
+
+from mainstem.processing.dedup.catalogue import (
+    Days,
+    Run,
+    SegmentRow,
+    Slots,
+    Unit,
+    insert_runs,
+    read_runs,
+    read_segments,
+)
+from mainstem.processing.dedup.keys import Keys, Mask, Space, keys_of
+from mainstem.processing.dedup.segment import Segment
+from mainstem.processing.dedup.settings import DedupSettings
+from mainstem.processing.dedup.state import DedupState, Verdict
+from mainstem.processing.dedup.store import LocalSegments, SegmentStore, sweep
+
+__all__ = [
+    "Days",
+    "DedupSettings",
+    "DedupState",
+    "Keys",
+    "LocalSegments",
+    "Mask",
+    "Run",
+    "Segment",
+    "SegmentRow",
+    "SegmentStore",
+    "Slots",
+    "Space",
+    "Unit",
+    "Verdict",
+    "insert_runs",
+    "keys_of",
+    "read_runs",
+    "read_segments",
+    "sweep",
+]

@@ -1,0 +1,157 @@
+"""Effects: what the engine makes of records, and the sink makes true.
+
+An engine, whichever it is, turns the records of one span of one lane into effects, row by row; it keeps nothing. The sink
+alone decides which of them are repeats, merges the others and writes the position, in one transaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import pyarrow as pa
+
+from mainstem.contracts import Contract
+from mainstem.intake import Decision
+from mainstem.model import Span
+
+__all__ = [
+    "EVENT_EFFECTS",
+    "QUARANTINE_EFFECTS",
+    "REFERENCES",
+    "SEALED",
+    "STATE_EFFECTS",
+    "DecisionEffect",
+    "Effects",
+    "EventEffects",
+    "StateEffects",
+]
+
+_HASH = pa.binary(16)
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_PLACE = (
+    pa.field("position", pa.int64(), nullable=False),
+    pa.field("index", pa.uint32(), nullable=False),
+    pa.field("received_at", _TIMESTAMP, nullable=False),
+    pa.field("slot", pa.uint16(), nullable=False),
+)
+
+EVENT_EFFECTS = pa.schema(
+    [
+        *_PLACE,
+        # Keyed hash of the record's identity within (source, stream, slot); null where every receipt counts.
+        pa.field("record_hash", _HASH),
+        pa.field("occurred_at", _TIMESTAMP, nullable=False),
+        pa.field("customer", _HASH, nullable=False),
+        pa.field("person", _HASH),
+        pa.field("event", pa.string(), nullable=False),
+        # Where its field has a PII class: a pseudonym (hexadecimal reference), so that different ones still differ.
+        pa.field("object", pa.string()),
+        pa.field("quantity", pa.decimal128(38, 9)),
+        # The mapped `properties` object as JSON text; null where nothing without a PII class is mapped to it.
+        pa.field("properties", pa.string()),
+    ]
+)
+
+STATE_EFFECTS = pa.schema(
+    [
+        *_PLACE,
+        pa.field("ref", _HASH, nullable=False),
+        pa.field("customer", _HASH),
+        pa.field("op", pa.string(), nullable=False),
+        # The vendor's version made comparable as text; '' when it has none.
+        pa.field("version", pa.string(), nullable=False),
+        pa.field("observed_at", _TIMESTAMP, nullable=False),
+        # Over the canonical mapped content and the op, not over times.
+        pa.field("content_hash", _HASH, nullable=False),
+        # Mapped attributes as JSON objects: without personal data, and the personal ones (null when none), still clear:
+        # the sink seals them. Without null values, but in a patch, where null takes an attribute away. A delete has
+        # neither attributes nor a customer.
+        pa.field("attributes", pa.string(), nullable=False),
+        pa.field("personal", pa.string()),
+    ]
+)
+
+QUARANTINE_EFFECTS = pa.schema(
+    [
+        *_PLACE,
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("stream", pa.string(), nullable=False),
+        pa.field("contract_version", pa.int32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("field", pa.string()),
+        # What is wrong and what to do; never a value of the record.
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+
+REFERENCES = pa.schema(
+    [
+        pa.field("ref", _HASH, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        # As the source wrote it, clear: the sink seals it.
+        pa.field("value", pa.string(), nullable=False),
+    ]
+)
+
+SEALED = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("index", pa.uint32(), nullable=False),
+        pa.field("sealed", pa.binary(), nullable=False),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EventEffects:
+    """Good events of one contract, in `EVENT_EFFECTS` columns, in place order."""
+
+    contract: Contract
+    source: str
+    """The real source; the contract's may be `ANY_SOURCE`."""
+    rows: pa.Table
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateEffects:
+    """Good versions of one contract's entity, in `STATE_EFFECTS` columns, in place order."""
+
+    contract: Contract
+    source: str
+    rows: pa.Table
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DecisionEffect:
+    """One record of `mainstem.decisions` at (position, index), and what a correction in it comes to."""
+
+    position: int
+    index: int
+    received_at: dt.datetime
+    record_hash: bytes | None
+    decision: Decision
+    corrected: EventEffects | StateEffects | None = None
+    """One row, at the decision's place but under the original's `received_at`; None when it is still not good."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Effects:
+    """All effects of one span. Every record of the span is in exactly one of the first four parts."""
+
+    span: Span
+    events: tuple[EventEffects, ...]
+    states: tuple[StateEffects, ...]
+    decisions: tuple[DecisionEffect, ...]
+    quarantined: pa.Table
+    """In `QUARANTINE_EFFECTS` columns."""
+    sealed: pa.Table
+    """In `SEALED` columns: envelope and payload of the quarantined records, a row for each, in the same order."""
+    references: pa.Table
+    """In `REFERENCES` columns: every customer and person met in the span, once."""
+    received_at: dt.datetime
+    """When the last batch of the span was received."""
+    records: int
+    """Records of the span, counted from the log's batches and not from the parts."""

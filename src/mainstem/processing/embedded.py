@@ -1,0 +1,336 @@
+"""The embedded engine: DuckDB over Arrow micro-batches, in the worker's own process.
+
+A span is cut into groups of one (source, stream, contract version). A group is parsed and checked by its contract's plan
+and mapped to effects, all rows at once. When that fails for whatever reason the group is halved, and halved again, until
+the record at fault stands alone and goes to quarantine.
+
+Bounds against past and future are measured from `received_at`, which is part of the record, and never from now: a rebuild
+a year later judges alike. (In a replay of history data time lies before wall time; what happened between the two is
+accepted, because it did happen.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Protocol
+
+import duckdb
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import structlog
+
+from mainstem.contracts import CheckPlan, Contract, Reason
+from mainstem.contracts.duck import connect
+from mainstem.errors import FatalError, NotFoundError, RetryableError
+from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
+from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, LogBatch, Place, Span
+from mainstem.privacy import Hasher, References, Sealer
+from mainstem.processing.effects import (
+    QUARANTINE_EFFECTS,
+    REFERENCES,
+    SEALED,
+    DecisionEffect,
+    Effects,
+    EventEffects,
+    StateEffects,
+)
+from mainstem.processing.failures import described
+from mainstem.processing.quarantine import seal_record
+from mainstem.processing.shaping import Shaped, shape_events, shape_states
+
+__all__ = ["Contracts", "EmbeddedEngine"]
+
+_log = structlog.get_logger()
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_DECISIONS = (MAINSTEM_SOURCE, DECISIONS_STREAM)
+
+
+class Contracts(Protocol):
+    """What the engine asks of `contracts.Registry`."""
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        """The contract in force."""
+        ...
+
+    def at(self, source: str, stream: str, version: int) -> Contract:
+        """The contract of a version, whether in force or not. Raises NotFoundError."""
+        ...
+
+
+@dataclasses.dataclass(slots=True)
+class _Parts:
+    """The effects of a span while they come together."""
+
+    span: Span
+    events: list[EventEffects] = dataclasses.field(default_factory=list)
+    states: list[StateEffects] = dataclasses.field(default_factory=list)
+    decisions: list[DecisionEffect] = dataclasses.field(default_factory=list)
+    quarantined: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    references: list[pa.Table] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Group:
+    """Records of one contract version, with their places."""
+
+    source: str
+    stream: str
+    version: int
+    records: pa.Table
+
+
+class EmbeddedEngine:
+    """See the module's text. Safe to share between threads, each of which gets a DuckDB of its own."""
+
+    def __init__(self, contracts: Contracts, references: References, hasher: Hasher, sealer: Sealer) -> None:
+        self._contracts = contracts
+        self._references = references
+        self._hasher = hasher
+        self._sealer = sealer
+        self._plans: dict[tuple[str, str, int], CheckPlan] = {}
+        self._local = threading.local()
+
+    def process(self, batches: Sequence[LogBatch], *, condemned: Collection[tuple[int, int]] = ()) -> Effects:
+        first, last = batches[0], batches[-1]
+        parts = _Parts(Span(first.epoch, first.partition, first.lane, first.position, last.position))
+        records = _records(batches)
+        if condemned:
+            spared = _spared(records, condemned)
+            for group in _groups(records.filter(pa.array(~spared))):
+                told = [_told(Reason.UNPROCESSABLE, None)] * group.records.num_rows
+                self._quarantine(parts, group, range(len(told)), told)
+            records = records.filter(pa.array(spared))
+        for group in _groups(records):
+            effect = self._decide if (group.source, group.stream) == _DECISIONS else self._check
+            self._halving(parts, group, effect)
+        return Effects(
+            span=parts.span,
+            events=tuple(parts.events),
+            states=tuple(parts.states),
+            decisions=tuple(parts.decisions),
+            quarantined=pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS),
+            sealed=pa.Table.from_pylist(parts.sealed, SEALED),
+            references=_distinct(parts.references),
+            received_at=last.received_at,
+            records=sum(batch.records.num_rows for batch in batches),
+        )
+
+    def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
+        """Apply `effect` to a group; what makes it fail ends up alone in quarantine."""
+        done = _Parts(parts.span)
+        try:
+            effect(done, group)
+        except (RetryableError, FatalError):
+            # A store that cannot be reached and a broken installation are not the record's fault.
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record does to us, its neighbours are not at fault
+            # A DuckDB that met an internal error answers nothing any more.
+            self._local.connection = None
+            if group.records.num_rows == 1:
+                _log.error("engine_record_failed", source=group.source, stream=group.stream, **described(error))
+                message = f"{Reason.UNPROCESSABLE.message()} ({type(error).__name__})"
+                self._quarantine(parts, group, [0], [(Reason.UNPROCESSABLE, None, message)])
+                return
+            middle = group.records.num_rows // 2
+            for half in (group.records.slice(0, middle), group.records.slice(middle)):
+                self._halving(parts, dataclasses.replace(group, records=half), effect)
+            return
+        for name in ("events", "states", "decisions", "quarantined", "sealed", "references"):
+            getattr(parts, name).extend(getattr(done, name))
+
+    def _check(self, parts: _Parts, group: _Group) -> None:
+        """Check and map the records of one contract."""
+        contract = self._contract(group)
+        if contract is None:
+            rows = range(group.records.num_rows)
+            self._quarantine(parts, group, rows, [_told(Reason.NO_CONTRACT, None)] * len(rows))
+            return
+        records = group.records
+        checked = self._plan(contract, group).run(self._connection(), _plan_input(records))
+        bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
+        if len(bad):
+            reasons, fields = (checked[name].take(bad).to_pylist() for name in ("reason", "field"))
+            self._quarantine(
+                parts, group, bad.tolist(), [_told(*defect) for defect in zip(reasons, fields, strict=True)]
+            )
+            good = checked["reason"].is_null()
+            checked, records = checked.filter(good), records.filter(good)
+        if not records.num_rows:
+            return
+        shaped = self._shape(contract, group.source, records, checked)
+        if shaped.defects:
+            found = [_told(defect.reason, defect.field) for defect in shaped.defects]
+            rest = dataclasses.replace(group, records=records)
+            self._quarantine(parts, rest, [defect.row for defect in shaped.defects], found)
+        parts.references.extend(shaped.references)
+        if contract.kind is EntityKind.EVENT:
+            parts.events.append(EventEffects(contract, group.source, shaped.rows))
+        else:
+            parts.states.append(StateEffects(contract, group.source, shaped.rows))
+
+    def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
+        if contract.kind is EntityKind.EVENT:
+            return shape_events(contract, source, records, checked, (self._references, self._hasher))
+        keys = (self._references, self._hasher, self._connection())
+        return shape_states(contract, source, records, checked, keys)
+
+    def _decide(self, parts: _Parts, group: _Group) -> None:
+        """Read decisions; a correction is checked and mapped as the record it stands for."""
+        for index, row in enumerate(group.records.to_pylist()):
+            try:
+                decision = decode_decision(row["payload"])
+            except msgspec.MsgspecError:
+                self._quarantine(parts, group, [index], [_told(Reason.UNPROCESSABLE, None)])
+                continue
+            identity = row["record_id"]
+            parts.decisions.append(
+                DecisionEffect(
+                    position=row["position"],
+                    index=row["index"],
+                    received_at=row["received_at"],
+                    record_hash=identity and self._hasher.digest(b"decision", [row["slot"], identity]),
+                    decision=decision,
+                    corrected=self._corrected(parts, decision, row),
+                )
+            )
+
+    def _corrected(self, parts: _Parts, decision: Decision, row: dict[str, Any]) -> EventEffects | StateEffects | None:
+        """What a correction comes to, at the decision's place; None when it is no correction or is still not good."""
+        if not isinstance(decision, QuarantineFixed):
+            return None
+        record = decision.record
+        version = record.contract_version
+        if not version:
+            contract = self._contracts.active(record.source, record.stream)
+            version = contract.version if contract else 0
+        group = _Group(record.source, record.stream, version, _as_records(record, version, row))
+        alone = _Parts(parts.span)
+        self._halving(alone, group, self._check)
+        effects: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
+        if not effects or not effects[0].rows.num_rows:
+            return None
+        parts.references.extend(alone.references)
+        return effects[0]
+
+    def _quarantine(
+        self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[tuple[Reason, str | None, str]]
+    ) -> None:
+        """Put rows of a group in quarantine, each with its reason, field and message."""
+        span = parts.span
+        for row, (reason, field, message) in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
+            place = Place(span.epoch, span.partition, span.lane, row["position"], row["index"])
+            parts.quarantined.append(
+                {
+                    **{name: row[name] for name in ("position", "index", "received_at", "slot", "contract_version")},
+                    "source": group.source,
+                    "stream": group.stream,
+                    "reason": reason.value,
+                    "field": field,
+                    "message": message,
+                }
+            )
+            sealed = seal_record(self._sealer, place, row)
+            parts.sealed.append({"position": row["position"], "index": row["index"], "sealed": sealed})
+
+    def _contract(self, group: _Group) -> Contract | None:
+        if not group.version:
+            return None
+        try:
+            return self._contracts.at(group.source, group.stream, group.version)
+        except NotFoundError:
+            return None
+
+    def _plan(self, contract: Contract, group: _Group) -> CheckPlan:
+        key = (group.source, group.stream, group.version)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = CheckPlan.compile(contract)
+        return plan
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection: duckdb.DuckDBPyConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect()
+        return connection
+
+
+def _told(reason: str, field: str | None) -> tuple[Reason, str | None, str]:
+    known = Reason(reason)
+    return known, field, known.message(field)
+
+
+def _records(batches: Sequence[LogBatch]) -> pa.Table:
+    """All records of the batches, with their places."""
+    counts = [batch.records.num_rows for batch in batches]
+    rows = np.concatenate([np.arange(count, dtype=np.uint32) for count in counts])
+    received = pa.array([batch.received_at for batch in batches], _TIMESTAMP)
+    table = pa.Table.from_batches([batch.records for batch in batches], ENVELOPE).combine_chunks()
+    table = table.append_column("position", pa.array(np.repeat([batch.position for batch in batches], counts)))
+    table = table.append_column("index", pa.array(rows))
+    return table.append_column("received_at", received.take(pa.array(np.repeat(np.arange(len(batches)), counts))))
+
+
+def _groups(records: pa.Table) -> Iterator[_Group]:
+    """Records by source, stream and contract version, in the order in which each first occurs."""
+    source, stream = (records[name].combine_chunks().dictionary_encode() for name in ("source", "stream"))
+    versions = records["contract_version"].to_numpy()
+    streams = len(stream.dictionary)
+    codes = source.indices.to_numpy().astype(np.int64) * streams + stream.indices.to_numpy()
+    codes = (codes << 32) | versions
+    distinct, firsts = np.unique(codes, return_index=True)
+    for code in distinct[np.argsort(firsts)].tolist():
+        rows = records if len(distinct) == 1 else records.filter(pa.array(codes == code))
+        pair = code >> 32
+        yield _Group(
+            source.dictionary[pair // streams].as_py(),
+            stream.dictionary[pair % streams].as_py(),
+            code & 0xFFFFFFFF,
+            rows,
+        )
+
+
+def _spared(records: pa.Table, condemned: Collection[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Which records are not condemned."""
+    places = records["position"].to_numpy() << 32 | records["index"].to_numpy().astype(np.int64)
+    return ~np.isin(places, np.array([position << 32 | index for position, index in condemned], np.int64))
+
+
+def _plan_input(records: pa.Table) -> pa.Table:
+    table = records.select(["payload", "record_id", "key", "partition_key", "op", "occurred_at"])
+    table = table.append_column("n", pa.array(np.arange(records.num_rows)))
+    return table.append_column("as_of", records["received_at"])
+
+
+def _as_records(record: CorrectedRecord, version: int, decision: dict[str, Any]) -> pa.Table:
+    """A corrected record as the log would have held it: at the decision's place, received when the original was."""
+    row = {
+        **decision,
+        "source": record.source,
+        "stream": record.stream,
+        "contract_version": version,
+        "record_id": record.record_id,
+        "key": record.key,
+        "partition_key": record.partition_key,
+        "op": record.op,
+        "occurred_at": record.occurred_at,
+        "observed_at": record.observed_at,
+        "payload": bytes(record.payload),
+        "received_at": record.received_at,
+    }
+    places = (("position", pa.int64()), ("index", pa.uint32()), ("received_at", _TIMESTAMP))
+    return pa.Table.from_pylist([row], pa.schema([*ENVELOPE, *(pa.field(name, kind) for name, kind in places)]))
+
+
+def _distinct(tables: Sequence[pa.Table]) -> pa.Table:
+    """References once each; of several spellings the first."""
+    if not tables:
+        return REFERENCES.empty_table()
+    whole = pa.concat_tables(tables)
+    first = whole.append_column("row", pa.array(np.arange(whole.num_rows))).group_by("ref").aggregate([("row", "min")])
+    return whole.take(np.sort(first["row_min"].to_numpy()))

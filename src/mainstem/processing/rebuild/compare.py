@@ -1,0 +1,107 @@
+"""Two folds compared by their declared columns: what a rebuild has to find again, and nothing that merely happened.
+
+A table's hash is the sum of its rows' hashes, so that it needs no order and no memory. Sealed values are left out, because
+the same value is sealed differently every time; the content hashes beside them stand for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from mainstem.store import Connection
+
+__all__ = ["Content", "Difference", "differences", "fold_content"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """How many rows a table has, and the hash of their declared columns (64 hexadecimal digits)."""
+
+    rows: int
+    hash: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """A key whose row is not the same in both folds. `key` is JSON of the key's columns."""
+
+    table: str
+    key: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Declared:
+    """A query for a table's key and declared columns, `{fold}` being the schema."""
+
+    key: str
+    columns: str
+    rows: str
+
+
+_TABLES: Mapping[str, _Declared] = {
+    "entity": _Declared("entity, ref", "deleted, customer, content_hash, attributes", "SELECT * FROM {fold}.entity"),
+    "cell": _Declared("ref, series, bucket", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.cell"),
+    "ledger": _Declared(
+        "source, stream, day, term",
+        "n",
+        "SELECT source, stream, day, term, sum(n) AS n FROM {fold}.ledger GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0",
+    ),
+    "dedup": _Declared(
+        "source, stream",
+        "n",
+        """
+        SELECT source, stream, sum(n) AS n FROM (
+            SELECT source, stream, n FROM {fold}.dedup_run UNION ALL SELECT source, stream, n FROM {fold}.dedup_segment
+        ) AS keys GROUP BY 1, 2
+        """,
+    ),
+    "quarantine": _Declared("id", "state, reason", "SELECT * FROM {fold}.quarantine"),
+    "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
+}
+
+
+def fold_content(conn: Connection, schema: str) -> dict[str, Content]:
+    """What each declared table of a fold comes to."""
+    return {name: _content(conn, schema, declared) for name, declared in _TABLES.items()}
+
+
+def differences(conn: Connection, one: str, other: str, limit: int = 5) -> Sequence[Difference]:
+    """The first keys of each table that are not in both folds with the same row, `limit` a table at most."""
+    found: list[Difference] = []
+    for name, declared in _TABLES.items():
+        query = sql.SQL(
+            """
+            SELECT key FROM (
+                (SELECT key, columns FROM {one} EXCEPT ALL SELECT key, columns FROM {other})
+                UNION (SELECT key, columns FROM {other} EXCEPT ALL SELECT key, columns FROM {one})
+            ) AS differing GROUP BY key ORDER BY key COLLATE "C" LIMIT {limit}
+            """
+        ).format(one=_rows(one, declared), other=_rows(other, declared), limit=sql.Literal(limit))
+        found += [Difference(name, key) for (key,) in conn.execute(query).fetchall()]
+    return found
+
+
+def _rows(schema: str, declared: _Declared) -> sql.Composed:
+    """A table expression of a declared table: its key and its columns, each as canonical text."""
+    text = f"""
+        (SELECT jsonb_build_array({declared.key})::text AS key, jsonb_build_array({declared.columns})::text AS columns
+         FROM ({declared.rows}) AS declared) AS texts
+    """
+    return sql.SQL(text).format(fold=sql.Identifier(schema))
+
+
+def _content(conn: Connection, schema: str, declared: _Declared) -> Content:
+    # Four words of 64 bits of each row's hash are added up, and the sums hashed.
+    words = ", ".join(f"coalesce(sum(('x' || substr(digest, {1 + 16 * n}, 16))::bit(64)::bigint), 0)" for n in range(4))
+    query = sql.SQL(
+        f"""
+        SELECT count(*), {words}
+        FROM (SELECT encode(sha256(convert_to(key || columns, 'UTF8')), 'hex') AS digest FROM {{rows}}) AS digests
+        """
+    ).format(rows=_rows(schema, declared))
+    [(rows, *sums)] = conn.execute(query).fetchall()
+    return Content(int(rows), hashlib.sha256(repr([int(one) for one in sums]).encode()).hexdigest())

@@ -1,0 +1,51 @@
+"""What was shown is no fold of anything: it is taken over unchanged."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from psycopg import sql
+
+from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions
+
+__all__ = ["ensure_same_partitions", "freeze_observations", "restore_observations"]
+
+_OBSERVATIONS = ("correction", "score", "score_history", "stream_horizon", "touched", "change_head", "change")
+_NUMBERED = ("correction", "score_history")
+
+
+def freeze_observations(conn: Connection, schema: str) -> None:
+    """Inside the transaction that swaps: wait for whoever writes observations of the fold `schema`, let no more begin."""
+    # In the order in which writers take them: a scorer ends with its changes.
+    tables = sql.SQL(", ").join(
+        sql.Identifier(schema, name) for name in ("touched", "score", "score_history", "correction", "change_head")
+    )
+    conn.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(tables))
+
+
+def restore_observations(conn: Connection, old: str, new: str) -> None:
+    """Copy the observations of the fold `old`, after `freeze_observations`, in the place of what `new` has of them."""
+    for name in _OBSERVATIONS:
+        names = {"old": sql.Identifier(old, name), "new": sql.Identifier(new, name)}
+        conn.execute(sql.SQL("DELETE FROM {new}").format(**names))
+        conn.execute(sql.SQL("INSERT INTO {new} OVERRIDING SYSTEM VALUE SELECT * FROM {old}").format(**names))
+    for name in _NUMBERED:
+        conn.execute(
+            sql.SQL(
+                "SELECT setval(pg_get_serial_sequence({name}, 'id'), coalesce((SELECT max(id) FROM {table}), 0) + 1, false)"
+            ).format(name=sql.Literal(f"{new}.{name}"), table=sql.Identifier(new, name))
+        )
+
+
+def ensure_same_partitions(old: Database, new: Database) -> None:
+    """Give the new fold the months that the old one has. Raises as `store.ensure_partitions`."""
+    for table in PARTITIONED:
+        with old.autocommit() as conn:
+            rows = conn.execute(
+                """
+                SELECT right(child.relname, 7) FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
+                WHERE inhparent = to_regclass(%s) AND child.relname ~ '_[0-9]{4}_[0-9]{2}$'
+                """,
+                [f"{old.fold_schema}.{table}"],
+            ).fetchall()
+        ensure_partitions(new, table, [dt.date(int(month[:4]), int(month[5:]), 1) for (month,) in rows])

@@ -1,0 +1,410 @@
+"""Entity versions and the states they add up to.
+
+Nearly every record is the only one of its entity in the batch and newer than all before it: those are judged and written
+by one statement, whatever their number. The others (several in a batch, patches, late ones) are merged one entity at a
+time with its history, by `entity_merge`; both ways end in the same rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mainstem.errors import UnavailableError
+from mainstem.model import Op
+from mainstem.privacy import Hasher, Sealer
+from mainstem.processing.effects import StateEffects
+from mainstem.processing.entity_merge import State, Version, fold, merge
+from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
+from mainstem.store import Connection
+
+__all__ = ["Entities", "Merged", "entity_context"]
+
+_DayCount = Counter[tuple[str, str, dt.date]]
+
+_INCOMING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_entity (
+    entity text COLLATE "C", ref uuid, version text COLLATE "C", observed_at timestamptz, content_hash uuid,
+    op text COLLATE "C", source text COLLATE "C", stream text COLLATE "C", contract_version integer, day date,
+    customer uuid, attributes jsonb, sealed bytea
+) ON COMMIT DELETE ROWS
+"""
+
+# A statement of its own: the next one then sees all that those who held the locks have written.
+_LOCK = """
+SELECT count(*) FROM (
+    SELECT FROM entity WHERE (entity, ref) IN (SELECT entity, ref FROM incoming_entity)
+    ORDER BY entity, ref FOR UPDATE
+) AS locked
+"""
+
+_JUDGE = """
+WITH judged AS MATERIALIZED (
+    SELECT i.*, k.customer AS old_customer, CASE
+        WHEN k.ref IS NULL THEN 'first'
+        WHEN (i.version, i.observed_at, i.content_hash) = (k.version, k.observed_at, k.row_hash) THEN 'same'
+        WHEN (i.version, i.observed_at, i.content_hash) < (k.version, k.observed_at, k.row_hash) THEN 'merge'
+        WHEN k.row_hash <> k.content_hash THEN 'merge'
+        WHEN i.content_hash = k.content_hash THEN 'again'
+        ELSE 'next' END AS verdict
+    FROM incoming_entity AS i LEFT JOIN entity AS k USING (entity, ref)
+), versions AS (
+    INSERT INTO entity_version (entity, ref, version, observed_at, content_hash, last_version, last_observed_at,
+        accepted, op, source, stream, contract_version, day, customer, attributes, sealed)
+    SELECT entity, ref, version, observed_at, content_hash, version, observed_at, true, op, source, stream,
+        contract_version, day, customer, attributes, sealed
+    FROM judged WHERE verdict IN ('first', 'next')
+), made AS (
+    INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash,
+        attributes, sealed)
+    SELECT entity, ref, customer, source, op = 'delete', version, observed_at, content_hash, content_hash, attributes,
+        sealed
+    FROM judged WHERE verdict = 'first' ORDER BY entity, ref
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+), changed AS (
+    UPDATE entity AS e SET customer = j.customer, deleted = j.op = 'delete', version = j.version,
+        observed_at = j.observed_at, row_hash = j.content_hash, content_hash = j.content_hash,
+        attributes = j.attributes, sealed = j.sealed
+    FROM judged AS j WHERE j.verdict = 'next' AND (e.entity, e.ref) = (j.entity, j.ref)
+), seen AS (
+    UPDATE entity AS e SET version = j.version, observed_at = j.observed_at
+    FROM judged AS j WHERE j.verdict = 'again' AND (e.entity, e.ref) = (j.entity, j.ref)
+), lengthened AS (
+    UPDATE entity_version AS v SET last_version = j.version, last_observed_at = j.observed_at
+    FROM judged AS j CROSS JOIN LATERAL (
+        SELECT version, observed_at, content_hash FROM entity_version
+        WHERE (entity, ref) = (j.entity, j.ref)
+        ORDER BY version DESC, observed_at DESC, content_hash DESC LIMIT 1
+    ) AS l
+    WHERE j.verdict = 'again' AND (v.entity, v.ref, v.version, v.observed_at, v.content_hash)
+        = (j.entity, j.ref, l.version, l.observed_at, l.content_hash)
+)
+SELECT source, stream, day, verdict, count(*), (SELECT count(*) FROM made),
+    array_agg(ref) FILTER (WHERE verdict = 'merge'),
+    array_agg(DISTINCT customer) FILTER (WHERE verdict IN ('first', 'next') AND customer IS NOT NULL),
+    array_agg(DISTINCT old_customer) FILTER (WHERE verdict = 'next' AND old_customer IS DISTINCT FROM customer)
+FROM judged GROUP BY source, stream, day, verdict
+"""
+
+_HISTORY = """
+SELECT ref, version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream,
+    contract_version, day, customer, attributes::text, sealed
+FROM entity_version WHERE entity = %s AND ref = ANY(%s) ORDER BY ref, version, observed_at, content_hash
+"""
+
+
+@dataclasses.dataclass(slots=True)
+class Merged:
+    """What became of the records of entities: counts by (source, stream, received day), and customers concerned."""
+
+    accepted: _DayCount = dataclasses.field(default_factory=Counter)
+    duplicate: _DayCount = dataclasses.field(default_factory=Counter)
+    customers: set[bytes] = dataclasses.field(default_factory=set)
+
+
+def entity_context(ref: bytes) -> bytes:
+    """What the personal attributes of an entity are sealed for, in a version and in the state alike."""
+    return b"mainstem.entity\0" + ref
+
+
+class Entities:
+    """Merges entity records inside the sink's transaction."""
+
+    def __init__(self, sealer: Sealer, hasher: Hasher) -> None:
+        self._sealer = sealer
+        self._hasher = hasher
+
+    def merge(self, conn: Connection, groups: Sequence[StateEffects]) -> Merged:
+        """Make the records part of their entities' histories and states.
+
+        Raises UnavailableError when another transaction made one of the entities meanwhile: nothing is lost, try again.
+        """
+        merged = Merged()
+        rows = [table for group in groups if (table := _with_group(group)).num_rows]
+        if not rows:
+            return merged
+        table = pa.concat_tables(rows)
+        simple = _alone(table["entity"], table["ref"]) & pc.not_equal(table["op"], Op.PATCH.value).to_numpy()
+        rest = np.flatnonzero(~simple)
+        single = np.flatnonzero(simple)
+        if len(single):
+            late = self._judge(conn, table.take(single), merged)
+            refs = pa.array([ref.bytes for ref in late], pa.binary(16))
+            again = single[pc.is_in(table["ref"].take(single), value_set=refs).to_numpy()]
+            rest = np.concatenate([rest, again])
+        if len(rest):
+            self._fold(conn, table.take(np.sort(rest)), merged)
+        return merged
+
+    def _judge(self, conn: Connection, table: pa.Table, merged: Merged) -> list[uuid.UUID]:
+        """Write the records that are newer than all before; the references of those that are not."""
+        sealed = self._sealed(table["ref"].to_pylist(), table["personal"].to_pylist())
+        conn.execute(_INCOMING)
+        names = (
+            "version",
+            "observed_at",
+            "content_hash",
+            "op",
+            "source",
+            "stream",
+            "contract_version",
+            "day",
+            "customer",
+        )
+        copy_rows(
+            conn,
+            "incoming_entity",
+            {
+                "entity": table["entity"],
+                "ref": table["ref"],
+                **{name: table[name] for name in names},
+                "attributes": Jsonb(table["attributes"]),
+                "sealed": pa.array(sealed, pa.binary()),
+            },
+        )
+        conn.execute(_LOCK)
+        late: list[uuid.UUID] = []
+        made, first = 0, 0
+        for source, stream, day, verdict, n, inserted, refs, customers, left in conn.execute(_JUDGE).fetchall():
+            counts = {"merge": None, "first": merged.accepted, "next": merged.accepted}.get(verdict, merged.duplicate)
+            if counts is not None:
+                counts[source, stream, day] += n
+            made, first = inserted, first + n * (verdict == "first")
+            late += refs or []
+            merged.customers.update(customer.bytes for customer in (*(customers or ()), *(left or ())) if customer)
+        if made != first:
+            raise UnavailableError("Another partition made an entity at the same time.", retry_after=0.05)
+        return late
+
+    def _fold(self, conn: Connection, table: pa.Table, merged: Merged) -> None:
+        """Merge records one entity at a time."""
+        by_entity: defaultdict[tuple[str, str], defaultdict[bytes, list[Version]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for row in table.to_pylist():
+            by_entity[row["entity"], row["source"]][row["ref"]].append(_version(row))
+        for (entity, source), records in sorted(by_entity.items()):
+            self._fold_entity(conn, entity, source, dict(sorted(records.items())), merged)
+
+    def _fold_entity(
+        self, conn: Connection, entity: str, source: str, records: dict[bytes, list[Version]], merged: Merged
+    ) -> None:
+        refs = [uuid.UUID(bytes=ref) for ref in records]
+        there: dict[uuid.UUID, uuid.UUID | None] = dict(
+            conn.execute(
+                "SELECT ref, customer FROM entity WHERE entity = %s AND ref = ANY(%s) ORDER BY ref FOR UPDATE",
+                [entity, refs],
+            ).fetchall()
+        )
+        histories: defaultdict[bytes, list[Version]] = defaultdict(list)
+        for ref, *columns in conn.execute(_HISTORY, [entity, refs]).fetchall():
+            histories[ref.bytes].append(self._stored(ref.bytes, columns))
+        gone: list[tuple[bytes, Version]] = []
+        new: list[tuple[bytes, Version]] = []
+        states: list[tuple[bytes, Version, State]] = []
+        for ref, incoming in records.items():
+            history = histories[ref]
+            for record in incoming:
+                history, accepted = merge(history, record)
+                (merged.accepted if accepted else merged.duplicate)[source, record.stream, record.day] += 1
+            before = set(histories[ref])
+            gone += [(ref, row) for row in histories[ref] if row not in set(history)]
+            new += [(ref, row) for row in history if row not in before]
+            state = fold(history)
+            if state is None:
+                continue
+            states.append((ref, history[-1], state))
+            old = there.get(uuid.UUID(bytes=ref))
+            merged.customers.update(one for one in (state.customer, old and old.bytes) if one)
+        self._rewrite(conn, entity, source, gone, new)
+        known = [uuid.UUID(bytes=ref) in there for ref, _, _ in states]
+        self._write_states(conn, entity, source, states, known)
+
+    def _rewrite(
+        self,
+        conn: Connection,
+        entity: str,
+        source: str,
+        gone: Sequence[tuple[bytes, Version]],
+        new: Sequence[tuple[bytes, Version]],
+    ) -> None:
+        """Replace rows of histories."""
+        if gone:
+            conn.execute(
+                """
+                DELETE FROM entity_version AS v
+                USING unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[]) AS g (ref, version, at, hash)
+                WHERE v.entity = %s AND (v.ref, v.version, v.observed_at, v.content_hash)
+                    = (g.ref, g.version, g.at, g.hash)
+                """,
+                [
+                    [uuid.UUID(bytes=ref) for ref, _ in gone],
+                    [row.version for _, row in gone],
+                    [row.observed_at for _, row in gone],
+                    [uuid.UUID(bytes=row.content_hash) for _, row in gone],
+                    entity,
+                ],
+            )
+        if not new:
+            return
+        rows = [row for _, row in new]
+        sealed = self._sealed([ref for ref, _ in new], [row.personal for row in rows])
+        count = len(rows)
+        copy_rows(
+            conn,
+            "entity_version",
+            {
+                "entity": pa.array([entity] * count),
+                "ref": pa.array([ref for ref, _ in new], pa.binary(16)),
+                "version": pa.array([row.version for row in rows]),
+                "observed_at": _times(row.observed_at for row in rows),
+                "content_hash": pa.array([row.content_hash for row in rows], pa.binary(16)),
+                "last_version": pa.array([row.last_version for row in rows]),
+                "last_observed_at": _times(row.last_observed_at for row in rows),
+                "accepted": pa.array([row.accepted for row in rows]),
+                "op": pa.array([row.op.value for row in rows]),
+                "source": pa.array([source] * count),
+                "stream": pa.array([row.stream for row in rows]),
+                "contract_version": pa.array([row.contract_version for row in rows], pa.int32()),
+                "day": pa.array([row.day for row in rows], pa.date32()),
+                "customer": pa.array([row.customer for row in rows], pa.binary(16)),
+                "attributes": Jsonb(pa.array([row.attributes for row in rows])),
+                "sealed": pa.array(sealed, pa.binary()),
+            },
+        )
+
+    def _write_states(
+        self,
+        conn: Connection,
+        entity: str,
+        source: str,
+        states: Sequence[tuple[bytes, Version, State]],
+        known: Sequence[bool],
+    ) -> None:
+        contents = [state.content() for _, _, state in states]
+        sealed = self._sealed([ref for ref, _, _ in states], [personal for _, personal in contents])
+        written = conn.execute(
+            """
+            WITH given AS (
+                SELECT * FROM unnest(%s::uuid[], %s::boolean[], %s::uuid[], %s::boolean[], %s::text[], %s::timestamptz[],
+                    %s::uuid[], %s::uuid[], %s::text[], %s::bytea[])
+                AS g (ref, known, customer, deleted, version, observed_at, row_hash, content_hash, attributes, sealed)
+            ), changed AS (
+                UPDATE entity AS e SET customer = g.customer, deleted = g.deleted, version = g.version,
+                    observed_at = g.observed_at, row_hash = g.row_hash, content_hash = g.content_hash,
+                    attributes = g.attributes::jsonb, sealed = g.sealed
+                FROM given AS g WHERE g.known AND e.entity = %s AND e.ref = g.ref
+                RETURNING 1
+            ), made AS (
+                INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash,
+                    attributes, sealed)
+                SELECT %s, ref, customer, %s, deleted, version, observed_at, row_hash, content_hash, attributes::jsonb,
+                    sealed
+                FROM given WHERE NOT known ORDER BY ref
+                ON CONFLICT DO NOTHING RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM changed) + (SELECT count(*) FROM made)
+            """,
+            [
+                [uuid.UUID(bytes=ref) for ref, _, _ in states],
+                list(known),
+                [state.customer and uuid.UUID(bytes=state.customer) for _, _, state in states],
+                [state.deleted for _, _, state in states],
+                [last.last_version for _, last, _ in states],
+                [last.last_observed_at for _, last, _ in states],
+                [uuid.UUID(bytes=last.content_hash) for _, last, _ in states],
+                [uuid.UUID(bytes=self._hash(last, state)) for _, last, state in states],
+                [attributes for attributes, _ in contents],
+                sealed,
+                entity,
+                entity,
+                source,
+            ],
+        ).fetchall()
+        if written != [(len(states),)]:
+            raise UnavailableError("Another partition made an entity at the same time.", retry_after=0.05)
+
+    def _hash(self, last: Version, state: State) -> bytes:
+        """The state's content hash: the last version's own when it says everything."""
+        if not state.patched:
+            return last.content_hash
+        attributes, personal = state.content()
+        return self._hasher.digest(b"entity state", [attributes, personal, state.customer])
+
+    def _sealed(self, refs: Sequence[bytes], personal: Sequence[str | None]) -> list[bytes | None]:
+        return [
+            None if text is None else self._sealer.seal(text.encode(), entity_context(ref))
+            for ref, text in zip(refs, personal, strict=True)
+        ]
+
+    def _stored(self, ref: bytes, columns: list[Any]) -> Version:
+        (version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream) = columns[:8]
+        contract_version, day, customer, attributes, sealed = columns[8:]
+        return Version(
+            version=version,
+            observed_at=observed_at,
+            content_hash=content_hash.bytes,
+            op=Op(op),
+            stream=stream,
+            contract_version=contract_version,
+            day=day,
+            attributes=attributes,
+            personal=None if sealed is None else self._sealer.open(sealed, entity_context(ref)).decode(),
+            customer=customer and customer.bytes,
+            last_version=last_version,
+            last_observed_at=last_observed_at,
+            accepted=accepted,
+        )
+
+
+def _with_group(group: StateEffects) -> pa.Table:
+    """The rows with what their group knows, and the received day."""
+    rows, contract = group.rows, group.contract
+    constants: dict[str, Any] = {
+        "entity": contract.mapping.entity,
+        "source": group.source,
+        "stream": contract.stream,
+        "contract_version": pa.scalar(contract.version, pa.int32()),
+    }
+    for name, value in constants.items():
+        rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+    return rows.append_column("day", rows["received_at"].cast(pa.timestamp("us", "UTC")).cast(pa.date32()))
+
+
+def _alone(entities: pa.ChunkedArray, refs: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows are the only ones of their entity in the batch."""
+    names = entities.combine_chunks().dictionary_encode().indices
+    numbers = refs.combine_chunks().dictionary_encode().indices
+    pairs = names.to_numpy().astype(np.int64) << 32 | numbers.to_numpy()
+    _, inverse, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] == 1)
+
+
+def _times(values: Any) -> pa.Array:
+    return pa.array(list(values), pa.timestamp("us", "UTC"))
+
+
+def _version(row: dict[str, Any]) -> Version:
+    return Version(
+        version=row["version"],
+        observed_at=row["observed_at"],
+        content_hash=row["content_hash"],
+        op=Op(row["op"]),
+        stream=row["stream"],
+        contract_version=row["contract_version"],
+        day=row["day"],
+        attributes=row["attributes"],
+        personal=row["personal"],
+        customer=row["customer"],
+        last_version=row["version"],
+        last_observed_at=row["observed_at"],
+    )

@@ -1,0 +1,195 @@
+"""The recent timeline of each customer: packed events, a row a customer, stream and commit.
+
+A row's body holds an event a line, each a JSON array of microseconds since 1970, event, object, quantity and person (the
+hexadecimal reference); nothing in it is personal data. Bodies are simply put after each other when rows are joined.
+Older events are in the lake; here they are trimmed by age and number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mainstem.processing.columns import whole
+from mainstem.processing.tables.binary_copy import copy_rows
+from mainstem.store import Connection, Database
+
+__all__ = ["TimelineEvent", "TimelineRows", "pack_timeline", "trim_timeline", "unpack_timeline", "write_timeline"]
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One event as a timeline shows it. `quantity` is a decimal's text; `person` a hexadecimal reference."""
+
+    at: dt.datetime
+    event: str
+    object: str | None
+    quantity: str | None
+    person: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TimelineRows:
+    """Rows of the table `timeline`, in its columns but for the id, and the days they lie in."""
+
+    rows: pa.Table
+    days: frozenset[dt.date]
+
+
+class _Line(msgspec.Struct, array_like=True, frozen=True):
+    us: int
+    event: str
+    object: str | None
+    quantity: msgspec.Raw
+    person: str | None
+
+
+_decode = msgspec.json.Decoder(_Line).decode_lines
+
+
+def pack_timeline(rows: pa.Table, source: str, stream: str, since: dt.datetime) -> TimelineRows:
+    """The events (in `EVENT_EFFECTS` columns) newer than `since`, packed by customer."""
+    rows = rows.filter(pc.greater(rows["occurred_at"], pa.scalar(since, pa.timestamp("us", "UTC"))))
+    if not rows.num_rows:
+        return TimelineRows(_EMPTY, frozenset())
+    codes = whole(rows["customer"]).dictionary_encode().indices.to_numpy()
+    us = rows["occurred_at"].cast(pa.int64()).to_numpy()
+    order = np.lexsort((us, codes))
+    codes = codes[order]
+    rows = rows.take(pa.array(order))
+    lines = _lines(rows)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    ends = np.append(starts[1:], len(codes))
+    count = len(starts)
+    # A customer's lines already lie next to each other, so its body is a stretch of the one buffer.
+    offsets = np.frombuffer(lines.buffers()[1], np.int32, count=len(lines) + 1)
+    bounds = pa.array(np.append(offsets[starts], offsets[-1]).astype(np.int32))
+    packed = {
+        "ref": rows["customer"].take(pa.array(starts)),
+        "last_at": rows["occurred_at"].take(pa.array(ends - 1)),
+        "source": pa.repeat(source, count),
+        "stream": pa.repeat(stream, count),
+        "n": pa.array((ends - starts).astype(np.int32)),
+        "body": pa.Array.from_buffers(pa.binary(), count, [None, bounds.buffers()[1], lines.buffers()[2]]),
+    }
+    table = pa.table(packed)
+    days = pc.unique(table["last_at"].cast(pa.timestamp("us", "UTC")).cast(pa.date32())).to_pylist()
+    return TimelineRows(table, frozenset(days))
+
+
+def _lines(rows: pa.Table) -> pa.Array:
+    """A line of JSON an event; values that recur are written once for each different one."""
+    return pc.binary_join_element_wise(
+        "[",
+        whole(rows["occurred_at"]).cast(pa.int64()).cast(pa.string()),
+        ",",
+        _texts(rows["event"]),
+        ",",
+        _texts(rows["object"]),
+        ",",
+        _quantities(rows["quantity"]),
+        ",",
+        _persons(rows["person"]),
+        "]\n",
+        "",
+    )
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    encoded = whole(column).dictionary_encode()
+    quoted = [msgspec.json.encode(text).decode() for text in encoded.dictionary.to_pylist()]
+    return pa.array(quoted, pa.string()).take(encoded.indices).fill_null("null")
+
+
+def _quantities(column: pa.ChunkedArray) -> pa.Array:
+    encoded = whole(column).dictionary_encode()
+    texts = pc.replace_substring_regex(encoded.dictionary.cast(pa.string()), r"\.?0+$", "")
+    return texts.take(encoded.indices).fill_null("null")
+
+
+def _persons(column: pa.ChunkedArray) -> pa.Array:
+    """References as quoted hexadecimal text."""
+    refs = whole(column).fill_null(bytes(16))
+    raw = np.frombuffer(refs.buffers()[1], np.uint8, count=16 * len(refs), offset=16 * refs.offset)
+    bounds = pa.array(np.arange(len(refs) + 1, dtype=np.int32) * 32)
+    text = pa.Array.from_buffers(
+        pa.string(), len(refs), [None, bounds.buffers()[1], pa.py_buffer(_HEX[raw].reshape(-1))]
+    )
+    quoted = pc.binary_join_element_wise('"', text, '"', "")
+    return pc.if_else(column.is_valid().combine_chunks(), quoted, "null") if column.null_count else quoted
+
+
+_EMPTY = pa.table(
+    {
+        "ref": pa.array([], pa.binary(16)),
+        "last_at": pa.array([], pa.timestamp("us", "UTC")),
+        "source": pa.array([], pa.string()),
+        "stream": pa.array([], pa.string()),
+        "n": pa.array([], pa.int32()),
+        "body": pa.array([], pa.binary()),
+    }
+)
+
+
+def write_timeline(conn: Connection, timeline: TimelineRows) -> None:
+    """Append the rows, inside the sink's transaction."""
+    if timeline.rows.num_rows:
+        copy_rows(conn, "timeline", {name: timeline.rows[name] for name in timeline.rows.column_names})
+
+
+def unpack_timeline(body: bytes) -> list[TimelineEvent]:
+    """The events of a body, oldest first within each commit."""
+    return [
+        TimelineEvent(
+            _EPOCH + dt.timedelta(microseconds=line.us),
+            line.event,
+            line.object,
+            None if bytes(line.quantity) == b"null" else bytes(line.quantity).decode(),
+            line.person,
+        )
+        for line in _decode(body)
+    ]
+
+
+def trim_timeline(database: Database, *, before: dt.datetime, keep: int, crowd: int = 32) -> int:
+    """Forget rows wholly older than `before` or behind a customer's latest `keep` events; how many.
+
+    Where a customer has more than `crowd` rows of a stream, those of a day are joined first. Raises StorageFullError or
+    UnavailableError.
+    """
+    with database.transaction() as conn:
+        conn.execute(
+            """
+            WITH crowded AS (
+                SELECT ref, source, stream FROM timeline GROUP BY ref, source, stream HAVING count(*) > %(crowd)s
+            ), gone AS (
+                DELETE FROM timeline AS t USING crowded AS c
+                WHERE (t.ref, t.source, t.stream) = (c.ref, c.source, c.stream)
+                RETURNING t.*
+            )
+            INSERT INTO timeline (ref, last_at, source, stream, n, body)
+            SELECT ref, max(last_at), source, stream, sum(n), string_agg(body, ''::bytea ORDER BY last_at, id)
+            FROM gone GROUP BY ref, source, stream, (last_at AT TIME ZONE 'UTC')::date
+            """,
+            {"crowd": crowd},
+        )
+        return conn.execute(
+            """
+            DELETE FROM timeline AS t USING (
+                SELECT ref, last_at, id, last_at < %(before)s
+                    OR sum(n) OVER (PARTITION BY ref ORDER BY last_at DESC, id DESC) - n >= %(keep)s AS old
+                FROM timeline
+            ) AS judged
+            WHERE judged.old AND (t.ref, t.last_at, t.id) = (judged.ref, judged.last_at, judged.id)
+            """,
+            {"before": before, "keep": keep},
+        ).rowcount

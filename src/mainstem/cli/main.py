@@ -25,6 +25,7 @@ _VERBS = {
     "schedule": ("schedule:schedule", "Run the scheduler alone."),
     "load": ("load:load", "Load files into a stream."),
     "lake": ("lake_command:app", "The raw lake: list, verify, compact."),
+    "rebuild": ("rebuild:app", "Make the analytics database anew from the raw lake."),
     "apikey": ("apikey:app", "Create, list and revoke API keys."),
     "config": ("config:app", "Check and show the configuration."),
     "database": ("database:app", "Look at the database, bring its tables up to date."),

@@ -1,0 +1,202 @@
+"""`mainstem rebuild analytics --from-lake`: the analytics database made anew, compared with the one in use, swapped in.
+
+Beside a running system most is folded while it goes on; then the sink pauses for the rest, the comparison and the swap,
+and the door takes records in throughout. Where the database was lost there is nothing to compare with: the manifest and
+the log's past come from the lake, and the log goes on in a new epoch, so that no position is ever used twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from mainstem.errors import IntegrityError
+from mainstem.eventlog import PostgresLog
+from mainstem.lake import COMMITS, LakeReader, LakeWriter, log_past, recover_manifest
+from mainstem.lake.writer import lease_name as lake_lease
+from mainstem.metrics import Metrics
+from mainstem.model import Lane
+from mainstem.processing import EmbeddedEngine, PostgresSink, SinkParts, lease_name
+from mainstem.processing.rebuild import (
+    REBUILD,
+    Content,
+    Difference,
+    Fold,
+    FoldClock,
+    differences,
+    ensure_same_partitions,
+    fold_content,
+    freeze_observations,
+    restore_declared,
+    restore_observations,
+)
+from mainstem.processing.rebuild.pause import Pause
+from mainstem.runtime.wiring import Runtime
+from mainstem.store import Connection, Database, create_fold, drop_fold, swap_fold
+
+__all__ = ["REBUILD_SCHEMA", "RebuildReport", "rebuild_analytics"]
+
+_log = structlog.get_logger()
+
+REBUILD_SCHEMA = "mainstem_rebuild"
+"""Where the new fold grows."""
+
+_Chains = Mapping[tuple[int, int, Lane], int]
+
+
+def _unheard(done: int, total: int) -> None:
+    """For nobody who watches."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What a rebuild came to. `identical` is None when there was nothing to compare with."""
+
+    records: int
+    seconds: float
+    identical: bool | None
+    tables: Mapping[str, Content]
+    """Of the new fold."""
+    differences: Sequence[Difference]
+    """The first ones of each table; when there are any, nothing was swapped."""
+
+
+def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], None] = _unheard) -> RebuildReport:
+    """Rebuild; `on_progress` is told how many records of how many are folded.
+
+    On a difference the old fold stays in use and the new one is dropped. Raises IntegrityError when the lake is damaged
+    or ends too early, UnavailableError (also when another rebuild is under way), StorageFullError.
+    """
+    began = time.monotonic()
+    _recover(runtime)
+    reader = LakeReader(runtime.lake)
+    runtime.registry.ensure_builtins(runtime.clock.wall())
+    restore_declared(reader, runtime.registry, runtime.database)
+    with Database(runtime.database.dsn, fold_schema=REBUILD_SCHEMA, settings=runtime.config.store) as database:
+        drop_fold(runtime.database, REBUILD_SCHEMA)
+        create_fold(runtime.database, REBUILD_SCHEMA)
+        clock = FoldClock(runtime.clock)
+        sink = _sink(runtime, database, clock)
+        fold = Fold(runtime.database, reader, _engine(runtime), sink, clock)
+        total = sum(total.rows for total in runtime.lake.manifest.totals())
+        run = functools.partial(fold.run, owner=runtime.owner, on_records=lambda _: on_progress(fold.records, total))
+        try:
+            identical, content, found = _folded(runtime, database, run)
+        except BaseException:
+            drop_fold(runtime.database, REBUILD_SCHEMA)
+            raise
+        finally:
+            sink.close()
+    if found:
+        drop_fold(runtime.database, REBUILD_SCHEMA)
+    _log.info("rebuilt", records=fold.records, identical=identical)
+    return RebuildReport(fold.records, time.monotonic() - began, identical, content, found)
+
+
+def _recover(runtime: Runtime) -> None:
+    """Manifest and log of a database that was lost, out of the lake; nothing where they are there."""
+    manifest = runtime.lake.manifest
+    if not manifest.positions() and next(iter(runtime.lake.objects.list(COMMITS)), None) is not None:
+        recover_manifest(runtime.lake.objects, manifest)
+    with runtime.database.autocommit() as conn:
+        [(begun,)] = conn.execute("SELECT EXISTS (SELECT FROM log_epoch)").fetchall()
+    if not begun and isinstance(runtime.log, PostgresLog):
+        epochs, received = log_past(manifest)
+        runtime.log.restore(epochs, received)
+
+
+def _sink(runtime: Runtime, database: Database, clock: FoldClock) -> PostgresSink:
+    metrics = Metrics(runtime.database)
+    with runtime.database.autocommit() as conn:
+        partitions = dict(conn.execute("SELECT epoch, partitions FROM log_epoch").fetchall())
+    parts = SinkParts(
+        sealer=runtime.keyring.sealer,
+        hasher=runtime.keyring.hasher,
+        segments=runtime.segments,
+        clock=clock,
+        metrics=metrics.current,
+        partitions=partitions.__getitem__,
+    )
+    return PostgresSink(database, parts, runtime.config.processing, fold=REBUILD)
+
+
+def _engine(runtime: Runtime) -> EmbeddedEngine:
+    keyring = runtime.keyring
+    return EmbeddedEngine(runtime.registry, keyring.references, keyring.hasher, keyring.sealer)
+
+
+def _folded(
+    runtime: Runtime, database: Database, run: Callable[[_Chains], None]
+) -> tuple[bool | None, Mapping[str, Content], Sequence[Difference]]:
+    """Fold, pause, fold the rest, compare, swap."""
+    lost, until = _targets(runtime)
+    in_lake = runtime.lake.manifest.positions()
+    run({chain: min(position, in_lake.get(chain, 0)) for chain, position in until.items()})
+    with Pause(runtime.database, _leases(runtime, lease_name), runtime.owner) as pause:
+        _, until = _targets(runtime)
+        _flush(runtime, until)
+        run(until)
+        ensure_same_partitions(runtime.database, database)
+        identical: bool | None = None
+        found: Sequence[Difference] = ()
+        with runtime.database.snapshot() as conn:
+            _patiently(conn)
+            content = fold_content(conn, REBUILD_SCHEMA)
+            if not lost:
+                identical = content == fold_content(conn, runtime.database.fold_schema)
+                if not identical:
+                    found = differences(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+        if identical is not False:
+            with runtime.database.transaction() as conn:
+                _patiently(conn)
+                pause.check(conn)
+                freeze_observations(conn, runtime.database.fold_schema)
+                if not lost:
+                    restore_observations(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+                swap_fold(conn, REBUILD_SCHEMA)
+    return identical, content, found
+
+
+def _targets(runtime: Runtime) -> tuple[bool, _Chains]:
+    """Whether the fold in use was lost, and up to where to fold: where the sink is, or to the end of a lost log."""
+    reached = dict(runtime.sink_positions())
+    with runtime.database.autocommit() as conn:
+        rows = conn.execute("SELECT DISTINCT epoch FROM log_head").fetchall()
+    alive = {epoch for (epoch,) in rows}
+    lost = False
+    for chain, position in runtime.lake.manifest.positions().items():
+        if chain[0] not in alive and reached.get(chain, 0) < position:
+            lost = True
+            reached[chain] = position
+    return lost, {chain: position for chain, position in reached.items() if position}
+
+
+def _leases(runtime: Runtime, name: Callable[[int, int], str]) -> list[str]:
+    """The leases of every partition of every epoch that is still read."""
+    return [name(epoch.number, partition) for epoch in runtime.log.epochs() for partition in range(epoch.partitions)]
+
+
+def _flush(runtime: Runtime, until: _Chains) -> None:
+    """Bring everything up to these positions into the lake, which its writers otherwise do in their own time."""
+
+    def missing() -> bool:
+        in_lake = runtime.lake.manifest.positions()
+        return any(in_lake.get(chain, 0) < position for chain, position in until.items())
+
+    if not missing():
+        return
+    with Pause(runtime.database, _leases(runtime, lake_lease), runtime.owner):
+        writer = LakeWriter(runtime.lake, runtime.log, owner=runtime.owner)
+        writer.drain()
+        writer.stop()
+    if missing():
+        raise IntegrityError("The lake lacks records that are in effect.", hint="Run: mainstem lake verify --deep")
+
+
+def _patiently(conn: Connection) -> None:
+    """Let this transaction take its time."""
+    conn.execute("SELECT set_config('statement_timeout', '0', true)")

@@ -1,0 +1,18 @@
+"""Whatever is killed, what was acknowledged counts exactly once, and the lake holds every received copy once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mainstem.testing.killing import ROLES, KillRun
+from mainstem.testing.tree import free_port
+
+
+@pytest.mark.timeout(420)
+def test_ten_kills(tmp_path: Path) -> None:
+    killed = KillRun(tmp_path / "data", free_port(), seed=20260115).run(kills=10, pause=2.0)
+    assert set(killed.kills) == set(ROLES)
+    assert killed.acknowledged >= 1_000
+    assert killed.received >= killed.acknowledged

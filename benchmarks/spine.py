@@ -34,7 +34,10 @@ def run() -> Iterator[Figure]:
             chunk = pa.array(payloads[first : first + _CHUNK], pa.binary())
             parts.door.submit_rows(Rows("shop", "usage_events", chunk, first, "bench"))
         epoch = parts.log.epochs()[-1].number
-        leases = {p: Lease(parts.database, lease_name(epoch, p), "bench", dt.timedelta(minutes=10)).acquire() for p in range(PARTITIONS)}
+        leases = {
+            p: Lease(parts.database, lease_name(epoch, p), "bench", dt.timedelta(minutes=10)).acquire()
+            for p in range(PARTITIONS)
+        }
         done = 0
         started = time.perf_counter()
         for partition, lease in leases.items():

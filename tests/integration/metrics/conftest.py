@@ -93,7 +93,9 @@ class Cells:
             return cursor.execute(statement, parameters).fetchall()
 
     def cells(self, metric: str) -> dict[tuple[bytes, dt.datetime], Decimal]:
-        rows = self.query("SELECT ref, cell.bucket, value FROM cell JOIN series USING (series) WHERE metric = %s", [metric])
+        rows = self.query(
+            "SELECT ref, cell.bucket, value FROM cell JOIN series USING (series) WHERE metric = %s", [metric]
+        )
         return {(row["ref"].bytes, row["bucket"]): row["value"] for row in rows}
 
     def everything(self) -> list[dict[str, Any]]:

@@ -106,12 +106,20 @@ def test_the_least_the_most_the_first_and_the_last(cells: Any) -> None:
     quantities = ["5", "-2", "9.5", "1"]
     for number, (quantity, page) in enumerate(zip(quantities, "cbda", strict=True)):
         cells.happens(
-            {"id": number, "customer": "a", "occurred_at": at + number * HOUR, "quantity": Decimal(quantity), "object": page},
+            {
+                "id": number,
+                "customer": "a",
+                "occurred_at": at + number * HOUR,
+                "quantity": Decimal(quantity),
+                "object": page,
+            },
             known_at=NOW + number * HOUR,
         )
     found = {
         row["metric"]: (row["value"], decode_ordered(row["state"]).value)
-        for row in cells.query("SELECT metric, value, state FROM cell JOIN series USING (series) WHERE measure IN ('min', 'max', 'first', 'last')")
+        for row in cells.query(
+            "SELECT metric, value, state FROM cell JOIN series USING (series) WHERE measure IN ('min', 'max', 'first', 'last')"
+        )
     }
     assert found["least"] == (Decimal(-2), Decimal(-2))
     assert found["most"] == (Decimal("9.5"), Decimal("9.5"))
@@ -130,7 +138,9 @@ def test_a_closed_cell_that_changes_is_corrected_and_what_was_known_can_be_asked
     cells.happens({"id": 1, "customer": "a", "occurred_at": at}, known_at=NOW - 39 * DAY, data_now=at + HOUR / 2)
     cells.happens({"id": 2, "customer": "a", "occurred_at": at}, known_at=NOW - 39 * DAY + HOUR, data_now=at + HOUR)
     assert cells.query("SELECT count(*) AS n FROM correction") == [{"n": 0}]
-    cells.happens({"id": 3, "customer": "a", "occurred_at": at}, {"id": 4, "customer": "b", "occurred_at": at}, known_at=NOW)
+    cells.happens(
+        {"id": 3, "customer": "a", "occurred_at": at}, {"id": 4, "customer": "b", "occurred_at": at}, known_at=NOW
+    )
     cells.happens({"id": 5, "customer": "a", "occurred_at": at}, known_at=NOW + DAY)
     a, b = (cells.rows([{"customer": name, "occurred_at": at}])["customer"][0].as_py() for name in "ab")
 
@@ -178,7 +188,9 @@ def test_two_contracts_of_one_stream_in_one_batch(cells: Any) -> None:
 
 def test_touched_customers_remember_the_earliest_change(cells: Any) -> None:
     cells.happens({"customer": "a", "occurred_at": NOW - DAY}, {"customer": "a", "occurred_at": NOW})
-    cells.happens({"id": 9, "customer": "a", "occurred_at": NOW - 2 * HOUR}, {"id": 8, "customer": "b", "occurred_at": NOW})
+    cells.happens(
+        {"id": 9, "customer": "a", "occurred_at": NOW - 2 * HOUR}, {"id": 8, "customer": "b", "occurred_at": NOW}
+    )
     touched = cells.query("SELECT since FROM touched ORDER BY since")
     assert [row["since"] for row in touched] == [NOW - DAY, NOW]
 
@@ -187,14 +199,17 @@ def test_many_values_become_a_sketch(cells: Any) -> None:
     at = NOW - 2 * DAY
     for batch in range(3):
         cells.happens(
-            *({"id": (batch, n), "customer": "a", "object": f"page {batch * 600 + n}", "occurred_at": at} for n in range(600)),
+            *(
+                {"id": (batch, n), "customer": "a", "object": f"page {batch * 600 + n}", "occurred_at": at}
+                for n in range(600)
+            ),
             known_at=NOW + batch * HOUR,
         )
     [count] = cells.cells("objects").values()
     assert abs(count - 1800) < 90
-    assert cells.query("SELECT substr(state, 1, 2) AS kind FROM cell JOIN series USING (series) WHERE metric = 'objects'") == [
-        {"kind": b"\x01s"}
-    ]
+    assert cells.query(
+        "SELECT substr(state, 1, 2) AS kind FROM cell JOIN series USING (series) WHERE metric = 'objects'"
+    ) == [{"kind": b"\x01s"}]
 
 
 @pytest.mark.parametrize(("names", "refusals"), [(["events", "active_people"], 0), (["active_people"], 1)])
@@ -228,7 +243,9 @@ def test_two_writers_of_one_new_cell_lose_nothing(cells: Any, names: list[str], 
     assert list(cells.cells("events").values()) == [2] * names.count("events")
 
 
-@pytest.mark.parametrize("at", [dt.datetime(1969, 12, 31, 23, 30, tzinfo=dt.UTC), dt.datetime(2150, 5, 4, 3, tzinfo=dt.UTC)])
+@pytest.mark.parametrize(
+    "at", [dt.datetime(1969, 12, 31, 23, 30, tzinfo=dt.UTC), dt.datetime(2150, 5, 4, 3, tzinfo=dt.UTC)]
+)
 def test_times_far_away_find_their_bucket(cells: Any, at: dt.datetime) -> None:
     cells.happens({"customer": "a", "occurred_at": at})
     assert [bucket for _, bucket in cells.cells("events")] == [at.replace(minute=0)]

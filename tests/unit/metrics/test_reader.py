@@ -40,7 +40,10 @@ def test_those_built_in() -> None:
         (GOOD + "were: event = 'x'\n", "metric: 'were' is not known here. Did you mean 'where'?"),
         (GOOD.replace("name: logins\n", ""), "metric: 'name' is missing."),
         (GOOD.replace("logins", "Log Ins"), "metric: name: 'Log Ins' cannot be a metric's name."),
-        (GOOD.replace("usage_event", "usage_events"), "metric: entity: 'usage_events' is not known here. Did you mean 'usage_event'?"),
+        (
+            GOOD.replace("usage_event", "usage_events"),
+            "metric: entity: 'usage_events' is not known here. Did you mean 'usage_event'?",
+        ),
         (GOOD.replace("usage_event", "customer"), "Known are: milestone, usage_event."),
         (GOOD.replace("count", "cuont"), "Did you mean 'count'?"),
         (GOOD.replace("hour", "minute"), "Known are: day, hour."),

@@ -135,7 +135,7 @@ def test_sums_of_segments_follow_events_and_moves(cells: Any) -> None:
                 """
                 INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash,
                                     attributes)
-                VALUES ('customer', %(r)s, %(r)s, 'app', false, '', now(), %(r)s, %(r)s, jsonb_build_object('segment', %(s)s))
+                VALUES ('customer', %(r)s, %(r)s, 'app', false, '', now(), %(r)s, %(r)s, jsonb_build_object('segment', %(s)s::text))
                 ON CONFLICT (entity, ref) DO UPDATE SET attributes = EXCLUDED.attributes
                 """,
                 {"r": _ref(cells, name).hex(), "s": segment},

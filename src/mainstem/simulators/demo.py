@@ -31,6 +31,8 @@ _LEAD = dt.timedelta(days=3)
 # A replay faster than this would outrun the feed on two cores, and everything would come late.
 _MOST_ROWS_A_SECOND = 20_000
 _WORKED_OFF_SECONDS = 900.0
+# Workers look for new declarations every three seconds; records that came before would not be measured by new metrics.
+_HEARD_OF_SECONDS = 5.0
 
 
 def dataset_folder(name: str) -> Path:
@@ -90,7 +92,8 @@ class Demo:
         `on_progress` gets first day, day reached, last day, rows sent.
         """
         runtime, plan = self._runtime, self._plan
-        activate_folder(runtime, plan.declarations)
+        if activate_folder(runtime, plan.declarations):
+            self._stopping.wait(_HEARD_OF_SECONDS)
         data = OuladData(plan.data, plan.last_day)
         first, last = data.days()
         starts = max(first, data.first_usage() - _LEAD)

@@ -25,6 +25,19 @@ SORTS: Mapping[str, tuple[str, str]] = {
 }
 """What a list can be sorted by."""
 
+_SCORE_THEN = """
+    SELECT model, model_version, score, band, grade, as_of, known_at, inputs, contributions FROM score_history AS one
+    WHERE ref = %(ref)s AND model = %(model)s
+      AND as_of <= coalesce(%(as_of)s::timestamptz, 'infinity')
+      AND known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+      AND NOT (kind = 'live' AND EXISTS (
+          SELECT FROM score_history AS restated
+          WHERE restated.ref = one.ref AND restated.model = one.model AND restated.cause = 'late'
+            AND restated.as_of <= one.as_of AND restated.as_of > one.as_of - interval '1 day'
+            AND restated.known_at > one.known_at
+            AND restated.known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')))
+    ORDER BY as_of DESC, known_at DESC, id DESC LIMIT 1
+    """
 _HISTORY_DAYS = dt.timedelta(days=90)
 _MOST_HISTORY = 500
 _TREND_DAYS = 30
@@ -211,7 +224,10 @@ class Customers:
         as_of: dt.datetime | None,
         known_at: dt.datetime | None,
     ) -> ScoreView | None:
-        """The score that is shown now, or the last one stored for `as_of` among those known at `known_at`."""
+        """The score that is shown now, or the last one stored for `as_of` among those known at `known_at`.
+
+        One that was shown before a late record changed its day gives way to that day's restated score.
+        """
         if as_of is None and known_at is None:
             row = connection.execute(
                 "SELECT model, model_version, score, band, grade, as_of, computed_at, inputs, contributions FROM score"
@@ -220,13 +236,7 @@ class Customers:
             ).fetchone()
         else:
             row = connection.execute(
-                """
-                SELECT model, model_version, score, band, grade, as_of, known_at, inputs, contributions FROM score_history
-                WHERE ref = %(ref)s AND model = %(model)s
-                  AND as_of <= coalesce(%(as_of)s::timestamptz, 'infinity')
-                  AND known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
-                ORDER BY as_of DESC, known_at DESC, id DESC LIMIT 1
-                """,
+                _SCORE_THEN,
                 {"ref": ref, "model": model, "as_of": as_of, "known_at": known_at},
             ).fetchone()
         return None if row is None else ScoreView(*row)

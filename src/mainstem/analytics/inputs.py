@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-from psycopg import sql
 
 from mainstem.analytics.model import INPUT_UNITS, Component, Kind
-from mainstem.metrics import StreamClock, copy_out, distinct_entries, distinct_total
+from mainstem.metrics import StreamClock, distinct_entries, distinct_total
 from mainstem.store import Connection
 
 __all__ = [
@@ -141,20 +139,24 @@ def instant(at: int) -> dt.datetime:
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-_NUMBERS = pa.schema([("ref", pa.string()), ("series", pa.int64()), ("day", pa.int64()), ("value", pa.decimal128(38, 6)),
-                      ("last", pa.int64())])  # fmt: skip
-_STATES = pa.schema([("ref", pa.string()), ("series", pa.int64()), ("day", pa.int64()), ("state", pa.binary())])
+# One row a customer and series: a query that sends a row a day costs more for each row than for what is in it.
 _DAY_NUMBER = "(cell.bucket AT TIME ZONE 'UTC')::date - DATE '1970-01-01'"
 _WHERE = """
     FROM cell WHERE cell.ref = ANY(%(refs)s) AND cell.series = ANY(%(series)s)
     AND cell.bucket >= %(first)s AND cell.bucket < %(end)s AND cell.value <> 0
     """
+_NUMBERS = np.dtype([("day", ">i4"), ("whole", ">i8"), ("millionths", ">i4"), ("last", ">i8")])
 _READ_NUMBERS = f"""
-    SELECT cell.ref, cell.series, {_DAY_NUMBER} AS day, round(sum(cell.value), 6),
-           (extract(epoch FROM max(cell.last_at)) * 1000000)::bigint {_WHERE} GROUP BY cell.ref, cell.series, day
+    SELECT ref, series, string_agg(
+        int4send(day) || int8send(floor(value)::bigint) || int4send(((value - floor(value)) * 1000000)::int)
+        || int8send((extract(epoch FROM last_at) * 1000000)::bigint), ''::bytea)
+    FROM (
+        SELECT cell.ref, cell.series, {_DAY_NUMBER} AS day, round(sum(cell.value), 6) AS value,
+               max(cell.last_at) AS last_at {_WHERE} GROUP BY cell.ref, cell.series, day
+    ) AS days GROUP BY ref, series
     """
 _READ_STATES = f"""
-    SELECT cell.ref, cell.series, {_DAY_NUMBER} AS day, cell.state {_WHERE}
+    SELECT cell.ref, cell.series, array_agg({_DAY_NUMBER}), array_agg(cell.state) {_WHERE} GROUP BY cell.ref, cell.series
     """
 _READ_OLDER = """
     SELECT one.ref, feed.series, old.last_at FROM unnest(%(refs)s::uuid[]) AS one (ref)
@@ -187,8 +189,8 @@ class DaySpan:
 def read_history(conn: Connection, subjects: Subjects, feeds: Sequence[Feed], span: DaySpan) -> History:
     """Read the cells of the customers, and of those who are silent when they were seen before."""
     first = span.first
-    names = pa.array([str(ref) for ref in subjects.refs])
-    bounds = {
+    places = {ref: place for place, ref in enumerate(subjects.refs)}
+    bounds: dict[str, Any] = {
         "refs": list(subjects.refs),
         "first": _EPOCH + dt.timedelta(days=first),
         "end": _EPOCH + dt.timedelta(days=span.last + 1),
@@ -196,55 +198,45 @@ def read_history(conn: Connection, subjects: Subjects, feeds: Sequence[Feed], sp
     shape = (len(subjects.refs), span.last + 1 - first)
     of_feed = np.array([feed.source for feed in feeds], object)
     own = np.array(subjects.sources, object)[:, None] == of_feed[None, :]
-    days: dict[int, _Days] = {}
-    numbers = [feed for feed in feeds if not feed.distinct]
+    numbers = [feed.series for feed in feeds if not feed.distinct]
+    found: dict[int, list[tuple[int, bytes]]] = {series: [] for series in numbers}
     if numbers:
-        table = copy_out(conn, sql.SQL(_READ_NUMBERS), {**bounds, "series": [f.series for f in numbers]}, _NUMBERS)
-        rows = pc.index_in(table["ref"], names).to_numpy()
-        for feed in numbers:
-            own_rows = np.flatnonzero(table["series"].to_numpy() == feed.series)
-            days[feed.series] = _spread(table.take(pa.array(own_rows)), rows[own_rows], first, shape)
-    sets: dict[str, _Sets] = {}
-    distinct = [feed for feed in feeds if feed.distinct]
-    if distinct:
-        table = copy_out(conn, sql.SQL(_READ_STATES), {**bounds, "series": [f.series for f in distinct]}, _STATES)
-        rows = pc.index_in(table["ref"], names).to_numpy()
-        series = table["series"].to_numpy()
-        for metric in sorted({feed.metric for feed in distinct}):
-            ids = [feed.series for feed in distinct if feed.metric == metric]
-            some = np.flatnonzero(np.isin(series, ids))
-            sets[metric] = _gathered(table.take(pa.array(some)), rows[some])
-    history = History(first, feeds, own, days, sets)
+        rows = conn.execute(_READ_NUMBERS, {**bounds, "series": numbers}, binary=True).fetchall()
+        for ref, series, packed in rows:
+            found[series].append((places[ref], packed))
+    days = {series: _spread(some, first, shape) for series, some in found.items()}
+    metric_of = {feed.series: feed.metric for feed in feeds if feed.distinct}
+    states: dict[str, list[tuple[int, int, bytes]]] = {metric: [] for metric in metric_of.values()}
+    if metric_of:
+        rows = conn.execute(_READ_STATES, {**bounds, "series": list(metric_of)}, binary=True).fetchall()
+        for ref, series, on, sets in rows:
+            states[metric_of[series]] += zip(itertools.repeat(places[ref]), on, sets, strict=False)
+    history = History(first, feeds, own, days, {metric: _gathered(some) for metric, some in states.items()})
     _add_older(conn, subjects.refs, history, span.asked, bounds)
     return history
 
 
-def _spread(table: pa.Table, customers: Ints, first: int, shape: tuple[int, int]) -> _Days:
-    """Rows of (customer, day) as matrices, added up along the days."""
-    places = table["day"].to_numpy() - first
-    sums = np.zeros((shape[0], shape[1] + 1), np.int64)
-    values = _millionths(table["value"])
-    # Of a year of days none overflows when each fits with this room to spare.
-    if len(values) and max(abs(int(values.max())), abs(int(values.min()))) > 2**52:
-        sums = sums.astype(object)
-    sums[customers, places + 1] = values
+def _spread(packed: Sequence[tuple[int, bytes]], first: int, shape: tuple[int, int]) -> _Days:
+    """Packed days of customers as matrices, added up along the days."""
+    rows = np.frombuffer(b"".join([data for _, data in packed]), _NUMBERS)
+    counts = [len(data) // _NUMBERS.itemsize for _, data in packed]
+    customers = np.repeat(np.array([place for place, _ in packed], np.int64), counts)
+    places = rows["day"].astype(np.int64) - first + 1
+    whole: npt.NDArray[Any] = rows["whole"].astype(np.int64)
+    sums: npt.NDArray[Any] = np.zeros((shape[0], shape[1] + 1), np.int64)
+    # Below this the sum of a year of days fits in 64 bits; above, Python's integers take over.
+    if len(whole) and int(np.abs(whole).max()) > 2**33:
+        whole, sums = whole.astype(object), sums.astype(object)
+    sums[customers, places] = whole * INPUT_UNITS + rows["millionths"]
     last = np.full((shape[0], shape[1] + 1), NEVER, np.int64)
-    last[customers, places + 1] = table["last"].to_numpy()
+    last[customers, places] = rows["last"].astype(np.int64)
     return _Days(np.cumsum(sums, axis=1), np.maximum.accumulate(last, axis=1))
 
 
-def _millionths(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    array = column.combine_chunks()
-    halves = np.frombuffer(array.buffers()[1] or b"", "<i8", count=2 * len(array), offset=16 * array.offset)
-    low, high = halves.reshape(-1, 2)[:, 0], halves.reshape(-1, 2)[:, 1]
-    if (high == low >> 63).all():
-        return low
-    return np.array([int(value.scaleb(6)) for value in array.to_pylist()], object)
-
-
-def _gathered(table: pa.Table, customers: Ints) -> _Sets:
+def _gathered(rows: Sequence[tuple[int, int, bytes]]) -> _Sets:
     """Rows of (customer, day, set) as entries, each with when the customer had the same value before."""
-    days, states = table["day"].to_numpy(), table["state"].to_pylist()
+    customers = np.array([customer for customer, _, _ in rows], np.int64)
+    days, states = np.array([day for _, day, _ in rows], np.int64), [state for _, _, state in rows]
     groups, hashes, sketched = distinct_entries(np.arange(len(states)), states)
     owners, on = customers[groups], days[groups]
     order = np.lexsort((on, hashes, owners))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -21,7 +20,6 @@ from mainstem.analytics.batch import score_batch, score_live
 from mainstem.analytics.context import Context, ScorerParts, read_context
 from mainstem.analytics.inputs import instant
 from mainstem.analytics.model import CHURNED
-from mainstem.analytics.settings import AnalyticsSettings
 from mainstem.analytics.subjects import SCORERS, Claim, claim, owned_shards, read_subjects
 from mainstem.analytics.writing import postpone, release, write_outcomes
 from mainstem.errors import RetryableError
@@ -35,6 +33,7 @@ _log = structlog.get_logger()
 
 # A stream that catches up by more than this has come back: what stood still behind it moves again.
 _CAUGHT_UP = dt.timedelta(minutes=5)
+_RETRY_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _HORIZONS = """
     INSERT INTO stream_horizon (source, stream, complete_until, swept_at)
@@ -57,28 +56,32 @@ class Scorer:
         self._shards = tuple(shards)
         self._swept_at: dt.datetime | None = None
         self._model: tuple[str, int] | None = None
-        self._segments = SegmentRollups(database)
-        self._segments_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Score until stopped; a store that cannot be reached is waited for."""
+        """Score until stopped, and keep the sums of segments beside; a store that cannot be reached is waited for."""
+        segments = threading.Thread(target=self._keep_segments, args=[stop], name="mainstem-segments")
+        segments.start()
         while not stop.is_set():
             try:
                 settings = self._parts().settings
                 self.run_once()
-                self._refresh_segments(settings)
                 self._database.listen(CHANGE_CHANNEL, settings.poll_seconds)
                 stop.wait(settings.pause_seconds)
             except RetryableError as error:
                 _log.warning("scoring_interrupted", error=str(error))
                 stop.wait(error.retry_after or _RETRY_SECONDS)
+        segments.join()
 
-    def _refresh_segments(self, settings: AnalyticsSettings) -> None:
-        """Bring the sums of segments up to date, once in a while: they are made of what was just touched."""
-        if time.monotonic() >= self._segments_at:
-            took = self._segments.refresh()
-            # While years of history come in, every day changes all the time: this then takes a twentieth of our time.
-            self._segments_at = time.monotonic() + max(settings.segments_seconds, 20 * took)
+    def _keep_segments(self, stop: threading.Event) -> None:
+        segments = SegmentRollups(self._database)
+        pause = _RETRY_SECONDS
+        while not stop.wait(pause):
+            try:
+                took = segments.refresh()
+                # While years of history come in, every day changes all the time: this takes a twentieth of ours then.
+                pause = max(self._parts().settings.segments_seconds, 20 * took)
+            except RetryableError as error:
+                _log.warning("segments_interrupted", error=str(error))
 
     def run_once(self) -> int:
         """Score everybody who was touched and, when it is time for a sweep, who is due; how many were scored.

@@ -5,30 +5,34 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+
+import msgspec
+import pyarrow as pa
 
 from mainstem.analytics.batch import HistoryRow, Outcome
 from mainstem.analytics.context import Context
 from mainstem.analytics.inputs import instant
 from mainstem.analytics.subjects import SCORERS, Claim, shard
 from mainstem.errors import UnavailableError
+from mainstem.metrics import copy_in
 from mainstem.store import Connection, append_changes
 
 __all__ = ["postpone", "release", "write_outcomes"]
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 _REPLACE = """
     INSERT INTO score (ref, model, model_version, revision, score, band, grade, source, segment, as_of, computed_at,
                        due_at, last_seen_at, daily_at, settled_at, logged_at, pending, inputs, contributions)
     SELECT ref, %(model)s, %(version)s, revision + 1, score, band, grade, source, segment, as_of, %(wall)s, due_at,
-           last_seen_at, daily_at, settled_at, logged_at, pending, inputs::jsonb, contributions::jsonb
-    FROM unnest(%(ref)s::uuid[], %(revision)s::bigint[], %(score)s::numeric[], %(band)s::text[], %(grade)s::text[],
-                %(source)s::text[], %(segment)s::text[], %(as_of)s::timestamptz[], %(due_at)s::timestamptz[],
-                %(last_seen_at)s::timestamptz[], %(daily_at)s::timestamptz[], %(settled_at)s::timestamptz[],
-                %(logged_at)s::timestamptz[], %(pending)s::boolean[], %(inputs)s::text[], %(contributions)s::text[])
-         AS new (ref, revision, score, band, grade, source, segment, as_of, due_at, last_seen_at, daily_at, settled_at,
-                 logged_at, pending, inputs, contributions)
+           last_seen_at, daily_at, settled_at, logged_at, pending, inputs, contributions
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
+        ref uuid, revision bigint, score numeric, band text, grade text, source text, segment text, as_of timestamptz,
+        due_at timestamptz, last_seen_at timestamptz, daily_at timestamptz, settled_at timestamptz,
+        logged_at timestamptz, pending boolean, inputs jsonb, contributions jsonb)
     ON CONFLICT (ref, model) DO UPDATE SET
         model_version = EXCLUDED.model_version, revision = EXCLUDED.revision, score = EXCLUDED.score,
         band = EXCLUDED.band, grade = EXCLUDED.grade, source = EXCLUDED.source, segment = EXCLUDED.segment,
@@ -42,21 +46,10 @@ _KEEP = """
     UPDATE score SET revision = score.revision + 1, segment = new.segment, due_at = new.due_at,
         last_seen_at = new.last_seen_at, daily_at = new.daily_at, settled_at = new.settled_at,
         logged_at = new.logged_at, pending = new.pending
-    FROM unnest(%(ref)s::uuid[], %(revision)s::bigint[], %(segment)s::text[], %(due_at)s::timestamptz[],
-                %(last_seen_at)s::timestamptz[], %(daily_at)s::timestamptz[], %(settled_at)s::timestamptz[],
-                %(logged_at)s::timestamptz[], %(pending)s::boolean[])
-         AS new (ref, revision, segment, due_at, last_seen_at, daily_at, settled_at, logged_at, pending)
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
+        ref uuid, revision bigint, segment text, due_at timestamptz, last_seen_at timestamptz, daily_at timestamptz,
+        settled_at timestamptz, logged_at timestamptz, pending boolean)
     WHERE score.ref = new.ref AND score.model = %(model)s AND score.revision = new.revision
-    """
-_LOG = """
-    INSERT INTO score_history (ref, model, model_version, kind, complete, as_of, known_at, score, band, grade, inputs,
-                               contributions, cause)
-    SELECT ref, %(model)s, %(version)s, kind, complete, as_of, %(wall)s, score, band, grade, inputs::jsonb,
-           contributions::jsonb, cause
-    FROM unnest(%(ref)s::uuid[], %(kind)s::text[], %(complete)s::boolean[], %(as_of)s::timestamptz[],
-                %(score)s::numeric[], %(band)s::text[], %(grade)s::text[], %(inputs)s::text[], %(contributions)s::text[],
-                %(cause)s::text[])
-         AS new (ref, kind, complete, as_of, score, band, grade, inputs, contributions, cause)
     """
 # Who is touched by a sink this moment is left: that row will have another mark.
 _RELEASE = """
@@ -77,11 +70,11 @@ def write_outcomes(conn: Connection, context: Context, outcomes: Sequence[Outcom
     shown = [one for one in outcomes if one.shown is not None]
     kept = [one for one in outcomes if one.shown is None]
     for statement, some in ((_REPLACE, shown), (_KEEP, kept)):
-        if some and conn.execute(statement, {**names, **_columns(some)}).rowcount != len(some):
+        if some and conn.execute(statement, {**names, "rows": _told(some)}).rowcount != len(some):
             raise UnavailableError("Another scorer replaced one of these scores.", retry_after=0.1)
     history = [(one.subject.ref, row) for one in outcomes for row in one.history]
     if history:
-        conn.execute(_LOG, {**names, **_history_columns(history)})
+        copy_in(conn, "score_history", _history_table(context, history))
     _tell(conn, context, shown)
 
 
@@ -101,43 +94,57 @@ def release(conn: Connection, claims: Sequence[Claim]) -> None:
         conn.execute(_RELEASE, [[one.ref for one in marked], [one.mark for one in marked]])
 
 
-def _columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = defaultdict(list)
+def _told(outcomes: Sequence[Outcome]) -> str:
+    """Rows of the score table as JSON; inputs and contributions are JSON already."""
+    rows = []
     for one in outcomes:
-        stored = one.subject.stored
-        columns["ref"].append(one.subject.ref)
-        columns["revision"].append(0 if stored is None else stored.revision)
-        columns["source"].append(one.subject.source)
-        columns["segment"].append(one.subject.segment)
-        columns["due_at"].append(instant(one.due_at))
-        columns["last_seen_at"].append(_optional(one.last_seen))
-        columns["daily_at"].append(instant(one.daily_at))
-        columns["settled_at"].append(instant(one.settled_at))
-        columns["logged_at"].append(_optional(one.logged_at))
-        columns["pending"].append(one.pending)
-        if one.shown is not None:
-            _add_score(columns, one.shown)
-    return columns
+        stored, shown = one.subject.stored, one.shown
+        row: dict[str, Any] = {
+            "ref": one.subject.ref,
+            "revision": 0 if stored is None else stored.revision,
+            "source": one.subject.source,
+            "segment": one.subject.segment,
+            "due_at": instant(one.due_at),
+            "last_seen_at": _optional(one.last_seen),
+            "daily_at": instant(one.daily_at),
+            "settled_at": instant(one.settled_at),
+            "logged_at": _optional(one.logged_at),
+            "pending": one.pending,
+        }
+        if shown is not None:
+            row |= {
+                "score": Decimal(shown.score).scaleb(-2),
+                "band": shown.band,
+                "grade": shown.grade,
+                "as_of": instant(shown.as_of),
+                "inputs": msgspec.Raw(shown.inputs),
+                "contributions": msgspec.Raw(shown.contributions),
+            }
+        rows.append(row)
+    return _encoder.encode(rows).decode()
 
 
-def _history_columns(rows: Sequence[tuple[uuid.UUID, HistoryRow]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = defaultdict(list)
-    for ref, row in rows:
-        columns["ref"].append(ref)
-        columns["kind"].append(row.kind)
-        columns["complete"].append(row.complete)
-        columns["cause"].append(row.cause)
-        _add_score(columns, row)
-    return columns
-
-
-def _add_score(columns: Mapping[str, list[Any]], row: HistoryRow) -> None:
-    columns["score"].append(Decimal(row.score).scaleb(-2))
-    columns["band"].append(row.band)
-    columns["grade"].append(row.grade)
-    columns["as_of"].append(instant(row.as_of))
-    columns["inputs"].append(row.inputs.decode())
-    columns["contributions"].append(row.contributions.decode())
+def _history_table(context: Context, rows: Sequence[tuple[uuid.UUID, HistoryRow]]) -> pa.Table:
+    """Rows of the history in its columns but for the id."""
+    count = len(rows)
+    own = [row for _, row in rows]
+    instants = pa.timestamp("us", "UTC")
+    columns = {
+        "ref": pa.array([ref.bytes for ref, _ in rows], pa.binary(16)),
+        "model": pa.repeat(context.model.name, count),
+        "model_version": pa.repeat(pa.scalar(context.model.version, pa.int32()), count),
+        "kind": pa.array([row.kind for row in own]),
+        "complete": pa.array([row.complete for row in own]),
+        "as_of": pa.array([row.as_of for row in own], pa.int64()).cast(instants),
+        "known_at": pa.repeat(pa.scalar(context.wall, instants), count),
+        "score": pa.array([Decimal(row.score).scaleb(-2) for row in own], pa.decimal128(38, 9)),
+        "band": pa.array([row.band for row in own]),
+        "grade": pa.array([row.grade for row in own]),
+        "cause": pa.array([row.cause for row in own]),
+        "inputs": pa.array([b"\x01" + row.inputs for row in own], pa.binary()),
+        "contributions": pa.array([b"\x01" + row.contributions for row in own], pa.binary()),
+    }
+    return pa.table(columns)
 
 
 def _optional(at: int | None) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from mainstem.metrics.segments import SegmentRollups
 from mainstem.metrics.settings import MetricsSettings
 from mainstem.metrics.state import DISTINCT_BOUND, distinct_entries, distinct_total
 from mainstem.metrics.streams import Contracts, Grade, StreamClock, read_stream_clocks
-from mainstem.metrics.transfer import copy_in, copy_out
+from mainstem.metrics.transfer import copy_in
 
 __all__ = [
     "CELL_DELTAS",
@@ -43,7 +43,6 @@ __all__ = [
     "active_declarations",
     "builtin_metrics",
     "copy_in",
-    "copy_out",
     "dirty_cells",
     "distinct_entries",
     "distinct_total",

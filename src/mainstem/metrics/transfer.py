@@ -1,25 +1,22 @@
-"""Arrow tables to and from PostgreSQL by COPY, without a Python loop over rows.
+"""Arrow tables into PostgreSQL by binary COPY, without a Python loop over rows.
 
-In memory, 16-byte binaries stand for uuid, other binaries for bytea, decimals for numeric.
+In memory, 16-byte binaries stand for uuid, decimals with nine places for numeric, other binaries for what PostgreSQL
+reads from them: bytea, or jsonb when each begins with the version byte of its wire format, 1.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 from psycopg import sql
 
-from mainstem.errors import IntegrityError
 from mainstem.store import Connection
 
-__all__ = ["copy_in", "copy_out", "fixed_bytes", "fixed_rows"]
+__all__ = ["copy_in", "fixed_bytes", "fixed_rows"]
 
 Matrix = npt.NDArray[np.uint8]
 
@@ -46,35 +43,6 @@ def copy_in(conn: Connection, target: str, table: pa.Table) -> None:
         for batch in table.to_batches(max_chunksize=65_536):
             copy.write(_encoded(batch))
         copy.write(_TRAILER)
-
-
-def copy_out(conn: Connection, query: sql.Composable, parameters: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
-    """The rows of a query as a table of the schema, whose fields are the query's columns in their order.
-
-    Times have to be selected as microseconds since 1970: `(extract(epoch FROM x) * 1000000)::bigint`.
-    """
-    data = io.BytesIO()
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
-    with conn.cursor().copy(statement, parameters) as copy:
-        for block in copy:
-            data.write(block)
-    if not data.tell():
-        return schema.empty_table()
-    data.seek(0)
-    texts = pcsv.read_csv(
-        data,
-        pcsv.ReadOptions(column_names=schema.names, use_threads=False, block_size=1 << 24),
-        pcsv.ParseOptions(newlines_in_values=True),
-        pcsv.ConvertOptions(
-            column_types={field.name: _read_type(field.type) for field in schema},
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
-        ),
-    )
-    return pa.table({f.name: _typed(texts[f.name].combine_chunks(), f.type) for f in schema}, schema=schema)
 
 
 def fixed_bytes(values: pa.Array) -> Matrix:
@@ -161,35 +129,3 @@ def _big_endian(values: npt.NDArray[Any], kind: str) -> Matrix:
 def _repeated(value: int, kind: str, size: int) -> Matrix:
     one = np.array([value], kind).view(np.uint8)
     return np.broadcast_to(one, (size, len(one)))
-
-
-def _read_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_timestamp(kind):
-        return pa.int64()
-    return pa.string() if pa.types.is_binary(kind) or kind == _UUID else kind
-
-
-def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):
-        return array.cast(kind)
-    if kind == _UUID:
-        return _unhex(pc.replace_substring(array, "-", ""), 0).cast(_UUID)
-    if pa.types.is_binary(kind):
-        return _unhex(array, 2)
-    return array
-
-
-def _unhex(array: pa.Array, prefix: int) -> pa.Array:
-    """Hexadecimal text as binaries, after `prefix` characters; null stays null."""
-    if array.null_count:
-        return pc.if_else(array.is_valid(), _unhex(pc.fill_null(array, "\\x"), prefix), pa.scalar(None, pa.binary()))
-    digits = pc.utf8_slice_codeunits(array, prefix)
-    _, offsets, data = digits.buffers()
-    bounds = np.frombuffer(offsets, np.int32, count=len(digits) + 1, offset=4 * digits.offset)
-    raw = bytes(memoryview(data)[bounds[0] : bounds[-1]]) if data is not None else b""
-    try:
-        plain = bytes.fromhex(raw.decode("ascii"))
-    except ValueError as error:
-        raise IntegrityError("What was read is not hexadecimal.") from error
-    moved = ((bounds - bounds[0]) // 2).astype(np.int32)
-    return pa.BinaryArray.from_buffers(pa.binary(), len(digits), [None, pa.py_buffer(moved), pa.py_buffer(plain)])

@@ -8,18 +8,16 @@ from typing import Any
 
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
-MINUTE = dt.timedelta(minutes=1)
 BUSY = ("busy", "calm", "quiet")
 
 
 def _a_day(world: Any, customers: tuple[str, ...]) -> None:
-    """A day passes; at its middle and its end the customers do something."""
-    for _ in range(2):
-        world.clock.advance(12 * HOUR)
-        if customers:
-            now = world.clock.data()
-            world.happens(*((name, now - minutes * MINUTE) for name in customers for minutes in (0, 60)))
-        world.scorer.run_once()
+    """A day passes, and what the customers did meanwhile takes effect."""
+    world.clock.advance(DAY)
+    if customers:
+        now = world.clock.data()
+        world.happens(*((name, now - quarter * 6 * HOUR) for name in customers for quarter in range(4)))
+    world.scorer.run_once()
 
 
 def _months_of_use(world: Any) -> None:

@@ -4,6 +4,7 @@ from mainstem.analytics.context import ScorerParts
 from mainstem.analytics.health_models import HealthModels, activate_health_model
 from mainstem.analytics.model import CHURNED, Band, Component, Curve, HealthModel, Kind, Missing
 from mainstem.analytics.reader import builtin_health_model, check_health_model, read_health_model
+from mainstem.analytics.retention import trim_history
 from mainstem.analytics.scoring import Scorer
 from mainstem.analytics.settings import AnalyticsSettings
 
@@ -23,4 +24,5 @@ __all__ = [
     "builtin_health_model",
     "check_health_model",
     "read_health_model",
+    "trim_history",
 ]

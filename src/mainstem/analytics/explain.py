@@ -46,7 +46,10 @@ class Explainer:
             case Kind.TREND:
                 return self._trend(component, value)
             case _:
-                return f"{_number(value)} {self._words(component)} in {_days(component.window)}."
+                words = self._words(component)
+                # Units are declared in the plural; "people" and the like stay.
+                counted = words.removesuffix("s") if value == INPUT_UNITS else words
+                return f"{_number(value)} {counted} in {_days(component.window)}."
 
     def _words(self, component: Component) -> str:
         metric = self._metrics.get(component.metric)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from mainstem.store import Connection
 
@@ -19,7 +21,7 @@ _BIN_WIDTH = 100 // _BINS
 
 # The newest row of a day is what is known of it now.
 _BEFORE = """
-    SELECT DISTINCT ON (ref) ref, score, band FROM score_history
+    SELECT DISTINCT ON (ref) ref, score, band, contributions FROM score_history
     WHERE model = %(model)s AND kind = 'daily' AND as_of = %(day)s
     ORDER BY ref, id DESC
 """
@@ -44,13 +46,14 @@ class Average:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mover:
-    """A customer whose score moved."""
+    """A customer whose score moved. `reason` says what became of the component that moved most."""
 
     ref: uuid.UUID
     score: Decimal
     previous: Decimal
     band: str
     grade: str
+    reason: str | None = None
 
     @property
     def change(self) -> Decimal:
@@ -109,7 +112,7 @@ def movers(connection: Connection, model: str, before: dt.date, *, rising: bool,
     rows = connection.execute(
         f"""
         WITH before AS ({_BEFORE})
-        SELECT score.ref, score.score, before.score, score.band, score.grade
+        SELECT score.ref, score.score, before.score, score.band, score.grade, score.contributions, before.contributions
         FROM score JOIN before USING (ref)
         WHERE score.model = %(model)s AND score.score {comparison} before.score
         ORDER BY score.score - before.score {order}, score.ref
@@ -117,4 +120,17 @@ def movers(connection: Connection, model: str, before: dt.date, *, rising: bool,
         """,
         {"model": model, "day": _midnight(before), "limit": limit},
     ).fetchall()
-    return [Mover(*row) for row in rows]
+    return [
+        Mover(ref, score, previous, band, grade, _reason(now, then, rising=rising))
+        for ref, score, previous, band, grade, now, then in rows
+    ]
+
+
+def _reason(now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], *, rising: bool) -> str | None:
+    """What the component says now whose points went furthest the way the score went."""
+    before = {each["component"]: each["points"] for each in then}
+    moved = [(each["points"] - before.get(each["component"], 0), each["reason"]) for each in now]
+    if not moved:
+        return None
+    pick = max if rising else min
+    return str(pick(moved, key=lambda one: one[0])[1])

@@ -40,7 +40,7 @@ def test_a_touched_customer_is_scored_and_explained(world: Any) -> None:
     reasons = {one["component"]: one["reason"] for one in shown["contributions"]}
     assert reasons["recency"] == "Active within the last hour."
     assert reasons["frequency"] == "30 events in 30 days."
-    assert reasons["breadth"] == "1 objects in 30 days."
+    assert reasons["breadth"] == "1 object in 30 days."
     assert reasons["trend"] == "Nothing to compare with yet; left out."
     assert reasons["milestones"] == "Not measured here: nothing feeds milestones."
     assert shown["inputs"]["frequency"] == {

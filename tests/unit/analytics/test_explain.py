@@ -26,6 +26,7 @@ ONE = 1_000_000
         ("frequency", 12_345 * ONE, "12,345 events in 30 days."),
         ("frequency", 0, "0 events in 30 days."),
         ("frequency", 1_500_000, "1.50 events in 30 days."),
+        ("breadth", ONE, "1 object in 30 days."),
         ("breadth", 7 * ONE, "7 objects in 30 days."),
         ("trend", ONE + 250_000, "25 % more events than in the 30 days before."),
         ("trend", 600_000, "40 % fewer events than in the 30 days before."),

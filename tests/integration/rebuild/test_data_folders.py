@@ -1,0 +1,107 @@
+"""Data folders of earlier releases: this one opens each, serves what they served, and proves and rebuilds them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from mainstem.cli.exit_codes import ExitCode
+from mainstem.cli.main import main
+from mainstem.lake import verify
+from mainstem.runtime.web import application
+from mainstem.testing.site import Site
+
+FOLDERS = sorted((Path(__file__).parents[2] / "data" / "folders").glob("*.tar.xz"))
+# What says how long ago something was, and by the clock on the wall.
+AGEING = {"lag", "freshness_seconds", "known_at"}
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda path: path.name.removesuffix(".tar.xz"))
+def folder(request: pytest.FixtureRequest, empty_dsn: str, tmp_path: Path) -> Site:
+    """An installation as an earlier release left it."""
+    data_dir = tmp_path / "data"
+    with tarfile.open(request.param) as archive:
+        archive.extractall(data_dir, filter="data")
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+        connection.execute((data_dir / "database.sql").read_bytes())
+    site = Site(data_dir, empty_dsn)
+    site.use(empty_dsn)
+    return site
+
+
+@pytest.fixture
+def expected(folder: Site) -> Any:
+    """What was said of it when it was made: a key, and answers by question."""
+    return json.loads((folder.data_dir / "expected.json").read_text())
+
+
+def _told(site: Site, key: str, questions: list[str]) -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
+        with site.runtime() as runtime, runtime.door:
+            transport = httpx.ASGITransport(application(runtime))
+            headers = {"Authorization": f"Bearer {key}"}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://mainstem.test", headers=headers
+            ) as client:
+                answers = {}
+                for question in questions:
+                    answers[question] = (await client.get(question)).raise_for_status().json()["data"]
+                return answers
+
+    return asyncio.run(ask())
+
+
+def _said(value: Any, wanted: Any) -> Any:
+    """Of an answer, what was asked for when it was first given: later releases may say more, and never less."""
+    if isinstance(value, Mapping) and isinstance(wanted, Mapping):
+        return {name: _said(value.get(name), one) for name, one in wanted.items() if name not in AGEING}
+    if isinstance(value, list) and isinstance(wanted, list) and len(value) == len(wanted):
+        return [_said(one, other) for one, other in zip(value, wanted, strict=True)]
+    return value
+
+
+def test_it_opens_and_answers_as_it_did(folder: Site, expected: Any) -> None:
+    folder.prepare()
+    answers = _told(folder, expected["key"], list(expected["answers"]))
+    for question, answer in expected["answers"].items():
+        assert _said(answers[question], answer) == _said(answer, answer), question
+
+
+def test_it_goes_on_and_is_proven_and_rebuilt(folder: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.prepare()
+    folder.work()
+    folder.score()
+    folder.fill_lake()
+    with folder.runtime() as runtime:
+        assert runtime.ledger.deep_check() == []
+        report = verify(runtime.lake, deep=True, log=runtime.log)
+    assert report.whole, report.problems
+    capsys.readouterr()
+    status = main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(folder.data_dir)])
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert (status, result["identical"]) == (ExitCode.OK, True), printed.err
+    assert all(table["rows"] for table in result["tables"].values())
+
+
+def test_its_database_comes_back_from_lake_and_keys(
+    folder: Site, expected: Any, second_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.prepare()
+    folder.work()
+    folder.fill_lake()
+    rebuild = ["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(folder.data_dir)]
+    assert main(rebuild) == ExitCode.OK
+    before = json.loads(capsys.readouterr().out)
+    folder.use(second_dsn)
+    assert main(rebuild) == ExitCode.OK
+    after = json.loads(capsys.readouterr().out)
+    assert after["tables"] == before["tables"]

@@ -251,7 +251,7 @@ def _told_mover(mover: Mover, profile: Profile) -> dict[str, Any]:
         "change": mover.change,
         "band": mover.band,
         "grade": mover.grade,
-        "reason": None,
+        "reason": mover.reason,
     }
 
 

@@ -13,7 +13,8 @@ from mainstem.runtime.settings import RuntimeSettings
 
 __all__ = ["configure_logging"]
 
-_QUIET = ("alembic", "uvicorn.access", "asyncio")
+# uvicorn tells of requests and sockets with their whole address, in which customers' ids stand.
+_QUIET = ("alembic", "uvicorn.access", "uvicorn.error", "asyncio")
 
 
 def configure_logging(settings: RuntimeSettings, role: str, stream: TextIO | None = None) -> None:

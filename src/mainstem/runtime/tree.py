@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mainstem.runtime.child import RoleProcess
 from mainstem.runtime.config import LoadedConfig
+from mainstem.runtime.config_file import ENVIRONMENT_PREFIX
 from mainstem.runtime.installation import ensure_installation, ensure_keys, is_installed
 from mainstem.runtime.roles import clock_follower, run_jobs
 from mainstem.runtime.service import Loop, Service
@@ -26,10 +27,14 @@ def mainstem_tree(
 ) -> Tree:
     """All roles. `command` gives a role's command line; `announce` gets what a person has to be told."""
     settings = loaded.config.runtime
+    # What the command was given as options, a role of its own could not know.
+    environment = {ENVIRONMENT_PREFIX + "RUNTIME__LOG_LEVEL": settings.log_level}
     return Tree(
         roles=[
-            RoleProcess("serve", command("serve"), count=settings.serve_processes, listens=True),
-            RoleProcess("work", command("work"), count=settings.work_processes),
+            RoleProcess(
+                "serve", command("serve"), count=settings.serve_processes, listens=True, environment=environment
+            ),
+            RoleProcess("work", command("work"), count=settings.work_processes, environment=environment),
         ],
         begin=lambda: None if loaded.config.database.url is not None else _begin(loaded, announce),
         prepare=lambda dsn: prepare(loaded, dsn, announce),

@@ -1,8 +1,25 @@
 """Who may do what: permissions, roles, API keys, accounts and sessions."""
 
-from mainstem.access.keys import ApiKeyInfo, ApiKeys
-from mainstem.access.permissions import ROLES, Permission, Role
-from mainstem.access.principal import Principal
-from mainstem.access.users import Session, Users
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from mainstem.access.keys import ApiKeyInfo, ApiKeys
+    from mainstem.access.permissions import ROLES, Permission, Role
+    from mainstem.access.principal import Principal
+    from mainstem.access.users import Session, Users
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "keys": "ApiKeyInfo ApiKeys",
+            "permissions": "ROLES Permission Role",
+            "principal": "Principal",
+            "users": "Session Users",
+        },
+    )
 
 __all__ = ["ROLES", "ApiKeyInfo", "ApiKeys", "Permission", "Principal", "Role", "Session", "Users"]

@@ -3,19 +3,45 @@
 The way in is `LakeWriter`, the way out `LakeReader`; `store.py` is the contract of the object store below them.
 """
 
-from mainstem.lake.commit import COMMITS, Chain, FileKey, LakeCommit, LakeFile
-from mainstem.lake.compact import CompactReport, compact
-from mainstem.lake.lake import Lake, open_objects
-from mainstem.lake.manifest import LakeTotal, Manifest, Proof
-from mainstem.lake.reader import Found, LakeQuery, LakeReader
-from mainstem.lake.recovery import log_past, recover_manifest
-from mainstem.lake.retention import trim_log
-from mainstem.lake.rows import ROWS
-from mainstem.lake.settings import LakeSettings
-from mainstem.lake.store import ObjectInfo, ObjectStore
-from mainstem.lake.sweep import SweepReport, sweep
-from mainstem.lake.verify import Problem, VerifyReport, verify
-from mainstem.lake.writer import LakeWriter
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from mainstem.lake.commit import COMMITS, Chain, FileKey, LakeCommit, LakeFile
+    from mainstem.lake.compaction import CompactReport, compact
+    from mainstem.lake.lake import Lake, open_objects
+    from mainstem.lake.manifest import LakeTotal, Manifest, Proof
+    from mainstem.lake.reader import Found, LakeQuery, LakeReader
+    from mainstem.lake.recovery import log_past, recover_manifest
+    from mainstem.lake.retention import trim_log
+    from mainstem.lake.rows import ROWS
+    from mainstem.lake.settings import LakeSettings
+    from mainstem.lake.store import ObjectInfo, ObjectStore
+    from mainstem.lake.sweeping import SweepReport, sweep
+    from mainstem.lake.verification import Problem, VerifyReport, verify
+    from mainstem.lake.writer import LakeWriter
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "commit": "COMMITS Chain FileKey LakeCommit LakeFile",
+            "compaction": "CompactReport compact",
+            "lake": "Lake open_objects",
+            "manifest": "LakeTotal Manifest Proof",
+            "reader": "Found LakeQuery LakeReader",
+            "recovery": "log_past recover_manifest",
+            "retention": "trim_log",
+            "rows": "ROWS",
+            "settings": "LakeSettings",
+            "store": "ObjectInfo ObjectStore",
+            "sweeping": "SweepReport sweep",
+            "verification": "Problem VerifyReport verify",
+            "writer": "LakeWriter",
+        },
+    )
 
 __all__ = [
     "COMMITS",

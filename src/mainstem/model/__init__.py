@@ -1,16 +1,32 @@
 """The nouns every room shares. Pure data: nothing here reads, writes or takes the time."""
 
-from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
-from mainstem.model.ids import (
-    DECISIONS_STREAM,
-    MAINSTEM_SOURCE,
-    NAME_PATTERN,
-    SHARDS,
-    SLOTS,
-    check_partitions,
-    is_name,
-)
-from mainstem.model.record import ENVELOPE, Lane, LogBatch, Op, Place, Span
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
+    from mainstem.model.ids import (
+        DECISIONS_STREAM,
+        MAINSTEM_SOURCE,
+        NAME_PATTERN,
+        SHARDS,
+        SLOTS,
+        check_partitions,
+        is_name,
+    )
+    from mainstem.model.record import ENVELOPE, Lane, LogBatch, Op, Place, Span
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "entities": "ENTITIES Attribute Entity EntityKind FieldType PiiClass",
+            "ids": "DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN SHARDS SLOTS check_partitions is_name",
+            "record": "ENVELOPE Lane LogBatch Op Place Span",
+        },
+    )
 
 __all__ = [
     "DECISIONS_STREAM",

@@ -15,16 +15,19 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 import tink
 
 from mainstem.errors import ConfigurationError, MissingKeysError
 from mainstem.privacy._export import Exported, pack, unpack
-from mainstem.privacy.hashing import Hasher
-from mainstem.privacy.references import References
 from mainstem.privacy.sealing import Sealer, new_keyset, rotated_keyset
+
+if TYPE_CHECKING:
+    # Arrow and DuckDB, which who only needs the keys does not wait for.
+    from mainstem.privacy.hashing import Hasher
+    from mainstem.privacy.references import References
 
 __all__ = ["Keyring"]
 
@@ -120,11 +123,15 @@ class Keyring:
     @functools.cached_property
     def references(self) -> References:
         """References under the index key."""
+        from mainstem.privacy.references import References
+
         return References(self.index_key)
 
     @functools.cached_property
     def hasher(self) -> Hasher:
         """Hashes under the index key."""
+        from mainstem.privacy.hashing import Hasher
+
         return Hasher(self.index_key)
 
     @classmethod

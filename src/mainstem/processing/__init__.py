@@ -1,28 +1,54 @@
 """Processing: records become effects, and one committer makes them true exactly once."""
 
-from mainstem.processing.dedup import DedupSettings, LocalSegments, SegmentStore, sweep
-from mainstem.processing.effects import (
-    EVENT_EFFECTS,
-    QUARANTINE_EFFECTS,
-    REFERENCES,
-    SEALED,
-    STATE_EFFECTS,
-    DecisionEffect,
-    Effects,
-    EventEffects,
-    StateEffects,
-)
-from mainstem.processing.embedded import Contracts, EmbeddedEngine
-from mainstem.processing.engine import Engine
-from mainstem.processing.ledger import Ledger, Line, Violation
-from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
-from mainstem.processing.settings import ProcessingSettings
-from mainstem.processing.sink import Commit, DecisionApplier, Sink
-from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
-from mainstem.processing.tables.entities import entity_context
-from mainstem.processing.tables.references import open_reference
-from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
-from mainstem.processing.worker import Worker, WorkerParts
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from mainstem.processing.dedup import DedupSettings, LocalSegments, SegmentStore, sweep
+    from mainstem.processing.effects import (
+        EVENT_EFFECTS,
+        QUARANTINE_EFFECTS,
+        REFERENCES,
+        SEALED,
+        STATE_EFFECTS,
+        DecisionEffect,
+        Effects,
+        EventEffects,
+        StateEffects,
+    )
+    from mainstem.processing.embedded import Contracts, EmbeddedEngine
+    from mainstem.processing.engine import Engine
+    from mainstem.processing.ledger import Ledger, Line, Violation
+    from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
+    from mainstem.processing.settings import ProcessingSettings
+    from mainstem.processing.sink import Commit, DecisionApplier, Sink
+    from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
+    from mainstem.processing.tables.entities import entity_context
+    from mainstem.processing.tables.references import open_reference
+    from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
+    from mainstem.processing.worker import Worker, WorkerParts
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "dedup": "DedupSettings LocalSegments SegmentStore sweep",
+            "effects": "EVENT_EFFECTS QUARANTINE_EFFECTS REFERENCES SEALED STATE_EFFECTS DecisionEffect Effects EventEffects StateEffects",
+            "embedded": "Contracts EmbeddedEngine",
+            "engine": "Engine",
+            "ledger": "Ledger Line Violation",
+            "quarantine": "QuarantinedRecord open_record quarantine_id",
+            "settings": "ProcessingSettings",
+            "sink": "Commit DecisionApplier Sink",
+            "sink_postgres": "PostgresSink SinkParts lease_name",
+            "tables.entities": "entity_context",
+            "tables.references": "open_reference",
+            "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
+            "worker": "Worker WorkerParts",
+        },
+    )
 
 __all__ = [
     "EVENT_EFFECTS",

@@ -6,8 +6,9 @@ this room, and `mainstem --help` must not wait for DuckDB.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.runtime.config import Config, LoadedConfig, check_config, config_schema, load_config
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
     from mainstem.runtime.state import RunState, running_state
     from mainstem.runtime.supervisor import Supervisor, Tree
     from mainstem.runtime.wiring import Runtime, connect_runtime
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "config": "Config LoadedConfig check_config config_schema load_config",
+            "postgres": "EmbeddedPostgres",
+            "scheduler": "Job",
+            "service": "Loop Part Role Service",
+            "settings": "DatabaseSettings RuntimeSettings",
+            "state": "RunState running_state",
+            "supervisor": "Supervisor Tree",
+            "wiring": "Runtime connect_runtime",
+        },
+    )
 
 __all__ = [
     "Config",
@@ -40,21 +55,3 @@ __all__ = [
     "load_config",
     "running_state",
 ]
-
-_MODULES = {
-    "config": ("Config", "LoadedConfig", "check_config", "config_schema", "load_config"),
-    "postgres": ("EmbeddedPostgres",),
-    "scheduler": ("Job",),
-    "service": ("Loop", "Part", "Role", "Service"),
-    "settings": ("DatabaseSettings", "RuntimeSettings"),
-    "state": ("RunState", "running_state"),
-    "supervisor": ("Supervisor", "Tree"),
-    "wiring": ("Runtime", "connect_runtime"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

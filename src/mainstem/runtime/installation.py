@@ -11,17 +11,19 @@ import hmac
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from mainstem.clock import Clock
 from mainstem.errors import ConfigurationError, MissingKeysError, UnavailableError
-from mainstem.lake import ObjectStore
-from mainstem.lake.commit import COMMITS
 from mainstem.privacy import Keyring
 from mainstem.runtime.folders import keys_folder, lake_folder
 from mainstem.runtime.placement import has_cluster
 from mainstem.store import Database
+
+if TYPE_CHECKING:
+    from mainstem.lake import ObjectStore
 
 __all__ = ["begin_installation", "check_installation", "ensure_installation", "ensure_keys", "is_installed"]
 
@@ -56,6 +58,9 @@ def ensure_installation(database: Database, keyring: Keyring, clock: Clock, lake
 
     Raises MissingKeysError when they are another's, ConfigurationError when the database is new but the lake is not.
     """
+    # Arrow, which `check_installation` does not wait for.
+    from mainstem.lake import COMMITS
+
     if not is_installed(database) and next(iter(lake.list(COMMITS)), None) is not None:
         raise ConfigurationError(
             "The lake holds data of which the database knows nothing.",

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from mainstem import lake, processing
-from mainstem.metrics import SegmentRollups
+from mainstem import lake, metrics, processing
 from mainstem.runtime.scheduler import Job
 from mainstem.store import PARTITIONED, ensure_partitions, prune_changes
 
@@ -32,7 +31,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
     database, clock = runtime.database, runtime.clock
     return [
         Job("make_partitions", _HOUR, lambda: _make_partitions(runtime)),
-        Job("roll_up_segments", _MINUTE / 2, lambda: SegmentRollups(database).refresh()),
+        Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),

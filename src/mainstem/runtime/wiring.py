@@ -14,38 +14,29 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from mainstem.access import ApiKeys, Users
-from mainstem.analytics.context import ScorerParts
-from mainstem.analytics.health_models import HealthModels
-from mainstem.analytics.scoring import Scorer
 from mainstem.clock import Replay, ReplayClock
-from mainstem.contracts import Registry
 from mainstem.errors import NotFoundError, UnavailableError
-from mainstem.eventlog import EventLog, PostgresLog
-from mainstem.intake import Decisions, Door, DoorParts
-from mainstem.lake import Lake, LakeWriter, ObjectStore, open_objects
-from mainstem.metrics import Metrics
-from mainstem.model import Lane
 from mainstem.privacy import Keyring
-from mainstem.processing import (
-    EmbeddedEngine,
-    Engine,
-    Ledger,
-    LocalSegments,
-    PostgresSink,
-    SegmentStore,
-    SinkParts,
-    Worker,
-    WorkerParts,
-)
 from mainstem.runtime.config import LoadedConfig, load_config
 from mainstem.runtime.folders import keys_folder, lake_folder
 from mainstem.runtime.installation import begin_installation, check_installation
 from mainstem.runtime.postgres import EmbeddedPostgres
 from mainstem.runtime.state import running_state
 from mainstem.store import Database, migrate
+
+if TYPE_CHECKING:
+    # Imported by what makes them, so that a process loads the machinery of its own role only.
+    from mainstem.access import ApiKeys, Users
+    from mainstem.analytics import HealthModels, Scorer
+    from mainstem.contracts import Registry
+    from mainstem.eventlog import EventLog
+    from mainstem.intake import Decisions, Door
+    from mainstem.lake import Lake, LakeWriter, ObjectStore
+    from mainstem.metrics import Metrics
+    from mainstem.model import Lane
+    from mainstem.processing import Engine, Ledger, PostgresSink, SegmentStore, Worker
 
 __all__ = ["Runtime", "connect_runtime", "database_dsn", "objects_of"]
 
@@ -68,6 +59,8 @@ def database_dsn(loaded: LoadedConfig) -> str:
 
 def objects_of(loaded: LoadedConfig) -> ObjectStore:
     """The object store of the raw lake. Raises ConfigurationError."""
+    from mainstem.lake import open_objects
+
     return open_objects(loaded.config.lake.url or lake_folder(loaded.data_dir))
 
 
@@ -129,22 +122,30 @@ class Runtime:
     @functools.cached_property
     def log(self) -> EventLog:
         """The event log."""
+        from mainstem.eventlog import PostgresLog
+
         partitions = self.config.runtime.partitions
         return PostgresLog(self.database, self.keyring.sealer, self.clock, partitions=partitions)
 
     @functools.cached_property
     def registry(self) -> Registry:
         """The contracts in force."""
+        from mainstem.contracts import Registry
+
         return Registry(self.database)
 
     @functools.cached_property
     def metrics(self) -> Metrics:
         """The metrics in force."""
+        from mainstem.metrics import Metrics
+
         return Metrics(self.database)
 
     @functools.cached_property
     def door(self) -> Door:
         """The way in; whoever uses it starts and stops it."""
+        from mainstem.intake import Door, DoorParts
+
         parts = DoorParts(
             log=self.log,
             registry=self.registry,
@@ -159,16 +160,22 @@ class Runtime:
     @functools.cached_property
     def decisions(self) -> Decisions:
         """The way for decisions, through the door."""
+        from mainstem.intake import Decisions
+
         return Decisions(self.door, self.keyring.references, self.clock)
 
     @functools.cached_property
     def segments(self) -> SegmentStore:
         """What deduplication has put aside."""
+        from mainstem.processing import LocalSegments
+
         return LocalSegments(lake_folder(self.data_dir) / "dedup")
 
     @functools.cached_property
     def sink(self) -> PostgresSink:
         """The one committer."""
+        from mainstem.processing import PostgresSink, SinkParts
+
         parts = SinkParts(
             sealer=self.keyring.sealer,
             hasher=self.keyring.hasher,
@@ -182,23 +189,30 @@ class Runtime:
     @functools.cached_property
     def engine(self) -> Engine:
         """Records in, effects out."""
+        from mainstem.processing import EmbeddedEngine
+
         keyring = self.keyring
         return EmbeddedEngine(self.registry, keyring.references, keyring.hasher, keyring.sealer)
 
     @functools.cached_property
     def worker(self) -> Worker:
         """Reads the log into effect."""
+        from mainstem.processing import Worker, WorkerParts
+
         parts = WorkerParts(database=self.database, log=self.log, engine=self.engine, sink=self.sink, clock=self.clock)
         return Worker(parts, self.config.processing)
 
     @functools.cached_property
     def health_models(self) -> HealthModels:
         """The health model in force."""
+        from mainstem.analytics import HealthModels
+
         return HealthModels(self.database)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
         """Keeps the scores what they should be."""
+        from mainstem.analytics import Scorer, ScorerParts
 
         def parts() -> ScorerParts:
             return ScorerParts(
@@ -215,25 +229,35 @@ class Runtime:
     @functools.cached_property
     def lake_writer(self) -> LakeWriter:
         """Reads the log into the lake."""
+        from mainstem.lake import LakeWriter
+
         return LakeWriter(self.lake, self.log, owner=self.owner)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
         """Where every received record is."""
+        from mainstem.processing import Ledger
+
         return Ledger(self.database, self.log, self.segments)
 
     @functools.cached_property
     def users(self) -> Users:
         """Who signs in to the dashboard."""
+        from mainstem.access import Users
+
         return Users(self.database, self.clock, self.keyring.derive("session"))
 
     @functools.cached_property
     def api_keys(self) -> ApiKeys:
         """The keys of programs that call the API."""
+        from mainstem.access import ApiKeys
+
         return ApiKeys(self.database, self.clock)
 
     def sink_positions(self) -> Mapping[tuple[int, int, Lane], int]:
         """How far records are in effect, by (epoch, partition, lane). Raises UnavailableError."""
+        from mainstem.model import Lane
+
         with self.database.autocommit() as connection:
             rows = connection.execute("SELECT epoch, partition, lane, position FROM sink_position").fetchall()
         return {(epoch, partition, Lane(lane)): position for epoch, partition, lane, position in rows}
@@ -248,6 +272,8 @@ class Runtime:
     @functools.cached_property
     def lake(self) -> Lake:
         """The raw lake."""
+        from mainstem.lake import Lake
+
         return Lake.of(self.database, objects_of(self.loaded), self.keyring, self.clock, self.config.lake)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.lake import Chain, FileKey, LakeCommit, LakeFile, LakeSettings
-from mainstem.lake.compact import plan
+from mainstem.lake.compaction import plan
 from mainstem.model import Lane
 
 CHAIN = Chain(1, 0, Lane.LIVE)

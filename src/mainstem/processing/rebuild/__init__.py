@@ -1,13 +1,30 @@
 """Making the analytics database anew from the lake: the fold, its comparison, what is restored unchanged."""
 
-from mainstem.processing.rebuild.compare import Content, Difference, differences, fold_content
-from mainstem.processing.rebuild.declared import restore_declared
-from mainstem.processing.rebuild.fold import REBUILD, Fold, FoldClock
-from mainstem.processing.rebuild.observations import (
-    ensure_same_partitions,
-    freeze_observations,
-    restore_observations,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainstem.lazy import lazy_door
+
+if TYPE_CHECKING:
+    from mainstem.processing.rebuild.compare import Content, Difference, differences, fold_content
+    from mainstem.processing.rebuild.declared import restore_declared
+    from mainstem.processing.rebuild.fold import REBUILD, Fold, FoldClock
+    from mainstem.processing.rebuild.observations import (
+        ensure_same_partitions,
+        freeze_observations,
+        restore_observations,
+    )
+else:
+    __getattr__ = lazy_door(
+        __name__,
+        {
+            "compare": "Content Difference differences fold_content",
+            "declared": "restore_declared",
+            "fold": "REBUILD Fold FoldClock",
+            "observations": "ensure_same_partitions freeze_observations restore_observations",
+        },
+    )
 
 __all__ = [
     "REBUILD",

@@ -1,4 +1,4 @@
-"""Usage events for benchmarks: about 300 bytes each, random ids, a thousand customers, the last two days."""
+"""Usage events for benchmarks: about 300 bytes each, random ids, a thousand customers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ __all__ = ["usage_events"]
 _EVENTS = ("page_view", "export_finished", "report_opened", "search", "login")
 
 
-def usage_events(count: int, *, customers: int = 1000, seed: int = 1) -> list[bytes]:
-    """Payloads of the built-in stream `usage_events`."""
+def usage_events(
+    count: int, *, customers: int = 1000, seed: int = 1, span: dt.timedelta = dt.timedelta(days=2)
+) -> list[bytes]:
+    """Payloads of the built-in stream `usage_events`, of the last `span`."""
+    seconds = int(span.total_seconds())
     chance = random.Random(seed)
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     payloads = []
     for _ in range(count):
-        at = now - dt.timedelta(seconds=chance.randrange(172_800))
+        at = now - dt.timedelta(seconds=chance.randrange(seconds))
         payload = {
             "id": f"{chance.getrandbits(128):032x}",
             "customer_id": f"customer-{chance.randrange(customers)}",

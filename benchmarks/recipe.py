@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Figure", "machine", "print_figures", "write_figures"]
+__all__ = ["Figure", "machine", "percentile", "print_figures", "write_figures"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Figure:
         if self.must is None:
             return None
         return self.value >= self.must if self.higher_is_better else self.value <= self.must
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` percent of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * share / 100) - 1, 0)]
 
 
 def machine() -> str:

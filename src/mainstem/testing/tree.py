@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from mainstem.runtime.processes import ProcessId
@@ -34,14 +35,18 @@ def free_port() -> int:
 
 
 class RunningTree:
-    """One installation in `data_dir`, serving on `port`. Its output goes to `log` beside the data folder."""
+    """One installation in `data_dir`, serving on `port`. Its output goes to `log` beside the data folder.
 
-    def __init__(self, data_dir: Path, port: int) -> None:
+    `settings` are environment variables of its configuration.
+    """
+
+    def __init__(self, data_dir: Path, port: int, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.data_dir = data_dir
         self.port = port
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.system_folder = Path(tempfile.mkdtemp(prefix="mainstem-tree-"))
         self.system_folder.chmod(0o711)
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -87,6 +92,7 @@ class RunningTree:
                     "MAINSTEM_LAKE__FLUSH_SECONDS": "1",
                     # Below a folder that the database's account cannot enter: what is put elsewhere goes with the test.
                     "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(self.system_folder),
+                    **self._settings,
                 },
             )
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install demo test test-stack bench soak lint web web-check requirements clean
+.PHONY: install demo test test-stack bench soak lint web web-check docs requirements clean
 
 install: $(VENV)/.installed web
 
@@ -25,9 +25,9 @@ demo: install
 	$(BIN)/mainstem demo $(ARGS)
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/mypy src/mainstem tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/mypy src/mainstem tests benchmarks docs/generate.py
 	$(BIN)/lint-imports
 
 # Types, lint and tests of the dashboard.
@@ -46,6 +46,10 @@ bench: install
 
 soak: install
 	$(BIN)/pytest -m soak --timeout=0 $(ARGS)
+
+# The reference pages, from what the code declares.
+docs: $(VENV)/.installed
+	$(BIN)/python docs/generate.py
 
 # Development only: uv resolves, pip installs by hash.
 requirements:

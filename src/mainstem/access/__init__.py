@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mainstem.access.keys import ApiKeyInfo, ApiKeys
     from mainstem.access.permissions import ROLES, Permission, Role
     from mainstem.access.principal import Principal
-    from mainstem.access.users import Session, Users
+    from mainstem.access.users import Account, Session, Users
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -18,8 +18,8 @@ else:
             "keys": "ApiKeyInfo ApiKeys",
             "permissions": "ROLES Permission Role",
             "principal": "Principal",
-            "users": "Session Users",
+            "users": "Account Session Users",
         },
     )
 
-__all__ = ["ROLES", "ApiKeyInfo", "ApiKeys", "Permission", "Principal", "Role", "Session", "Users"]
+__all__ = ["ROLES", "Account", "ApiKeyInfo", "ApiKeys", "Permission", "Principal", "Role", "Session", "Users"]

@@ -19,13 +19,24 @@ from mainstem.clock import Clock
 from mainstem.errors import ConfigurationError
 from mainstem.store import Database
 
-__all__ = ["Session", "Users"]
+__all__ = ["Account", "Session", "Users"]
 
 _MIN_PASSWORD = 10
 _LIFETIME = dt.timedelta(hours=12)
 # Five failures a name in this window close the door for the rest of it; guessing stays slow, a typo stays cheap.
 _WINDOW = dt.timedelta(minutes=5)
 _FAILURES = 5
+# Whoever guesses names as well shall not fill the memory: beyond this many, those are forgotten whose window is over.
+_NAMES = 10_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who may sign in, unless disabled."""
+
+    name: str
+    role: Role
+    disabled: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,6 +89,26 @@ class Users:
             connection.execute("DELETE FROM session WHERE user_id = %s", row)
         return True
 
+    def disable(self, name: str) -> bool:
+        """Let a user sign in no more and end the user's sessions; False when there is no such user."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "UPDATE app_user SET disabled_at = coalesce(disabled_at, %s) WHERE name = %s RETURNING id",
+                (self._clock.wall(), name),
+            ).fetchone()
+            if row is None:
+                return False
+            connection.execute("DELETE FROM session WHERE user_id = %s", row)
+        return True
+
+    def list(self) -> list[Account]:
+        """All accounts, by name."""
+        with self._database.autocommit() as connection:
+            rows = connection.execute(
+                "SELECT name, role, disabled_at IS NOT NULL FROM app_user ORDER BY name"
+            ).fetchall()
+        return [Account(name, Role(role), disabled) for name, role, disabled in rows]
+
     def sign_in(self, name: str, password: str) -> Session | None:
         """A new session, or None for a wrong name or password or after too many failures."""
         now = self._clock.wall()
@@ -92,8 +123,7 @@ class Users:
         except argon2.exceptions.VerificationError:
             row = None
         if row is None:
-            with self._lock:
-                self._failures.setdefault(name, []).append(now)
+            self._failed(name, now)
             return None
         session, csrf, expires = uuid.uuid4(), secrets.token_bytes(32), now + _LIFETIME
         with self._database.transaction() as connection:
@@ -126,6 +156,12 @@ class Users:
         if session is not None:
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM session WHERE id = %s", (session,))
+
+    def _failed(self, name: str, now: dt.datetime) -> None:
+        with self._lock:
+            self._failures.setdefault(name, []).append(now)
+            if len(self._failures) > _NAMES:
+                self._failures = {one: when for one, when in self._failures.items() if now - when[-1] < _WINDOW}
 
     def _blocked(self, name: str, now: dt.datetime) -> bool:
         with self._lock:

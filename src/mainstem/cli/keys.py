@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from mainstem.cli.options import DEFAULT_DATA_DIR, DataDir
-from mainstem.errors import ConfigurationError
+from mainstem.cli.secret import read_secret
 
 __all__ = ["app"]
 
@@ -39,7 +37,7 @@ def export(file: Path, *, data_dir: DataDir = DEFAULT_DATA_DIR, passphrase_file:
     from mainstem.runtime.folders import keys_folder
 
     keyring = Keyring.open(keys_folder(data_dir))
-    keyring.export_to(file, _passphrase(passphrase_file, again=True))
+    keyring.export_to(file, read_secret("passphrase", passphrase_file, again=True))
     print(f"The keys are in {file}.")
 
 
@@ -55,7 +53,7 @@ def import_(file: Path, *, data_dir: DataDir = DEFAULT_DATA_DIR, passphrase_file
     from mainstem.privacy import Keyring
     from mainstem.runtime.folders import keys_folder, make_data_folder
 
-    passphrase = _passphrase(passphrase_file, again=False)
+    passphrase = read_secret("passphrase", passphrase_file, again=False)
     folder = keys_folder(make_data_folder(data_dir))
     Keyring.import_from(file, folder, passphrase)
     print(f"The keys are in {folder}.")
@@ -69,19 +67,3 @@ def rotate(*, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     Keyring.open(keys_folder(data_dir)).rotate()
     print("A new sealing key is in use. Your backup of the keys is out of date: export them again.")
-
-
-def _passphrase(file: Path | None, *, again: bool) -> str:
-    """From the file, or asked for (twice when it is a new one). Raises ConfigurationError."""
-    if file is not None:
-        try:
-            text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"cannot be read: {error.strerror}.", where=str(file)) from error
-        return text.partition("\n")[0].rstrip("\r")
-    if not sys.stdin.isatty():
-        raise ConfigurationError("There is no terminal to ask for the passphrase.", hint="Use --passphrase-file.")
-    first = getpass.getpass("Passphrase: ")
-    if again and getpass.getpass("Again: ") != first:
-        raise ConfigurationError("The two passphrases differ.")
-    return first

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import DEFAULT_DATA_DIR, ConfigFile, DataDir
+from mainstem.errors import RetryableError
+
+if TYPE_CHECKING:
+    from mainstem.runtime.config import LoadedConfig
 
 __all__ = ["FATAL", "role_command", "up"]
 
@@ -57,7 +62,16 @@ def _run(folder: Path, config: Path | None, options: Mapping[tuple[str, ...], ob
     configure_logging(loaded.config.runtime, "up")
     tree = mainstem_tree(loaded, lambda role: role_command(role, folder, loaded.file), FATAL, announce=_say)
     supervisor = Supervisor(folder, tree, loaded.config.runtime, loaded.config.database, SystemClock())
-    supervisor.run(lambda url: _say(f"Mainstem is ready: {url}"))
+    supervisor.run(lambda url: _greet(loaded, url))
+
+
+def _greet(loaded: LoadedConfig, url: str | None) -> None:
+    from mainstem.runtime.wiring import Runtime
+
+    _say(f"Mainstem is ready: {url}")
+    with contextlib.suppress(RetryableError), Runtime.open(loaded) as runtime:
+        if not runtime.users.list():
+            _say(f"Nobody can sign in yet: mainstem user create NAME --role admin --data-dir {loaded.data_dir}")
 
 
 def role_command(role: str, data_dir: Path, config: Path | None) -> tuple[str, ...]:

@@ -105,8 +105,27 @@ class Registry:
         """
         contract = dataclasses.replace(read_contract(text, "contract"), version=version)
         with self._database.transaction() as connection:
-            _insert(connection, contract, at)
+            _insert(connection, contract, at, decided=True)
         self.refresh()
+
+    def undecided(self) -> list[Contract]:
+        """Activated contracts that no decision tells of yet, those that come with Mainstem included.
+
+        Raises UnavailableError.
+        """
+        with self._database.autocommit() as connection:
+            rows = connection.execute(
+                "SELECT source, stream, version FROM contract WHERE NOT decided ORDER BY activated_at, source, stream"
+            ).fetchall()
+        return [self._at(*row) for row in rows]
+
+    def decided(self, contract: Contract) -> None:
+        """Note that a decision tells of the contract. Raises StorageFullError, UnavailableError."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE contract SET decided = true WHERE source = %s AND stream = %s AND version = %s",
+                (contract.source, contract.stream, contract.version),
+            )
 
     def ensure_builtins(self, at: dt.datetime) -> list[Contract]:
         """Put the contracts that come with Mainstem into force; those that were not, or were of an older text."""
@@ -174,13 +193,13 @@ def _append(connection: Connection, contract: Contract, at: dt.datetime) -> tupl
         {"source": contract.source, "stream": contract.stream, "any": ANY_SOURCE},
     ).fetchone()
     contract = dataclasses.replace(contract, version=(highest[0] if highest else 0) + 1)
-    _insert(connection, contract, at)
+    _insert(connection, contract, at, decided=False)
     return contract, True
 
 
-def _insert(connection: Connection, contract: Contract, at: dt.datetime) -> None:
+def _insert(connection: Connection, contract: Contract, at: dt.datetime, *, decided: bool) -> None:
     connection.execute(
-        "INSERT INTO contract (source, stream, version, fingerprint, text, activated_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (contract.source, contract.stream, contract.version, contract.fingerprint, contract.text, at),
+        "INSERT INTO contract (source, stream, version, fingerprint, text, activated_at, decided)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (contract.source, contract.stream, contract.version, contract.fingerprint, contract.text, at, decided),
     )

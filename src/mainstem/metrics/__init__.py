@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
-    from mainstem.metrics.declarations import Declaration, Metrics, activate_declaration, active_declarations
+    from mainstem.metrics.declarations import (
+        Declaration,
+        Metrics,
+        activate_declaration,
+        active_declarations,
+        declaration_decided,
+        undecided_declarations,
+    )
     from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
     from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, CellDeltas
     from mainstem.metrics.fields import Fields, read_yaml
@@ -15,7 +22,7 @@ if TYPE_CHECKING:
     from mainstem.metrics.merge import merge_cells, prepare_cells, touch_customers
     from mainstem.metrics.metric_set import MetricSet
     from mainstem.metrics.query import TIMEFRAMES, Point, Trend, TrendRequest, read_trend
-    from mainstem.metrics.reader import builtin_metrics, read_metric, read_metric_files
+    from mainstem.metrics.reader import builtin_metrics, read_metric
     from mainstem.metrics.segments import SegmentRollups
     from mainstem.metrics.settings import MetricsSettings
     from mainstem.metrics.state import DISTINCT_BOUND, distinct_entries, distinct_total
@@ -25,7 +32,8 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
-            "declarations": "Declaration Metrics activate_declaration active_declarations",
+            "declarations": "Declaration Metrics activate_declaration active_declarations declaration_decided "
+            "undecided_declarations",
             "definition": "Bucket Granularity Measure Metric Series series_id",
             "deltas": "CELL_DELTAS ROLLUP_DELTAS CellDeltas",
             "fields": "Fields read_yaml",
@@ -33,7 +41,7 @@ else:
             "merge": "merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
             "query": "TIMEFRAMES Point Trend TrendRequest read_trend",
-            "reader": "builtin_metrics read_metric read_metric_files",
+            "reader": "builtin_metrics read_metric",
             "segments": "SegmentRollups",
             "settings": "MetricsSettings",
             "state": "DISTINCT_BOUND distinct_entries distinct_total",
@@ -70,17 +78,18 @@ __all__ = [
     "active_declarations",
     "builtin_metrics",
     "copy_in",
+    "declaration_decided",
     "dirty_cells",
     "distinct_entries",
     "distinct_total",
     "merge_cells",
     "prepare_cells",
     "read_metric",
-    "read_metric_files",
     "read_stream_clocks",
     "read_trend",
     "read_yaml",
     "series_id",
     "touch_customers",
+    "undecided_declarations",
     "value_as_known",
 ]

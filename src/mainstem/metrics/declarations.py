@@ -19,7 +19,14 @@ from mainstem.metrics.metric_set import MetricSet
 from mainstem.metrics.reader import builtin_metrics, read_metric
 from mainstem.store import Connection, Database
 
-__all__ = ["Declaration", "Metrics", "activate_declaration", "active_declarations"]
+__all__ = [
+    "Declaration",
+    "Metrics",
+    "activate_declaration",
+    "active_declarations",
+    "declaration_decided",
+    "undecided_declarations",
+]
 
 _LOOK_AGAIN = 3.0
 _HEARD_OF = dt.timedelta(seconds=10)
@@ -74,6 +81,27 @@ def activate_declaration(
             [kind, name, version, fingerprint, text, at, since],
         )
     return Declaration(kind, name, version, text, since), True
+
+
+def undecided_declarations(database: Database) -> list[Declaration]:
+    """Activated declarations that no decision tells of yet. Raises UnavailableError."""
+    with database.autocommit() as conn:
+        rows = conn.execute(
+            """
+            SELECT kind, name, version, text, since FROM declaration WHERE NOT decided
+            ORDER BY activated_at, kind, name, version
+            """
+        ).fetchall()
+    return [Declaration(*row) for row in rows]
+
+
+def declaration_decided(database: Database, declaration: Declaration) -> None:
+    """Note that a decision tells of the declaration. Raises StorageFullError or UnavailableError."""
+    with database.transaction() as conn:
+        conn.execute(
+            "UPDATE declaration SET decided = true WHERE kind = %s AND name = %s AND version = %s",
+            [declaration.kind, declaration.name, declaration.version],
+        )
 
 
 def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at: dt.datetime) -> dt.datetime | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Mapping
-from pathlib import Path
 
 import duckdb
 
@@ -16,7 +15,7 @@ from mainstem.metrics.expression import compile_condition
 from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.model import ENTITIES, EntityKind, FieldType, is_name
 
-__all__ = ["builtin_metrics", "read_metric", "read_metric_files"]
+__all__ = ["builtin_metrics", "read_metric"]
 
 _NUMERIC = (Measure.SUM, Measure.MIN, Measure.MAX)
 _COLUMN_NAMES = {"customer_id": "customer", "person_id": "person"}
@@ -64,30 +63,6 @@ def read_metric(text: str, *, where: str = "metric") -> Metric:
         description=fields.take("description", str, "").strip(),
         text=text,
     )
-
-
-def read_metric_files(folder: Path) -> tuple[Metric, ...]:
-    """The metrics of a folder's `*.yaml` files, by name; empty when the folder is not there.
-
-    Raises ConfigurationError, also for a name that two files or a built-in metric have.
-    """
-    taken = {metric.name: "built in" for metric in builtin_metrics()}
-    found = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError("This file cannot be read.", where=str(path)) from error
-        metric = read_metric(text, where=str(path))
-        if metric.name in taken:
-            raise ConfigurationError(
-                f"A metric {metric.name!r} is {taken[metric.name]} already.",
-                where=str(path),
-                hint="Give it another name.",
-            )
-        taken[metric.name] = f"in {path}"
-        found.append(metric)
-    return tuple(sorted(found, key=lambda metric: metric.name))
 
 
 def builtin_metrics() -> tuple[Metric, ...]:

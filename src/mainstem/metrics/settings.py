@@ -10,11 +10,10 @@ __all__ = ["MetricsSettings"]
 
 
 class MetricsSettings(BaseModel):
-    """Where metrics are declared, and what a stream is held to that declares nothing itself."""
+    """What a stream is held to that declares nothing itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folder: str | None = Field(default=None, description="A folder of metric declarations (*.yaml) of your own.")
     freshness: dt.timedelta = Field(
         default=dt.timedelta(days=1),
         description="Age at which a stream is stale, for contracts that declare no freshness objective.",

@@ -1,74 +1,162 @@
 """Putting a folder's declarations into force: contracts, metrics, health models.
 
-Each that is new becomes a decision too, with its full text, so that the lake alone is enough to build everything again.
+What is activated becomes a decision too, with its full text, so that the lake alone is enough to build everything again.
+A crash may come between the two; the scheduler then makes up for the decision.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import structlog
+from typing import TypeVar
 
 from mainstem.analytics.health_models import activate_health_model
-from mainstem.analytics.reader import read_health_model
+from mainstem.analytics.model import HealthModel
+from mainstem.analytics.reader import check_health_model, read_health_model
+from mainstem.contracts import Contract, read_contract
+from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
-from mainstem.metrics import read_metric
+from mainstem.metrics import (
+    Declaration,
+    Metric,
+    MetricSet,
+    builtin_metrics,
+    declaration_decided,
+    read_metric,
+    undecided_declarations,
+)
 from mainstem.runtime.wiring import Runtime
 
-__all__ = ["activate_builtins", "activate_folder"]
+__all__ = ["Activation", "activate_folder", "read_folder", "record_activations"]
 
-_log = structlog.get_logger()
-
-
-def activate_builtins(runtime: Runtime) -> None:
-    """Put into force what comes with Mainstem, where a new installation does not have it yet."""
-    for contract in runtime.registry.ensure_builtins(runtime.clock.wall()):
-        _log.info("contract_activated", source=contract.source, stream=contract.stream, version=contract.version)
+_Read = TypeVar("_Read")
+_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
-def activate_folder(runtime: Runtime, folder: Path) -> int:
-    """Put into force what `contracts/`, `metrics/` and `health/` in the folder declare; how many are new.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Activation:
+    """A declaration in force. `new`: it was not before, or with another text."""
 
-    Raises ConfigurationError, naming the file, before anything after it is put into force.
+    kind: str
+    """contract, metric or health_model."""
+    name: str
+    version: int
+    new: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Declarations:
+    """What a folder declares, read and checked, each with its file."""
+
+    contracts: Sequence[tuple[Path, Contract]]
+    metrics: Sequence[tuple[Path, Metric]]
+    health: Sequence[tuple[Path, HealthModel]]
+
+
+def read_folder(runtime: Runtime, folder: Path) -> Declarations:
+    """Read `contracts/`, `metrics/` and `health/` in a folder, and check them together; nothing comes into force.
+
+    Raises ConfigurationError, naming the file, for the first thing that is wrong, and for a folder that declares nothing.
     """
-    decisions = runtime.decisions
+    found = Declarations(
+        _read(folder / "contracts", read_contract),
+        _read(folder / "metrics", lambda text, where: read_metric(text, where=where)),
+        _read(folder / "health", lambda text, where: read_health_model(text, where=where)),
+    )
+    if not (found.contracts or found.metrics or found.health):
+        raise ConfigurationError(
+            "nothing is declared here.",
+            where=str(folder),
+            hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
+        )
+    _check_names(found)
+    builtin = {metric.name for metric in builtin_metrics()}
+    for path, metric in found.metrics:
+        if metric.name in builtin:
+            raise ConfigurationError(
+                f"the metric {metric.name!r} is built in.", where=str(path), hint="Give yours another name."
+            )
+    declared = {metric.name: metric for _, metric in found.metrics}
+    known = {name: metric for name, metric in runtime.metrics.current().metrics.items() if name not in declared}
+    together = MetricSet([*known.values(), *declared.values()])
+    for path, model in found.health:
+        check_health_model(model, together, where=str(path))
+    return found
+
+
+def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
+    """Put into force what a folder declares, and make decisions of it; the runtime's door has to be started.
+
+    Raises as `read_folder` before anything is put into force; ConfigurationError also when it comes to one that cannot
+    replace the text in force (a metric that would measure something else); StorageFullError or UnavailableError.
+    """
+    found = read_folder(runtime, folder)
     now = runtime.clock.wall()
-    changed = 0
-    for path in sorted((folder / "contracts").rglob("*.yaml")):
-        contract, new = runtime.registry.activate(path.read_text(encoding="utf-8"), now, where=str(path))
-        if new:
-            decisions.decide(
-                ContractActivated(
-                    source=contract.source,
-                    stream=contract.stream,
-                    version=contract.version,
-                    fingerprint=contract.fingerprint,
-                    text=contract.text,
-                )
+    done = []
+    for path, declared in found.contracts:
+        contract, new = runtime.registry.activate(declared.text, now, where=str(path))
+        done.append(Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new))
+    for _, metric in found.metrics:
+        done.append(_activation(*runtime.metrics.activate(metric, now)))
+    for _, model in found.health:
+        done.append(_activation(*activate_health_model(runtime.database, model, now)))
+    record_activations(runtime)
+    return done
+
+
+def record_activations(runtime: Runtime) -> int:
+    """Make a decision of every activation that is none yet; how many. The runtime's door has to be started.
+
+    Repeating one is harmless: the same decision has the same id. Raises StorageFullError or UnavailableError.
+    """
+    contracts = runtime.registry.undecided()
+    for contract in contracts:
+        runtime.decisions.decide(
+            ContractActivated(
+                source=contract.source,
+                stream=contract.stream,
+                version=contract.version,
+                fingerprint=contract.fingerprint,
+                text=contract.text,
             )
-        changed += new
-    for path in sorted((folder / "metrics").rglob("*.yaml")):
-        metric = read_metric(path.read_text(encoding="utf-8"), where=str(path))
-        declaration, new = runtime.metrics.activate(metric, now)
-        if new:
-            decisions.decide(
-                DeclarationActivated(
-                    kind="metric",
-                    name=declaration.name,
-                    version=declaration.version,
-                    text=declaration.text,
-                    since=declaration.since,
-                )
-            )
-        changed += new
-    for path in sorted((folder / "health").rglob("*.yaml")):
-        model = read_health_model(path.read_text(encoding="utf-8"), where=str(path))
-        declaration, new = activate_health_model(runtime.database, model, now)
-        if new:
-            decisions.decide(
-                DeclarationActivated(
-                    kind="health_model", name=declaration.name, version=declaration.version, text=declaration.text
-                )
-            )
-        changed += new
-    return changed
+        )
+        runtime.registry.decided(contract)
+    declarations = undecided_declarations(runtime.database)
+    for one in declarations:
+        runtime.decisions.decide(
+            DeclarationActivated(kind=one.kind, name=one.name, version=one.version, text=one.text, since=one.since)
+        )
+        declaration_decided(runtime.database, one)
+    return len(contracts) + len(declarations)
+
+
+def _activation(declaration: Declaration, new: bool) -> Activation:  # noqa: FBT001 - a pair taken apart
+    return Activation(declaration.kind, declaration.name, declaration.version, new)
+
+
+def _read(folder: Path, read: Callable[[str, str], _Read]) -> list[tuple[Path, _Read]]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+    return [(path, read(_text(path), str(path))) for path in paths]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise ConfigurationError(f"it cannot be read: {reason}.", where=str(path)) from error
+
+
+def _check_names(found: Declarations) -> None:
+    """Raise ConfigurationError where two files declare the same."""
+    seen: dict[tuple[str, str], Path] = {}
+    named = [
+        *((path, "contract", f"{one.source}.{one.stream}") for path, one in found.contracts),
+        *((path, "metric", one.name) for path, one in found.metrics),
+        *((path, "health model", one.name) for path, one in found.health),
+    ]
+    for path, kind, name in named:
+        other = seen.setdefault((kind, name), path)
+        if other != path:
+            raise ConfigurationError(f"the {kind} {name!r} is declared in {other} too.", where=str(path))

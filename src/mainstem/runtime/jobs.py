@@ -32,6 +32,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
     return [
         Job("make_partitions", _HOUR, lambda: _make_partitions(runtime)),
         Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
+        Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
@@ -39,6 +40,15 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
     ]
+
+
+def _record_activations(runtime: Runtime) -> None:
+    """Make decisions of what was activated when a crash came between, and of what came with Mainstem."""
+    from mainstem.runtime.declarations import record_activations
+
+    if runtime.registry.undecided() or metrics.undecided_declarations(runtime.database):
+        with runtime.door:
+            record_activations(runtime)
 
 
 def _trim_log(runtime: Runtime) -> None:

@@ -74,8 +74,9 @@ def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], Non
     began = time.monotonic()
     _recover(runtime)
     reader = LakeReader(runtime.lake)
-    runtime.registry.ensure_builtins(runtime.clock.wall())
+    # First what records were stamped with; only then what this release brings, which may be of another text.
     restore_declared(reader, runtime.registry, runtime.database)
+    runtime.registry.ensure_builtins(runtime.clock.wall())
     with Database(runtime.database.dsn, fold_schema=REBUILD_SCHEMA, settings=runtime.config.store) as database:
         drop_fold(runtime.database, REBUILD_SCHEMA)
         create_fold(runtime.database, REBUILD_SCHEMA)

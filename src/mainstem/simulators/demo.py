@@ -92,7 +92,7 @@ class Demo:
         `on_progress` gets first day, day reached, last day, rows sent.
         """
         runtime, plan = self._runtime, self._plan
-        if activate_folder(runtime, plan.declarations):
+        if any(one.new for one in activate_folder(runtime, plan.declarations)):
             self._stopping.wait(_HEARD_OF_SECONDS)
         data = OuladData(plan.data, plan.last_day)
         first, last = data.days()

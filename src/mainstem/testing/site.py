@@ -78,8 +78,8 @@ class Site:
         file.parent.mkdir(parents=True)
         file.write_text(text)
         with self.runtime() as runtime, runtime.door:
-            new = activate_folder(runtime, folder)
-        if new != 1:
+            activations = activate_folder(runtime, folder)
+        if not all(one.new for one in activations):
             raise AssertionError(f"{path} was in force already")
 
     def send(self, source: str, records: Sequence[dict[str, Any]], lane: Lane = Lane.LIVE) -> None:

@@ -21,7 +21,7 @@ from mainstem.testing.site import Site
 
 FOLDERS = sorted((Path(__file__).parents[2] / "data" / "folders").glob("*.tar.xz"))
 # What says how long ago something was, and by the clock on the wall.
-AGEING = {"lag", "freshness_seconds", "known_at"}
+AGEING = {"lag", "freshness_seconds", "age_seconds", "known_at"}
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name.removesuffix(".tar.xz"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mainstem.errors import ConfigurationError
-from mainstem.metrics import Bucket, Measure, builtin_metrics, read_metric, read_metric_files
+from mainstem.metrics import Bucket, Measure, builtin_metrics, read_metric
 
 GOOD = "name: logins\nentity: usage_event\nmeasure: count\nbucket: hour\n"
 
@@ -65,16 +63,3 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         read_metric(text)
     assert message in str(refusal.value)
-
-
-def test_a_folder_of_metrics(tmp_path: Path) -> None:
-    assert read_metric_files(tmp_path / "none") == ()
-    (tmp_path / "b.yaml").write_text(GOOD)
-    (tmp_path / "a.yaml").write_text(GOOD.replace("logins", "signups"))
-    assert [metric.name for metric in read_metric_files(tmp_path)] == ["logins", "signups"]
-    (tmp_path / "c.yaml").write_text(GOOD)
-    with pytest.raises(ConfigurationError, match=r"c\.yaml: A metric 'logins' is in .*b\.yaml already"):
-        read_metric_files(tmp_path)
-    (tmp_path / "c.yaml").write_text(GOOD.replace("logins", "events"))
-    with pytest.raises(ConfigurationError, match="is built in already"):
-        read_metric_files(tmp_path)

@@ -38,8 +38,8 @@ def _declare(database: Database, decision: DeclarationActivated, at: dt.datetime
     with database.transaction() as conn:
         conn.execute(
             """
-            INSERT INTO declaration (kind, name, version, fingerprint, text, activated_at, since)
-            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+            INSERT INTO declaration (kind, name, version, fingerprint, text, activated_at, since, decided)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, true) ON CONFLICT DO NOTHING
             """,
             [
                 decision.kind,

@@ -1,0 +1,48 @@
+"""`mainstem activate`: a folder's declarations into force."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
+
+__all__ = ["activate"]
+
+
+def activate(
+    folder: Annotated[Path, Parameter(help="A folder with contracts/, metrics/ and health/.")],
+    /,
+    *,
+    check: Annotated[bool, Parameter(help="Only say whether they could be activated.", negative="")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """Put contracts, metrics and health models into force.
+
+    All files are read and checked before the first is put into force. What is in force already stays as it is; another
+    text under a known name becomes a new version. Records that came before keep the version they came with.
+    """
+    from mainstem.runtime.declarations import activate_folder, read_folder
+    from mainstem.runtime.wiring import connect_runtime
+
+    with connect_runtime(data_dir, config) as runtime:
+        if check:
+            found = read_folder(runtime, folder)
+            numbers = {"contracts": len(found.contracts), "metrics": len(found.metrics), "health": len(found.health)}
+            words = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+            print(json_format.dumps(numbers) if json else f"Nothing is wrong: {words}.")
+            return
+        with runtime.door:
+            activations = activate_folder(runtime, folder)
+    if json:
+        rows = [{"kind": one.kind, "name": one.name, "version": one.version, "new": one.new} for one in activations]
+        print(json_format.dumps(rows))
+        return
+    for one in activations:
+        state = "is in force now" if one.new else "was in force already"
+        print(f"{one.kind.replace('_', ' ')} {one.name}, version {one.version}: {state}")

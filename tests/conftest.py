@@ -57,6 +57,28 @@ def database(postgres: str, migrated: str) -> Iterator[Database]:
         yield database
 
 
+@pytest.fixture(scope="module")
+def _kept_database(postgres: str, migrated: str) -> Iterator[Database]:
+    with _new_database(postgres, migrated) as dsn, Database(dsn) as database:
+        yield database
+
+
+@pytest.fixture
+def emptied_database(_kept_database: Database) -> Database:
+    """A migrated database, the same for all tests of a module and emptied for each: quicker than a new one."""
+    with _kept_database.transaction() as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")
+        tables = connection.execute(
+            """
+            SELECT format('%I.%I', relnamespace::regnamespace, relname) FROM pg_class
+            WHERE relnamespace::regnamespace::text IN ('mainstem', 'mainstem_fold') AND relkind IN ('r', 'p')
+              AND NOT relispartition AND relname <> 'schema_version'
+            """
+        ).fetchall()
+        connection.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
+    return _kept_database
+
+
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
     """New keys in a folder of their own."""

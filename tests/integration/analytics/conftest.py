@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pyarrow as pa
 import pytest
 from psycopg.rows import dict_row
@@ -20,7 +19,7 @@ from mainstem.contracts import Contract
 from mainstem.metrics import MetricSet, MetricsSettings, builtin_metrics, merge_cells, prepare_cells, touch_customers
 from mainstem.model import Lane, Place
 from mainstem.processing import EVENT_EFFECTS
-from mainstem.store import Database, migrate
+from mainstem.store import Database
 from mainstem.testing import FixedClock
 
 DAY = dt.timedelta(days=1)
@@ -152,33 +151,9 @@ class World:
         return pa.Table.from_pylist(rows, schema=EVENT_EFFECTS)
 
 
-@pytest.fixture(scope="module")
-def shared(postgres: str) -> Iterator[Database]:
-    """One database for the tests of a module: making one takes longer than most of them."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with Database(f"{postgres} dbname={name}") as database:
-        migrate(database)
-        yield database
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def database(shared: Database) -> Database:
-    """The module's database, emptied."""
-    with shared.transaction() as conn:
-        conn.execute("SET LOCAL session_replication_role = replica")
-        tables = conn.execute(
-            """
-            SELECT format('%I.%I', relnamespace::regnamespace, relname) FROM pg_class
-            WHERE relnamespace::regnamespace::text IN ('mainstem', 'mainstem_fold') AND relkind IN ('r', 'p')
-              AND NOT relispartition AND relname <> 'schema_version'
-            """
-        ).fetchall()
-        conn.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
-    return shared
+def database(emptied_database: Database) -> Database:
+    return emptied_database
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from mainstem.contracts import Registry
@@ -14,7 +12,7 @@ from mainstem.eventlog import EventLog, PostgresLog
 from mainstem.intake import Door, DoorParts
 from mainstem.model import Lane, LogBatch
 from mainstem.privacy import Keyring
-from mainstem.store import Database, migrate
+from mainstem.store import Database
 from mainstem.testing import FixedClock
 
 _EVENT = """
@@ -68,28 +66,9 @@ schema:
 """
 
 
-# What a test of this room writes; emptied instead of made anew, which would take most of the time of every test.
-_WRITTEN = "log_batch, log_received, log_refused, heartbeat, log_head, log_epoch, contract"
-
-
-@pytest.fixture(scope="session")
-def _shared_database(postgres: str) -> Iterator[Database]:
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with Database(f"{postgres} dbname={name}") as database:
-        migrate(database)
-        yield database
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def database(_shared_database: Database) -> Database:
-    """A database of which the door's tables are empty."""
-    with _shared_database.autocommit() as connection:
-        connection.execute(f"TRUNCATE {_WRITTEN} CASCADE")
-    return _shared_database
+def database(emptied_database: Database) -> Database:
+    return emptied_database
 
 
 @pytest.fixture

@@ -105,33 +105,9 @@ class Cells:
         ) + self.query("SELECT series, grain, bucket, shard, value, state FROM rollup ORDER BY 1, 2, 3, 4")
 
 
-@pytest.fixture(scope="module")
-def shared(postgres: str) -> Iterator[Database]:
-    """One database for the tests of a module: making one takes longer than most of them."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with Database(f"{postgres} dbname={name}") as database:
-        migrate(database)
-        yield database
-    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def database(shared: Database) -> Database:
-    """The module's database, emptied."""
-    with shared.transaction() as conn:
-        conn.execute("SET LOCAL session_replication_role = replica")
-        tables = conn.execute(
-            """
-            SELECT format('%I.%I', relnamespace::regnamespace, relname) FROM pg_class
-            WHERE relnamespace::regnamespace::text IN ('mainstem', 'mainstem_fold') AND relkind IN ('r', 'p')
-              AND NOT relispartition AND relname <> 'schema_version'
-            """
-        ).fetchall()
-        conn.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
-    return shared
+def database(emptied_database: Database) -> Database:
+    return emptied_database
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from mainstem.analytics.inputs import DAY, microseconds
 from mainstem.analytics.model import CHURNED
-from mainstem.analytics.subjects import Subject
+from mainstem.analytics.subjects import Stored, Subject
 
-__all__ = ["Midnight", "Midnights", "Moment", "late_since", "midnights"]
+__all__ = ["Ahead", "Midnight", "Midnights", "Moment", "ahead_of", "midnights"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,74 +27,100 @@ class Midnight:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Ahead:
+    """Up to where midnights will be written and settled once those that wait are; and the marks of those that wait."""
+
+    daily_at: int
+    settled_at: int
+    since: int | None
+    restate_until: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Midnights:
-    """What to score of a customer, and up to where its midnights then are written and settled."""
+    """What to score of a customer now, and where it stands afterwards."""
 
     due: tuple[Midnight, ...]
     daily_at: int
     settled_at: int
-    more: bool
-    """There are more than could be done at once."""
+    since: int | None
+    restate_until: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moment:
-    """Data time now, how long midnights wait for streams, how far back inputs reach, how many rows may be made."""
+    """Data time now, how long midnights wait for streams, how far back inputs reach."""
 
     now: int
     wait: int
     lookback: int
-    most: int
 
 
-def midnights(subject: Subject, horizon: int, existing: Iterable[int], moment: Moment) -> Midnights:
-    """The midnights of a customer whose streams vouch up to `horizon`; `existing` are those with a score."""
-    today = moment.now // DAY * DAY
+def ahead_of(subject: Subject, horizon: int, moment: Moment) -> Ahead:
+    """What waits of a customer whose streams vouch up to `horizon`, by what is known of it now."""
     stored = subject.stored
     if stored is None:
-        return Midnights((), today, today, more=False)
-    last = today
-    if subject.churned_at is not None and subject.churned_at <= moment.now:
-        # The first midnight after a customer left is its last.
-        last = min(today, -(-subject.churned_at // DAY) * DAY)
-    settled = max(stored.settled_at, min(horizon // DAY * DAY, last))
-    overdue = max(stored.daily_at, min((moment.now - moment.wait) // DAY * DAY, last))
-    due = [Midnight(at, complete=True, restated=False) for at in range(stored.settled_at + DAY, settled + 1, DAY)]
-    due += [
+        today = moment.now // DAY * DAY
+        return Ahead(today, today, None, None)
+    settled, overdue = _reached(subject, stored, horizon, moment)
+    since, until = stored.midnights_since, stored.restate_until
+    if settled > stored.settled_at or overdue > stored.daily_at:
+        since = stored.settled_at if since is None else min(since, stored.settled_at)
+    late = _late_since(subject, stored, moment.now)
+    if late is not None:
+        everything = _left_or_returned(subject, stored, moment.now)
+        reach = stored.settled_at if everything else min(stored.settled_at, late + moment.lookback * DAY)
+        since = late if since is None else min(since, late)
+        until = reach if until is None else max(until, reach)
+    return Ahead(max(stored.daily_at, settled, overdue), settled, since, until)
+
+
+def midnights(subject: Subject, horizon: int, existing: Iterable[int], moment: Moment, most: int) -> Midnights:
+    """The first `most` midnights that wait of a customer; `existing` are those with a score that may have changed."""
+    stored = subject.stored
+    if stored is None:
+        today = moment.now // DAY * DAY
+        return Midnights((), today, today, None, None)
+    settled, overdue = _reached(subject, stored, horizon, moment)
+    restated = [Midnight(at, complete=True, restated=True) for at in sorted(existing)]
+    new = [Midnight(at, complete=True, restated=False) for at in range(stored.settled_at + DAY, settled + 1, DAY)]
+    new += [
         Midnight(at, complete=False, restated=False)
         for at in range(max(settled, stored.daily_at) + DAY, overdue + 1, DAY)
     ]
-    done = due[: moment.most]
-    if len(done) < len(due):
-        settled = max((one.at for one in done if one.complete), default=stored.settled_at)
-        overdue = max((one.at for one in done), default=stored.daily_at)
-    restated = _restated(subject, stored.settled_at, existing, moment)
-    return Midnights((*done, *restated), max(stored.daily_at, settled, overdue), settled, more=len(done) < len(due))
+    due = (restated + new)[:most]
+    if len(due) == len(restated) + len(new):
+        return Midnights(tuple(due), max(stored.daily_at, settled, overdue), settled, None, None)
+    if len(due) < len(restated):
+        return Midnights(tuple(due), stored.daily_at, stored.settled_at, due[-1].at, stored.restate_until)
+    done = due[len(restated) :]
+    settled = max((one.at for one in done if one.complete), default=stored.settled_at)
+    daily = max((one.at for one in done), default=stored.daily_at)
+    return Midnights(tuple(due), max(stored.daily_at, daily), settled, settled, None)
 
 
-def _restated(subject: Subject, settled: int, existing: Iterable[int], moment: Moment) -> list[Midnight]:
-    """Midnights whose inputs a late record may have changed, or that a customer was found to have left before."""
-    since = late_since(subject, moment.now)
-    if since is None:
-        return []
-    until = settled if _left_or_returned(subject, moment.now) else min(settled, since + moment.lookback * DAY)
-    return [Midnight(at, complete=True, restated=True) for at in sorted(existing) if since < at <= until]
+def _reached(subject: Subject, stored: Stored, horizon: int, moment: Moment) -> tuple[int, int]:
+    """Up to which midnight everything is settled by now, and up to which it is overdue."""
+    last = moment.now // DAY * DAY
+    if subject.churned_at is not None and subject.churned_at <= moment.now:
+        # The first midnight after a customer left is its last.
+        last = min(last, -(-subject.churned_at // DAY) * DAY)
+    settled = max(stored.settled_at, min(horizon // DAY * DAY, last))
+    overdue = max(stored.daily_at, min((moment.now - moment.wait) // DAY * DAY, last))
+    return settled, overdue
 
 
-def late_since(subject: Subject, now: int) -> int | None:
-    """From when on midnights that have a score may have changed; None when none may."""
-    stored = subject.stored
-    if stored is None:
-        return None
+def _late_since(subject: Subject, stored: Stored, now: int) -> int | None:
+    """From when on midnights that have a score may have changed by what the customer was touched for; None: none may."""
     instants = [] if subject.claim.since is None else [microseconds(subject.claim.since)]
-    if _left_or_returned(subject, now):
+    if _left_or_returned(subject, stored, now):
         # Where a customer has returned that never left, every midnight since is another one.
         instants.append(subject.churned_at if subject.churned_at is not None and subject.churned_at <= now else 0)
     since = min(instants, default=None)
     return since if since is not None and since < stored.settled_at else None
 
 
-def _left_or_returned(subject: Subject, now: int) -> bool:
+def _left_or_returned(subject: Subject, stored: Stored, now: int) -> bool:
     """Whether the band that is shown speaks of the customer as still there, or gone, and that is no longer so."""
     gone = subject.churned_at is not None and subject.churned_at <= now
-    return subject.stored is not None and gone != (subject.stored.band == CHURNED)
+    return gone != (stored.band == CHURNED)

@@ -14,9 +14,14 @@ class AnalyticsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    batch: int = Field(default=500, ge=1, le=5_000, description="Customers scored in one transaction.")
+    batch: int = Field(default=500, ge=1, le=5_000, description="Customers scored in one transaction, at most.")
     batch_rows: int = Field(
-        default=50_000, ge=1_000, description="Scores computed in one transaction, those of past days included."
+        default=5_000, ge=100, description="Midnights, those of past days included, scored in one transaction, at most."
+    )
+    batch_seconds: float = Field(
+        default=0.25,
+        gt=0,
+        description="How long such a transaction should take; batches that take longer are made smaller.",
     )
     pause_seconds: float = Field(
         default=0.25, ge=0, description="Rest between two rounds, so that customers touched often are scored together."
@@ -29,9 +34,6 @@ class AnalyticsSettings(BaseModel):
     daily_wait: dt.timedelta = Field(
         default=dt.timedelta(hours=36),
         description="How long, in data time, the score of a midnight waits for streams that are behind it.",
-    )
-    segments_seconds: float = Field(
-        default=30.0, gt=0, description="How often the sums over the customers of segments are brought up to date."
     )
     live_days: int = Field(
         default=90, ge=1, description="Days for which the history keeps more than one score a day, once exported."

@@ -11,7 +11,20 @@ from typing import Any
 from mainstem.analytics.inputs import microseconds
 from mainstem.store import Connection
 
-__all__ = ["SCORERS", "Claim", "Stored", "Subject", "claim", "owned_shards", "read_subjects", "shard"]
+__all__ = [
+    "SCORERS",
+    "Claim",
+    "Stored",
+    "Subject",
+    "Turn",
+    "claim_behind",
+    "claim_due",
+    "claim_touched",
+    "owned_shards",
+    "read_subjects",
+    "shard",
+    "turn_now",
+]
 
 SCORERS = 16
 """Customers are split among this many scorers at most, each with a channel of the change stream."""
@@ -42,6 +55,8 @@ class Stored:
     settled_at: int
     logged_at: int | None
     pending: bool
+    midnights_since: int | None
+    restate_until: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,42 +88,70 @@ def owned_shards(conn: Connection, wanted: Sequence[int]) -> list[int]:
     return sorted(row[0] for row in rows)
 
 
-def claim(conn: Connection, shards: Sequence[int], model: str, due: dt.datetime | None, limit: int) -> list[Claim]:
-    """Up to `limit` customers of the shards: those touched first, then those whose score is due at `due`.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Turn:
+    """A round's share of the queue of those that were touched: behind `after`, up to those touched at `until`."""
 
-    Nothing is locked: who is touched again meanwhile has another mark and stays.
+    until: dt.datetime
+    after: tuple[dt.datetime, uuid.UUID] | None = None
+
+
+_OWN = "(%(all)s OR get_byte(uuid_send(ref), 0) %% %(scorers)s = ANY(%(shards)s))"
+
+
+def turn_now(conn: Connection) -> Turn:
+    """Everybody touched up to now, by the database's clock."""
+    [(now,)] = conn.execute("SELECT clock_timestamp()").fetchall()
+    return Turn(now)
+
+
+def claim_touched(conn: Connection, shards: Sequence[int], turn: Turn, limit: int) -> tuple[list[Claim], Turn]:
+    """Up to `limit` customers of the shards that were touched, who waits longest first; and the rest of the turn.
+
+    Nothing is locked: who is touched again meanwhile has another mark and stays, for the next turn.
     """
-    parameters = {
-        "shards": list(shards),
-        "scorers": SCORERS,
-        "limit": limit,
-        "model": model,
-        "due": due,
-        "all": len(shards) == SCORERS,
-    }
-    own = "(%(all)s OR get_byte(uuid_send(ref), 0) %% %(scorers)s = ANY(%(shards)s))"
-    touched = conn.execute(
-        f"SELECT ref, since, xmin::text FROM touched WHERE {own} LIMIT %(limit)s", parameters
+    after = turn.after or (dt.datetime.min.replace(tzinfo=dt.UTC), uuid.UUID(int=0))
+    rows = conn.execute(
+        f"""
+        SELECT ref, since, xmin::text, touched_at FROM touched
+        WHERE (touched_at, ref) > (%(after)s, %(ref)s) AND touched_at <= %(until)s AND {_OWN}
+        ORDER BY touched_at, ref LIMIT %(limit)s
+        """,
+        {**_shares(shards, limit), "after": after[0], "ref": after[1], "until": turn.until},
     ).fetchall()
-    claims = {row[0]: Claim(*row) for row in touched}
-    if due is not None and len(claims) < limit:
-        rows = conn.execute(
-            f"""
-            SELECT ref FROM score WHERE model = %(model)s AND due_at <= %(due)s AND {own}
-            ORDER BY due_at LIMIT %(limit)s
-            """,
-            parameters,
-        ).fetchall()
-        for (ref,) in rows:
-            if len(claims) < limit:
-                claims.setdefault(ref, Claim(ref))
-    return [claims[ref] for ref in sorted(claims)]
+    claims = [Claim(ref, since, mark) for ref, since, mark, _ in rows]
+    return claims, Turn(turn.until, (rows[-1][3], rows[-1][0])) if rows else turn
+
+
+def claim_due(conn: Connection, shards: Sequence[int], model: str, due: dt.datetime, limit: int) -> list[Claim]:
+    """Up to `limit` customers of the shards whose score is due at `due`, who is overdue longest first."""
+    rows = conn.execute(
+        f"SELECT ref FROM score WHERE model = %(model)s AND due_at <= %(due)s AND {_OWN} ORDER BY due_at LIMIT %(limit)s",
+        {**_shares(shards, limit), "model": model, "due": due},
+    ).fetchall()
+    return [Claim(ref) for (ref,) in rows]
+
+
+def claim_behind(conn: Connection, shards: Sequence[int], model: str, limit: int) -> list[Claim]:
+    """Up to `limit` customers of the shards of whom midnights wait, the earliest midnight first."""
+    rows = conn.execute(
+        f"""
+        SELECT ref FROM score WHERE model = %(model)s AND midnights_since IS NOT NULL AND {_OWN}
+        ORDER BY midnights_since LIMIT %(limit)s
+        """,
+        {**_shares(shards, limit), "model": model},
+    ).fetchall()
+    return [Claim(ref) for (ref,) in rows]
+
+
+def _shares(shards: Sequence[int], limit: int) -> dict[str, Any]:
+    return {"shards": list(shards), "scorers": SCORERS, "all": len(shards) == SCORERS, "limit": limit}
 
 
 _READ = """
     SELECT one.ref, reference.source, customer.attributes ->> 'segment', customer.attributes ->> 'churned_at',
            score.model_version, score.revision, (score.score * 100)::int, score.band, score.grade,
-           score.daily_at, score.settled_at, score.logged_at, score.pending
+           score.daily_at, score.settled_at, score.logged_at, score.pending, score.midnights_since, score.restate_until
     FROM unnest(%(refs)s::uuid[]) AS one (ref)
     JOIN reference ON reference.ref = one.ref AND reference.kind = 'customer'
     LEFT JOIN score ON score.ref = one.ref AND score.model = %(model)s
@@ -121,18 +164,18 @@ _READ = """
 
 
 def read_subjects(conn: Connection, claims: Sequence[Claim], model: str) -> list[Subject]:
-    """What is known of the claimed customers, by reference; one that is no customer's is left out."""
+    """What is known of the claimed customers, in their order; one that is no customer's is left out."""
     by_ref = {one.ref: one for one in claims}
     rows = conn.execute(_READ, {"refs": list(by_ref), "model": model}).fetchall()
-    subjects = [
-        Subject(by_ref[ref], source, segment, _instant(churned), _stored(rest))
+    subjects = {
+        ref: Subject(by_ref[ref], source, segment, _instant(churned), _stored(rest))
         for ref, source, segment, churned, *rest in rows
-    ]
-    return sorted(subjects, key=lambda one: one.ref)
+    }
+    return [subjects[one.ref] for one in claims if one.ref in subjects]
 
 
 def _stored(columns: Sequence[Any]) -> Stored | None:
-    version, revision, score, band, grade, daily, settled, logged, pending = columns
+    version, revision, score, band, grade, daily, settled, logged, pending, since, until = columns
     if version is None:
         return None
     return Stored(
@@ -145,6 +188,8 @@ def _stored(columns: Sequence[Any]) -> Stored | None:
         microseconds(settled),
         None if logged is None else microseconds(logged),
         pending,
+        None if since is None else microseconds(since),
+        None if until is None else microseconds(until),
     )
 
 

@@ -5,50 +5,60 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from mainstem.analytics.batch import HistoryRow, Outcome
 from mainstem.analytics.context import Context
 from mainstem.analytics.inputs import instant
+from mainstem.analytics.outcomes import Filling, HistoryRow, Outcome
 from mainstem.analytics.subjects import SCORERS, Claim, shard
 from mainstem.errors import UnavailableError
 from mainstem.metrics import copy_in
-from mainstem.store import Connection, append_changes
+from mainstem.store import Connection, append_all
 
-__all__ = ["postpone", "release", "write_outcomes"]
+__all__ = ["postpone", "release", "tell", "write_fillings", "write_outcomes"]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 _REPLACE = """
     INSERT INTO score (ref, model, model_version, revision, score, band, grade, source, segment, as_of, computed_at,
-                       due_at, last_seen_at, daily_at, settled_at, logged_at, pending, inputs, contributions)
+                       due_at, last_seen_at, daily_at, settled_at, logged_at, pending, midnights_since, restate_until,
+                       inputs, contributions)
     SELECT ref, %(model)s, %(version)s, revision + 1, score, band, grade, source, segment, as_of, %(wall)s, due_at,
-           last_seen_at, daily_at, settled_at, logged_at, pending, inputs, contributions
+           last_seen_at, daily_at, settled_at, logged_at, pending, midnights_since, restate_until, inputs, contributions
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
         ref uuid, revision bigint, score numeric, band text, grade text, source text, segment text, as_of timestamptz,
         due_at timestamptz, last_seen_at timestamptz, daily_at timestamptz, settled_at timestamptz,
-        logged_at timestamptz, pending boolean, inputs jsonb, contributions jsonb)
+        logged_at timestamptz, pending boolean, midnights_since timestamptz, restate_until timestamptz, inputs jsonb,
+        contributions jsonb)
     ON CONFLICT (ref, model) DO UPDATE SET
         model_version = EXCLUDED.model_version, revision = EXCLUDED.revision, score = EXCLUDED.score,
         band = EXCLUDED.band, grade = EXCLUDED.grade, source = EXCLUDED.source, segment = EXCLUDED.segment,
         as_of = EXCLUDED.as_of, computed_at = EXCLUDED.computed_at, due_at = EXCLUDED.due_at,
         last_seen_at = EXCLUDED.last_seen_at, daily_at = EXCLUDED.daily_at, settled_at = EXCLUDED.settled_at,
-        logged_at = EXCLUDED.logged_at, pending = EXCLUDED.pending, inputs = EXCLUDED.inputs,
-        contributions = EXCLUDED.contributions
+        logged_at = EXCLUDED.logged_at, pending = EXCLUDED.pending, midnights_since = EXCLUDED.midnights_since,
+        restate_until = EXCLUDED.restate_until, inputs = EXCLUDED.inputs, contributions = EXCLUDED.contributions
     WHERE score.revision = EXCLUDED.revision - 1
     """
 _KEEP = """
     UPDATE score SET revision = score.revision + 1, segment = new.segment, due_at = new.due_at,
-        last_seen_at = new.last_seen_at, daily_at = new.daily_at, settled_at = new.settled_at,
-        logged_at = new.logged_at, pending = new.pending
+        last_seen_at = new.last_seen_at, logged_at = new.logged_at, pending = new.pending,
+        midnights_since = new.midnights_since, restate_until = new.restate_until
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
-        ref uuid, revision bigint, segment text, due_at timestamptz, last_seen_at timestamptz, daily_at timestamptz,
-        settled_at timestamptz, logged_at timestamptz, pending boolean)
+        ref uuid, revision bigint, segment text, due_at timestamptz, last_seen_at timestamptz, logged_at timestamptz,
+        pending boolean, midnights_since timestamptz, restate_until timestamptz)
+    WHERE score.ref = new.ref AND score.model = %(model)s AND score.revision = new.revision
+    """
+_FILL = """
+    UPDATE score SET revision = score.revision + 1, daily_at = new.daily_at, settled_at = new.settled_at,
+        midnights_since = new.midnights_since, restate_until = new.restate_until
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
+        ref uuid, revision bigint, daily_at timestamptz, settled_at timestamptz, midnights_since timestamptz,
+        restate_until timestamptz)
     WHERE score.ref = new.ref AND score.model = %(model)s AND score.revision = new.revision
     """
 # Who is touched by a sink this moment is left: that row will have another mark.
@@ -62,27 +72,31 @@ _RELEASE = """
 
 
 def write_outcomes(conn: Connection, context: Context, outcomes: Sequence[Outcome]) -> None:
-    """Replace what is shown, append to the history, tell the change stream.
+    """Replace what is shown, append to the history; `tell` the change stream last.
 
     Raises UnavailableError when somebody else replaced one of the scores: roll back and begin anew.
     """
-    names = {"model": context.model.name, "version": context.model.version, "wall": context.wall}
     shown = [one for one in outcomes if one.shown is not None]
     kept = [one for one in outcomes if one.shown is None]
     for statement, some in ((_REPLACE, shown), (_KEEP, kept)):
-        if some and conn.execute(statement, {**names, "rows": _told(some)}).rowcount != len(some):
-            raise UnavailableError("Another scorer replaced one of these scores.", retry_after=0.1)
-    history = [(one.subject.ref, row) for one in outcomes for row in one.history]
-    if history:
-        copy_in(conn, "score_history", _history_table(context, history))
-    _tell(conn, context, shown)
+        _replace(conn, context, statement, [_told(one) for one in some])
+    _append(conn, context, [(one.subject.ref, one.logged) for one in outcomes if one.logged is not None])
+
+
+def write_fillings(conn: Connection, context: Context, fillings: Sequence[Filling]) -> None:
+    """Append midnights to the history, and remember which ones still wait. Raises as `write_outcomes`."""
+    _replace(conn, context, _FILL, [_told(one) for one in fillings])
+    _append(conn, context, [(one.subject.ref, row) for one in fillings for row in one.rows])
 
 
 def postpone(conn: Connection, context: Context, refs: Sequence[uuid.UUID]) -> None:
     """Look again in a day at scores that could not be computed now: nothing is measured any more. They stay as shown."""
     if refs:
         conn.execute(
-            "UPDATE score SET due_at = %s WHERE model = %s AND ref = ANY(%s)",
+            """
+            UPDATE score SET due_at = %s, midnights_since = NULL, restate_until = NULL
+            WHERE model = %s AND ref = ANY(%s)
+            """,
             [context.as_of + dt.timedelta(days=1), context.model.name, list(refs)],
         )
 
@@ -94,34 +108,55 @@ def release(conn: Connection, claims: Sequence[Claim]) -> None:
         conn.execute(_RELEASE, [[one.ref for one in marked], [one.mark for one in marked]])
 
 
-def _told(outcomes: Sequence[Outcome]) -> str:
-    """Rows of the score table as JSON; inputs and contributions are JSON already."""
-    rows = []
-    for one in outcomes:
-        stored, shown = one.subject.stored, one.shown
-        row: dict[str, Any] = {
-            "ref": one.subject.ref,
-            "revision": 0 if stored is None else stored.revision,
-            "source": one.subject.source,
-            "segment": one.subject.segment,
-            "due_at": instant(one.due_at),
-            "last_seen_at": _optional(one.last_seen),
-            "daily_at": instant(one.daily_at),
-            "settled_at": instant(one.settled_at),
-            "logged_at": _optional(one.logged_at),
-            "pending": one.pending,
+def _replace(conn: Connection, context: Context, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    parameters = {
+        "model": context.model.name,
+        "version": context.model.version,
+        "wall": context.wall,
+        "rows": _encoder.encode(rows).decode(),
+    }
+    if conn.execute(statement, parameters).rowcount != len(rows):
+        raise UnavailableError("Another scorer replaced one of these scores.", retry_after=0.1)
+
+
+def _append(conn: Connection, context: Context, rows: Sequence[tuple[uuid.UUID, HistoryRow]]) -> None:
+    if rows:
+        copy_in(conn, "score_history", _history_table(context, rows))
+
+
+def _told(one: Outcome | Filling) -> dict[str, Any]:
+    """A row of the score table for JSON; inputs and contributions are JSON already."""
+    stored = one.subject.stored
+    row: dict[str, Any] = {
+        "ref": one.subject.ref,
+        "revision": 0 if stored is None else stored.revision,
+        "daily_at": instant(one.daily_at),
+        "settled_at": instant(one.settled_at),
+        "midnights_since": _optional(one.midnights_since),
+        "restate_until": _optional(one.restate_until),
+    }
+    if isinstance(one, Filling):
+        return row
+    row |= {
+        "source": one.subject.source,
+        "segment": one.subject.segment,
+        "due_at": instant(one.due_at),
+        "last_seen_at": _optional(one.last_seen),
+        "logged_at": _optional(one.logged_at),
+        "pending": one.pending,
+    }
+    if one.shown is not None:
+        row |= {
+            "score": Decimal(one.shown.score).scaleb(-2),
+            "band": one.shown.band,
+            "grade": one.shown.grade,
+            "as_of": instant(one.shown.as_of),
+            "inputs": msgspec.Raw(one.shown.inputs),
+            "contributions": msgspec.Raw(one.shown.contributions),
         }
-        if shown is not None:
-            row |= {
-                "score": Decimal(shown.score).scaleb(-2),
-                "band": shown.band,
-                "grade": shown.grade,
-                "as_of": instant(shown.as_of),
-                "inputs": msgspec.Raw(shown.inputs),
-                "contributions": msgspec.Raw(shown.contributions),
-            }
-        rows.append(row)
-    return _encoder.encode(rows).decode()
+    return row
 
 
 def _history_table(context: Context, rows: Sequence[tuple[uuid.UUID, HistoryRow]]) -> pa.Table:
@@ -151,25 +186,28 @@ def _optional(at: int | None) -> dt.datetime | None:
     return None if at is None else instant(at)
 
 
-def _tell(conn: Connection, context: Context, shown: Sequence[Outcome]) -> None:
-    """One change for each score that is shown anew; channels in rising order, as everybody locks them."""
-    by_shard: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for one in shown:
+def tell(conn: Connection, context: Context, outcomes: Sequence[Outcome]) -> None:
+    """A change for each score that is shown anew, and one that names all who were touched, moved or not."""
+    scores: list[tuple[int, str, dict[str, Any]]] = []
+    touched: dict[int, list[str]] = defaultdict(list)
+    for one in outcomes:
+        channel = SCORERS + shard(one.subject.ref)
+        if one.subject.claim.mark is not None:
+            touched[channel].append(one.subject.ref.hex)
         row, stored = one.shown, one.subject.stored
         if row is None:
             continue
-        by_shard[shard(one.subject.ref)].append(
-            {
-                "ref": one.subject.ref.hex,
-                "model": context.model.name,
-                "score": Decimal(row.score).scaleb(-2),
-                "previous": None if stored is None else Decimal(stored.score).scaleb(-2),
-                "band": row.band,
-                "previous_band": None if stored is None else stored.band,
-                "grade": row.grade,
-                "as_of": instant(row.as_of),
-                "cause": row.cause,
-            }
-        )
-    for number in sorted(by_shard):
-        append_changes(conn, SCORERS + number, "score", by_shard[number], context.wall)
+        body = {
+            "ref": one.subject.ref.hex,
+            "model": context.model.name,
+            "score": Decimal(row.score).scaleb(-2),
+            "previous": None if stored is None else Decimal(stored.score).scaleb(-2),
+            "band": row.band,
+            "previous_band": None if stored is None else stored.band,
+            "grade": row.grade,
+            "as_of": instant(row.as_of),
+            "cause": row.cause,
+        }
+        scores.append((channel, "score", body))
+    named = [(channel, "touched", {"refs": refs}) for channel, refs in touched.items()]
+    append_all(conn, [*scores, *named], context.wall)

@@ -122,6 +122,8 @@ class Demo:
         with self._runtime.database.snapshot() as connection:
             [(customers,)] = connection.execute("SELECT count(*) FROM reference WHERE kind = 'customer'").fetchall()
             [(scored,)] = connection.execute("SELECT count(DISTINCT ref) FROM score").fetchall()
+        if scored != customers:
+            differences.append(f"{customers - scored} of {customers} customers have no score.")
         return DemoResult(
             received=sum(line.received for line in lines),
             accepted=sum(line.accepted for line in lines),
@@ -153,15 +155,36 @@ class Demo:
     def _wait_until_worked_off(self) -> None:
         deadline = time.monotonic() + _WORKED_OFF_SECONDS
         while not self._stopping.wait(0.2):
-            replay = self._runtime.clock.replay
-            caught_up = replay is None or replay.finished_at(self._runtime.clock.wall())
-            with self._runtime.database.snapshot() as connection:
-                [(touched,)] = connection.execute("SELECT count(*) FROM touched").fetchall()
-            pending = sum(line.pending for line in self._runtime.ledger.status())
-            if caught_up and not touched and not pending:
+            waiting = self._waiting()
+            if not any(waiting.values()):
                 return
             if time.monotonic() > deadline:
-                raise UnavailableError(f"{pending} records and {touched} customers still wait.")
+                raise UnavailableError(
+                    f"Still waiting: {', '.join(f'{n} {what}' for what, n in waiting.items() if n)}."
+                )
+
+    def _waiting(self) -> dict[str, int]:
+        """What is left to do until everything is in effect and every score is as of now."""
+        clock = self._runtime.clock
+        replay = clock.replay
+        # Who is due is found by sweeps, a few minutes of data time apart.
+        due = clock.data() - self._runtime.config.analytics.sweep
+        with self._runtime.database.snapshot() as connection:
+            [(touched, unsettled, moved)] = connection.execute(
+                """
+                SELECT (SELECT count(*) FROM touched), count(*) FILTER (WHERE midnights_since IS NOT NULL),
+                       count(*) FILTER (WHERE due_at <= %s)
+                FROM score
+                """,
+                (due,),
+            ).fetchall()
+        return {
+            "days of the replay": int(replay is not None and not replay.finished_at(clock.wall())),
+            "records": sum(line.pending for line in self._runtime.ledger.status()),
+            "customers whose records changed": touched,
+            "customers whose score time has moved": moved,
+            "customers whose midnights are not scored": unsettled,
+        }
 
     def _compare_clicks(self) -> tuple[int, list[str]]:
         """The served clicks of every customer and day against the source's files; the total, and what differs."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mainstem.store.changes import (
         CHANGE_CHANNEL,
         Change,
+        append_all,
         append_changes,
         change_floors,
         change_heads,
@@ -26,7 +27,7 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
-            "changes": "CHANGE_CHANNEL Change append_changes change_floors change_heads prune_changes read_changes",
+            "changes": "CHANGE_CHANNEL Change append_all append_changes change_floors change_heads prune_changes read_changes",
             "database": "CONTROL_SCHEMA FOLD_SCHEMA Database",
             "leases": "Lease check_lease",
             "partitions": "PARTITIONED ensure_partitions",
@@ -46,6 +47,7 @@ __all__ = [
     "Database",
     "Lease",
     "StoreSettings",
+    "append_all",
     "append_changes",
     "change_floors",
     "change_heads",

@@ -20,6 +20,7 @@ from mainstem.store.pool import Connection
 __all__ = [
     "CHANGE_CHANNEL",
     "Change",
+    "append_all",
     "append_changes",
     "change_floors",
     "change_heads",
@@ -33,7 +34,7 @@ CHANGE_CHANNEL = "mainstem_change"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One change: `kind` is metric, score, ledger or entity, `body` what the kind's reader expects."""
+    """One change: `kind` is ledger, score or touched, `body` what the kind's reader expects."""
 
     channel: int
     sequence: int
@@ -49,32 +50,47 @@ def append_changes(
 
     Bodies are JSON objects without NUL in any text. Holds the channel until the transaction ends, so it comes last.
     """
-    if not bodies:
-        return None
+    return append_all(conn, [(channel, kind, body) for body in bodies], at).get(channel)
+
+
+def append_all(
+    conn: Connection, changes: Sequence[tuple[int, str, Mapping[str, Any]]], at: dt.datetime
+) -> dict[int, int]:
+    """As `append_changes`, for (channel, kind, body) of several channels at once; each one's last sequence.
+
+    Channels are locked in rising order.
+    """
+    if not changes:
+        return {}
     encoder = msgspec.json.Encoder(decimal_format="number")
-    [(sequence, _)] = conn.execute(
+    rows = conn.execute(
         """
-        WITH head AS (
-            INSERT INTO change_head AS h (channel, sequence) VALUES (%(channel)s, %(n)s)
-            ON CONFLICT (channel) DO UPDATE SET sequence = h.sequence + %(n)s
-            RETURNING sequence
+        WITH given AS (
+            SELECT channel, kind, value, row_number() OVER (PARTITION BY channel ORDER BY place) AS place
+            FROM unnest(%(channels)s::smallint[], %(kinds)s::text[], %(bodies)s::text[])
+                WITH ORDINALITY AS one (channel, kind, value, place)
+        ), counted AS (
+            SELECT channel, count(*) AS n FROM given GROUP BY channel
+        ), head AS (
+            INSERT INTO change_head AS h (channel, sequence) SELECT channel, n FROM counted ORDER BY channel
+            ON CONFLICT (channel) DO UPDATE SET sequence = h.sequence + excluded.sequence
+            RETURNING channel, sequence
         ), added AS (
             INSERT INTO change (channel, sequence, at, kind, body)
-            SELECT %(channel)s, head.sequence - %(n)s + body.place, %(at)s, %(kind)s, body.value::jsonb
-            FROM head, unnest(%(bodies)s::text[]) WITH ORDINALITY AS body (value, place)
+            SELECT channel, head.sequence - counted.n + given.place, %(at)s, given.kind, given.value::jsonb
+            FROM given JOIN counted USING (channel) JOIN head USING (channel)
         )
-        SELECT sequence, pg_notify(%(notify)s, '') FROM head
+        SELECT channel, sequence, pg_notify(%(notify)s, '') FROM head
         """,
         {
-            "channel": channel,
-            "n": len(bodies),
+            "channels": [channel for channel, _, _ in changes],
+            "kinds": [kind for _, kind, _ in changes],
             "at": at,
-            "kind": kind,
-            "bodies": [encoder.encode(body).decode() for body in bodies],
+            "bodies": [encoder.encode(body).decode() for _, _, body in changes],
             "notify": CHANGE_CHANNEL,
         },
     ).fetchall()
-    return int(sequence)
+    return {int(channel): int(sequence) for channel, sequence, _ in rows}
 
 
 def read_changes(database: Database, after: Mapping[int, int], limit: int) -> list[Change]:

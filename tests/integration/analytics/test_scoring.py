@@ -13,7 +13,7 @@ import pytest
 from mainstem.analytics import Scorer, read_health_model
 from mainstem.analytics.batch import score_batch
 from mainstem.analytics.context import read_context
-from mainstem.analytics.subjects import claim, read_subjects
+from mainstem.analytics.subjects import claim_touched, read_subjects, turn_now
 from mainstem.analytics.writing import release, write_outcomes
 from mainstem.errors import UnavailableError
 from mainstem.metrics import touch_customers
@@ -52,8 +52,9 @@ def test_a_touched_customer_is_scored_and_explained(world: Any) -> None:
     assert (shown["segment"], shown["source"], shown["grade"]) == ("large", "app", "partial")
     assert shown["last_seen_at"] == world.clock.data()
     assert world.query("SELECT * FROM touched") == []
-    [change] = read_changes(world.database, {}, 10)
-    assert change.channel == 16 + world.ref("a").bytes[0] % 16
+    change, touched = read_changes(world.database, {}, 10)
+    assert change.channel == touched.channel == 16 + world.ref("a").bytes[0] % 16
+    assert (touched.kind, touched.body) == ("touched", {"refs": [world.ref("a").hex]})
     assert (change.kind, change.body["ref"], change.body["previous"]) == ("score", world.ref("a").hex, None)
     assert Decimal(str(change.body["score"])) == shown["score"]
 
@@ -250,6 +251,86 @@ def test_a_customer_of_whom_nothing_is_measured_has_no_score(world: Any) -> None
     assert world.query("SELECT * FROM touched") == []
 
 
+def test_whoever_was_there_before_anything_was_measured_is_scored_when_it_is(world: Any) -> None:
+    world.customer("early", "other")
+    world.customer("elsewhere", source="crm")
+    assert world.scorer.run_once() == 3
+    assert world.query("SELECT * FROM score") == []
+    world.clock.advance(MINUTE)
+    # The first event of the source is the other's: the early one is explained too, without waiting for the next sweep.
+    world.happens(("other", world.clock.data()))
+    world.scorer.run_once()
+    assert {row["ref"] for row in world.query("SELECT ref FROM score")} == {world.ref("early"), world.ref("other")}
+    assert world.shown("early")["contributions"][0]["reason"] == "No activity ever; counted as the worst."
+
+
+def test_another_metric_of_a_source_shows_in_everybodys_score(world: Any) -> None:
+    world.customer("a", "b")
+    _a_month_of_use(world, "a", "b")
+    world.scorer.run_once()
+    assert world.shown("a")["inputs"]["milestones"]["value"] is None
+    world.happens(("b", world.clock.data()), entity="milestone", stream="goals")
+    world.scorer.run_once()
+    assert world.shown("a")["inputs"]["milestones"]["value"] == 0
+
+
+def test_the_present_comes_before_midnights_that_wait(world: Any) -> None:
+    world.customer("a", "b")
+    start = world.clock.data()
+    world.happens(("a", start), ("b", start))
+    world.scorer.run_once()
+    world.clock.advance(100 * DAY)
+    world.happens(*[(name, world.clock.data()) for name in "ab"] * 9)
+    world.settings = world.settings.model_copy(update={"batch_rows": 20})
+    scored, filled = world.scorer._step()
+    assert scored >= 2
+    assert filled == 1
+    # Both are shown as of now, while a fifth of one's midnights is written.
+    assert {row["as_of"] for row in world.query("SELECT as_of FROM score")} == {world.clock.data()}
+    assert len(world.history("a") + world.history("b")) == 20
+    world.clock.advance(MINUTE)
+    world.happens(*[("b", world.clock.data())] * 30)
+    world.scorer._step()
+    assert world.shown("b")["as_of"] == world.clock.data()
+    assert len(world.history("a") + world.history("b")) == 40
+    world.scorer.run_once()
+    assert [len(world.history(name)) for name in "ab"] == [100, 100]
+    assert world.query("SELECT * FROM score WHERE midnights_since IS NOT NULL OR restate_until IS NOT NULL") == []
+
+
+def test_midnights_are_restated_a_few_at_a_time(world: Any) -> None:
+    world.customer("a")
+    start = world.clock.data()
+    world.happens(("a", start))
+    world.scorer.run_once()
+    world.clock.advance(60 * DAY)
+    world.happens(("a", world.clock.data()))
+    world.scorer.run_once()
+    world.settings = world.settings.model_copy(update={"batch_rows": 7})
+    world.happens(*[("a", start + 10 * DAY)] * 5)
+    world.scorer.run_once()
+    newest = {row["as_of"]: row for row in world.history("a")}
+    for at, row in newest.items():
+        [computed] = world.scorer.scores_at([world.ref("a")], at).values()
+        assert (row["score"], row["band"]) == computed
+
+
+def test_who_waits_longest_is_taken_first(world: Any) -> None:
+    names = [f"customer {number}" for number in range(6)]
+    for name in names:
+        world.customer(name)
+    # Touched again before its turn, the first one keeps its place.
+    world.customer(names[0])
+    with world.database.transaction() as conn:
+        first, turn = claim_touched(conn, range(16), turn_now(conn), 4)
+    world.customer("late")
+    world.customer(names[1])
+    with world.database.transaction() as conn:
+        rest, turn = claim_touched(conn, range(16), turn, 4)
+        assert claim_touched(conn, range(16), turn, 4)[0] == []
+    assert [one.ref for one in (*first, *rest)] == [world.ref(name) for name in names]
+
+
 def test_two_streams_of_a_source_are_told_apart(world: Any) -> None:
     world.customer("web", "mobile")
     now = world.clock.data()
@@ -313,7 +394,7 @@ def test_who_is_touched_while_being_scored_comes_again(world: Any) -> None:
     world.customer("a", "b")
     _a_month_of_use(world, "a", "b")
     with world.database.transaction() as conn:
-        claims = claim(conn, range(16), "default", None, 10)
+        claims, _ = claim_touched(conn, range(16), turn_now(conn), 10)
         with world.database.transaction() as sink:
             touch_customers(sink, [world.ref("a").bytes], world.clock.data() - 60 * DAY)
         release(conn, claims)
@@ -325,7 +406,7 @@ def test_a_score_is_replaced_only_as_it_was_read(world: Any) -> None:
     _a_month_of_use(world, "a")
     with world.database.transaction() as conn:
         context = read_context(conn, world.parts())
-        claims = claim(conn, range(16), "default", None, 10)
+        claims, _ = claim_touched(conn, range(16), turn_now(conn), 10)
         outcomes = score_batch(conn, context, read_subjects(conn, claims, "default"))
     world.scorer.run_once()
     with pytest.raises(UnavailableError, match="Another scorer"), world.database.transaction() as conn:

@@ -16,9 +16,9 @@ _NUMBERED = ("correction", "score_history")
 
 def freeze_observations(conn: Connection, schema: str) -> None:
     """Inside the transaction that swaps: wait for whoever writes observations of the fold `schema`, let no more begin."""
-    # In the order in which writers take them: a scorer ends with its changes.
+    # In the order in which writers take them: a sink corrects, then touches, a scorer takes the marks of those it scored.
     tables = sql.SQL(", ").join(
-        sql.Identifier(schema, name) for name in ("touched", "score", "score_history", "correction", "change_head")
+        sql.Identifier(schema, name) for name in ("score", "score_history", "correction", "touched", "change_head")
     )
     conn.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(tables))
 

@@ -7,26 +7,32 @@ plan, which reads the payload again and strictly, says what is wrong with it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+import pyarrow as pa
 
-from mainstem.contracts._times import time_of_number, time_of_text
+from mainstem.contracts._times import time_of_number, time_of_text, times_of_texts
 from mainstem.contracts.contract import Contract
-from mainstem.model import FieldType, Op
+from mainstem.model import ENVELOPE, FieldType, Op
 
 __all__ = ["DoorPlan", "Picked"]
 
 Texts: TypeAlias = Sequence[str | None] | None
 
+_TIMESTAMP = ENVELOPE.field("occurred_at").type
+# A column's worth of Arrow's calls costs as much as so many times read one by one.
+_FEW = 16
+
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
-_Row: TypeAlias = Sequence[Any]
+_Getters: TypeAlias = Sequence[Callable[[Any], Any]]
 
 
 class _Number(str):
@@ -43,8 +49,8 @@ class Picked:
     key: Texts = None
     """Of a key of several fields a JSON array of their texts."""
     partition_key: Texts = None
-    occurred_at: Sequence[dt.datetime | None] | None = None
-    """In UTC."""
+    occurred_at: pa.Array | None = None
+    """Timestamps in UTC."""
     op: Sequence[Op] | None = None
     """DELETE where the payload says that the entity is gone, else UPSERT; None for events and where none can say so."""
 
@@ -58,28 +64,18 @@ class DoorPlan:
         self._contract = contract
         self._names = list(dict.fromkeys(name for name in named if name is not None))
         self._paths = [contract.fields[name].path for name in self._names]
-        self._decode, self._row = _fast(self._paths, [_leaf(contract, name) for name in self._names])
+        self._decode, self._getters = _fast(self._paths, [_leaf(contract, name) for name in self._names])
 
     @classmethod
     def compile(cls, contract: Contract) -> DoorPlan:
         """The plan of a contract."""
         return cls(contract)
 
-    def pick(self, payloads: Iterable[bytes | msgspec.Raw]) -> Picked:
+    def pick(self, payloads: Sequence[bytes | msgspec.Raw]) -> Picked:
         """What the payloads say; raises nothing because of them."""
-        decode, row = self._decode, self._row
-        rows: list[_Row] = []
-        for payload in payloads:
-            try:
-                rows.append(row(decode(payload)))
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                rows.append(self._tolerant(bytes(payload)))
-        columns = (
-            dict(zip(self._names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(self._names, ())
-        )
+        columns = dict(zip(self._names, self._columns(payloads), strict=True))
         contract = self._contract
         keys = [self._texts(name, columns[name]) for name in contract.key]
-        at = None if contract.occurred_at is None else [_time(value) for value in columns[contract.occurred_at]]
         return Picked(
             record_id=None
             if contract.record_id is None
@@ -88,9 +84,27 @@ class DoorPlan:
             if keys
             else None,
             partition_key=self._texts(contract.partition_key, columns[contract.partition_key]),
-            occurred_at=at,
+            occurred_at=None if contract.occurred_at is None else _times(columns[contract.occurred_at]),
             op=None if contract.deleted is None else [_op(value) for value in columns[contract.deleted]],
         )
+
+    def _columns(self, payloads: Sequence[bytes | msgspec.Raw]) -> list[Sequence[Any]]:
+        """The values of each path."""
+        # Nearly always all fit, and then no line of Python is run for each.
+        with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            found = list(map(self._decode, payloads))
+            return [list(map(get, found)) for get in self._getters]
+        rows = [self._row(payload) for payload in payloads]
+        return list(zip(*rows, strict=True))
+
+    def _row(self, payload: bytes | msgspec.Raw) -> Sequence[Any]:
+        """The same of one payload. If it does not fit each value by itself, null where it cannot be read."""
+        try:
+            found = self._decode(payload)
+            return [get(found) for get in self._getters]
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            members = _members(bytes(payload))
+            return [_at(members, path) for path in self._paths]
 
     def _texts(self, name: str, column: Sequence[Any]) -> Sequence[str | None]:
         if self._contract.fields[name].type is FieldType.INTEGER:
@@ -100,34 +114,23 @@ class DoorPlan:
             return list(column)
         return [_text(value) for value in column]
 
-    def _tolerant(self, payload: bytes) -> _Row:
-        """The same of a payload that does not fit: each value by itself, null where it cannot be read."""
-        members = _members(payload)
-        return [_at(members, path) for path in self._paths]
-
 
 def _leaf(contract: Contract, name: str) -> Any:
     return bool | str | None if name == contract.deleted else str | int | None
 
 
-def _fast(paths: Sequence[tuple[str, ...]], types: Sequence[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], _Row]]:
-    """A decoder into structs that hold the paths only, and what makes a row of such a struct."""
+def _fast(paths: Sequence[tuple[str, ...]], types: Sequence[Any]) -> tuple[Callable[[Any], Any], _Getters]:
+    """A decoder into structs that hold the paths only, and what gets each path from such a struct."""
     tree: dict[str, Any] = {}
     for path, kind in zip(paths, types, strict=True):
         branch = tree
         for step in path[:-1]:
             branch = branch.setdefault(step, {})
             if not isinstance(branch, dict):
-                return _never, _never
+                return _never, [_never] * len(paths)
         if branch.setdefault(path[-1], kind) != kind:
-            return _never, _never
-    decode = msgspec.json.Decoder(_struct(tree)).decode
-    if all(len(path) == 1 for path in paths):
-        steps = [_member(tree, path[0]) for path in paths]
-        single = operator.attrgetter(*steps)
-        return decode, (lambda struct: (single(struct),)) if len(steps) == 1 else single
-    getters = [_getter(tree, path) for path in paths]
-    return decode, lambda struct: [get(struct) for get in getters]
+            return _never, [_never] * len(paths)
+    return msgspec.json.Decoder(_struct(tree)).decode, [_getter(tree, path) for path in paths]
 
 
 def _never(_: Any) -> Any:
@@ -148,6 +151,8 @@ def _member(tree: dict[str, Any], step: str) -> str:
 
 
 def _getter(tree: dict[str, Any], path: Sequence[str]) -> Callable[[Any], Any]:
+    if len(path) == 1:
+        return operator.attrgetter(_member(tree, path[0]))
     members = []
     for step in path:
         members.append(_member(tree, step))
@@ -205,6 +210,11 @@ def _whole(value: object) -> str | None:
 
 def _joined(parts: Sequence[str | None]) -> str | None:
     return None if None in parts else json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+
+def _times(column: Sequence[Any]) -> pa.Array:
+    found = None if len(column) < _FEW else times_of_texts(column)
+    return pa.array([_time(value) for value in column], _TIMESTAMP) if found is None else found
 
 
 def _time(value: object) -> dt.datetime | None:

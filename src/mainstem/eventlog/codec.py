@@ -77,6 +77,8 @@ def count(records: pa.RecordBatch) -> dict[tuple[str, str], int]:
     """Records by (source, stream)."""
     source, stream = (records.column(name).dictionary_encode() for name in ("source", "stream"))
     sources, streams = source.dictionary.to_pylist(), stream.dictionary.to_pylist()
+    if len(sources) == len(streams) == 1:
+        return {(sources[0], streams[0]): records.num_rows}
     codes = source.indices.to_numpy().astype(np.int64) * len(streams) + stream.indices.to_numpy()
     present, numbers = np.unique(codes, return_counts=True)
     return {

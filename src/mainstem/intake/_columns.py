@@ -12,18 +12,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.intake._reading import Texts, Times
+from mainstem.intake._reading import TIMESTAMP, Texts, Times
 from mainstem.model import ENVELOPE
 from mainstem.privacy import References
 
 __all__ = ["Segment", "build"]
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Segment:
-    """Records of one stream of one delivery, ready for the log. Columns are as long as `payload`, or None: all null."""
+    """Records of one stream of one delivery, ready for the log. Columns are as long as `payload`, or None: all null.
+
+    Texts are kept as they were read: of many small segments each column becomes Arrow's once.
+    """
 
     source: str
     stream: str
@@ -47,23 +48,21 @@ class Segment:
 def build(segments: Sequence[Segment], references: References) -> pa.RecordBatch:
     """All records of the segments, in order, in `ENVELOPE` columns; observed when received where nothing else is known."""
     counts = [len(segment.payload) for segment in segments]
-    partition_key = _texts([segment.partition_key for segment in segments], counts)
     occurred_at = _times([segment.occurred_at for segment in segments], counts)
-    index = pa.array(np.fromiter(itertools.chain.from_iterable(s.index for s in segments), np.uint32, sum(counts)))
     columns = {
         "source": _repeated([segment.source for segment in segments], counts, pa.string()),
         "stream": _repeated([segment.stream for segment in segments], counts, pa.string()),
         "contract_version": _repeated([segment.contract_version for segment in segments], counts, pa.int32()),
         "record_id": _texts([segment.record_id for segment in segments], counts),
         "key": _texts([segment.key for segment in segments], counts),
-        "partition_key": partition_key,
-        "slot": _slots(segments, counts, partition_key, references),
+        "partition_key": _texts([segment.partition_key for segment in segments], counts),
+        "slot": _slots(segments, counts, references),
         "op": _operations(segments, counts),
         "occurred_at": occurred_at,
         "observed_at": _observed(segments, counts, occurred_at),
         "origin": _repeated([segment.origin for segment in segments], counts, pa.string()),
         "delivery": _repeated([segment.delivery for segment in segments], counts, pa.string()),
-        "delivery_index": index,
+        "delivery_index": _indexes(segments, counts),
         "content_type": _repeated([segment.content_type for segment in segments], counts, pa.string()),
         "payload": pa.array(_chained([segment.payload for segment in segments]), pa.binary()),
     }
@@ -81,19 +80,23 @@ def _chained(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:
     return columns[0] if len(columns) == 1 else list(itertools.chain.from_iterable(columns))
 
 
-def _optional(columns: Sequence[Sequence[Any] | None], counts: Sequence[int], kind: pa.DataType) -> pa.Array:
-    if all(column is None for column in columns):
-        return pa.nulls(sum(counts), kind)
-    filled = [[None] * n if column is None else column for column, n in zip(columns, counts, strict=True)]
-    return pa.array(_chained(filled), kind)
+def _indexes(segments: Sequence[Segment], counts: Sequence[int]) -> pa.Array:
+    if len(segments) == 1 and isinstance(segments[0].index, range):
+        index = segments[0].index
+        return pa.array(np.arange(index.start, index.stop, index.step, dtype=np.uint32))
+    return pa.array(np.fromiter(itertools.chain.from_iterable(s.index for s in segments), np.uint32, sum(counts)))
 
 
 def _texts(columns: Sequence[Texts], counts: Sequence[int]) -> pa.Array:
-    return _optional(columns, counts, pa.string())
+    if all(column is None for column in columns):
+        return pa.nulls(sum(counts), pa.string())
+    filled = [[None] * n if column is None else column for column, n in zip(columns, counts, strict=True)]
+    return pa.array(_chained(filled), pa.string())
 
 
 def _times(columns: Sequence[Times], counts: Sequence[int]) -> pa.Array:
-    return _optional(columns, counts, _TIMESTAMP)
+    filled = [pa.nulls(n, TIMESTAMP) if column is None else column for column, n in zip(columns, counts, strict=True)]
+    return filled[0] if len(filled) == 1 else pa.concat_arrays(filled)
 
 
 def _operations(segments: Sequence[Segment], counts: Sequence[int]) -> pa.Array:
@@ -109,27 +112,26 @@ def _observed(segments: Sequence[Segment], counts: Sequence[int], occurred_at: p
     observed = occurred_at if alike else _times([segment.observed_at for segment in segments], counts)
     if observed.null_count == 0:
         return observed
-    return pc.coalesce(observed, _repeated([segment.received_at for segment in segments], counts, _TIMESTAMP))
+    return pc.coalesce(observed, _repeated([segment.received_at for segment in segments], counts, TIMESTAMP))
 
 
-def _slots(segments: Sequence[Segment], counts: Sequence[int], keys: pa.Array, references: References) -> pa.Array:
+def _slots(segments: Sequence[Segment], counts: Sequence[int], references: References) -> pa.Array:
     """By partition key; without one by delivery and index, so that such records spread over the partitions."""
-    slots = np.zeros(len(keys), np.uint16)
-    owners = [(segment.source, segment.stream) for segment in segments]
-    for source, stream in set(owners):
-        rows = np.repeat(np.array([owner == (source, stream) for owner in owners]), counts)
-        found = references.slots(source, stream, keys if rows.all() else keys.filter(pa.array(rows)))
-        slots[rows] = found.fill_null(0).to_numpy()
-    if keys.null_count:
-        places = itertools.chain.from_iterable(
-            zip(itertools.repeat(segment.delivery), segment.index, strict=False) for segment in segments
-        )
-        keyless = keys.is_null().to_numpy(zero_copy_only=False)
-        for row, (delivery, index) in itertools.compress(enumerate(places), keyless):
-            slots[row] = references.delivery_slot(delivery, int(index))
+    slots = np.empty(sum(counts), np.uint16)
     end = 0
     for segment, count in zip(segments, counts, strict=True):
         end += count
-        if segment.slot is not None:
-            slots[end - count : end] = segment.slot
+        slots[end - count : end] = _slots_of(segment, count, references) if segment.slot is None else segment.slot
     return pa.array(slots)
+
+
+def _slots_of(segment: Segment, count: int, references: References) -> np.ndarray:
+    keys = segment.partition_key
+    if keys is None:
+        slots, keyless = np.empty(count, np.uint16), list(range(count))
+    else:
+        slots = references.slots(segment.source, segment.stream, keys)
+        keyless = [row for row, key in enumerate(keys) if key is None] if None in keys else []
+    for row in keyless:
+        slots[row] = references.delivery_slot(segment.delivery, segment.index[row])
+    return slots

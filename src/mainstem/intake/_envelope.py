@@ -7,17 +7,22 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["ENVELOPE_KEYS", "Envelope", "Identifier", "LenientEnvelope", "OpName"]
+__all__ = ["ENVELOPE_KEYS", "Envelope", "Identifier", "LenientEnvelope", "OpName", "PlainEnvelope"]
 
 Identifier = str | int | None
 OpName = Literal["event", "upsert", "patch", "delete"]
 
 
-class Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A record as it is sent; the payload is not looked into, only skipped over (which proves that it is JSON)."""
+class PlainEnvelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What a record has to have; the payload is not looked into, only skipped over (which proves that it is JSON)."""
 
     stream: str
     payload: msgspec.Raw
+
+
+class Envelope(PlainEnvelope, gc=False, forbid_unknown_fields=True):
+    """A record as it may be sent."""
+
     id: Identifier = None
     key: Identifier = None
     customer_id: Identifier = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import enum
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +11,21 @@ from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mainstem.errors import RefusedError
 from mainstem.hints import near_miss
-from mainstem.intake._envelope import ENVELOPE_KEYS, Envelope, LenientEnvelope
+from mainstem.intake._envelope import ENVELOPE_KEYS, Envelope, LenientEnvelope, PlainEnvelope
 from mainstem.intake._salvage import Salvaged, deepest, judge_bare, judge_envelope, split_array
 from mainstem.intake.delivery import Refusal
 from mainstem.intake.settings import DoorSettings
-from mainstem.model import is_name
+from mainstem.model import ENVELOPE, is_name
 
-__all__ = ["Columns", "Form", "Reading", "form_of", "read", "read_rows"]
+__all__ = ["TIMESTAMP", "Columns", "Form", "Reading", "Texts", "Times", "form_of", "read", "read_rows"]
+
+TIMESTAMP = ENVELOPE.field("occurred_at").type
 
 _SPACE = b" \t\n\r"
 _BOM = b"\xef\xbb\xbf"
@@ -44,8 +48,8 @@ _OBJECTS = 20
 
 Texts: TypeAlias = Sequence[str | None] | None
 """A column of texts; None when no record has one."""
-Times: TypeAlias = Sequence[dt.datetime | None] | None
-"""A column of times (a naive one is meant as UTC); None when no record has one."""
+Times: TypeAlias = pa.Array | None
+"""A column of timestamps in UTC; None when no record has one."""
 
 
 class Form(enum.Enum):
@@ -89,9 +93,12 @@ class _Anything(msgspec.Struct, gc=False):
     pass
 
 
-_envelope = msgspec.json.Decoder(Envelope)
-_envelopes = msgspec.json.Decoder(list[Envelope])
 _lenient = msgspec.json.Decoder(LenientEnvelope)
+# One and many, from the strictest on: the fewer fields a record may have, the less is to be done for each.
+_STRICT: Sequence[tuple[Any, Any]] = [
+    (msgspec.json.Decoder(PlainEnvelope), msgspec.json.Decoder(list[PlainEnvelope])),
+    (msgspec.json.Decoder(Envelope), msgspec.json.Decoder(list[Envelope])),
+]
 _lenients = msgspec.json.Decoder(list[LenientEnvelope])
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _members_list = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -106,8 +113,10 @@ _LOOKS_ENVELOPED = (
 
 _payload_of = attrgetter("payload")
 _stream_of = attrgetter("stream")
-_year_of = attrgetter("year")
-_EDGES = frozenset({1, 9999})
+# The years 2 to 9998, in microseconds since 1970: what lies in them is in the years 1 to 9999 in every zone.
+_SURE_TIMES = (-62_104_060_800_000_000, 253_370_764_799_999_999)
+# For fewer payloads a look at each is cheaper than calls that look at all of them.
+_FEW = 8
 
 
 def form_of(content_type: str | None, body: bytes) -> Form:
@@ -250,12 +259,7 @@ def _fast_bare(piece: bytes, form: Form, stream: str) -> tuple[int, list[Columns
 
 
 def _fast_envelopes(piece: bytes, form: Form) -> tuple[int, list[Columns], set[str]]:
-    unknown: set[str] = set()
-    try:
-        records = _decode(piece, form, _envelope, _envelopes)
-    except msgspec.ValidationError:
-        records = _decode(piece, form, _lenient, _lenients)
-        unknown = set().union(*_decode(piece, form, _members, _members_list)).difference(ENVELOPE_KEYS)
+    records, unknown = _envelopes(piece, form)
     # In the order they are met.
     streams = dict.fromkeys(map(_stream_of, records))
     if not all(map(is_name, streams)):
@@ -270,6 +274,15 @@ def _fast_envelopes(piece: bytes, form: Form) -> tuple[int, list[Columns], set[s
         for stream, index in indexes.items()
     ]
     return len(records), groups, unknown
+
+
+def _envelopes(piece: bytes, form: Form) -> tuple[list[Any], set[str]]:
+    """The records of a piece, and the keys in them that an envelope does not have."""
+    for one, many in _STRICT:
+        with contextlib.suppress(msgspec.ValidationError):
+            return _decode(piece, form, one, many), set()
+    records = _decode(piece, form, _lenient, _lenients)
+    return records, set().union(*_decode(piece, form, _members, _members_list)).difference(ENVELOPE_KEYS)
 
 
 def _decode(piece: bytes, form: Form, one: Any, many: Any) -> list[Any]:
@@ -289,22 +302,30 @@ def _one_a_line(piece: bytes, decoder: Any) -> list[Any]:
     return values
 
 
-def _columns(stream: str, index: Sequence[int], records: Sequence[Envelope]) -> Columns:
+def _columns(stream: str, index: Sequence[int], records: Sequence[PlainEnvelope]) -> Columns:
+    payload = list(map(bytes, map(_payload_of, records)))
+    if not isinstance(records[0], Envelope):
+        return Columns(stream, index, payload)
     return Columns(
         stream,
         index,
-        payload=list(map(bytes, map(_payload_of, records))),
+        payload,
         id=_texts(list(map(attrgetter("id"), records))),
         key=_texts(list(map(attrgetter("key"), records))),
         customer_id=_texts(list(map(attrgetter("customer_id"), records))),
-        occurred_at=_present(list(map(attrgetter("occurred_at"), records))),
-        observed_at=_present(list(map(attrgetter("observed_at"), records))),
+        occurred_at=_times(list(map(attrgetter("occurred_at"), records))),
+        observed_at=_times(list(map(attrgetter("observed_at"), records))),
         op=_present(list(map(attrgetter("op"), records))),
     )
 
 
 def _present(column: list[Any]) -> list[Any] | None:
     return None if column.count(None) == len(column) else column
+
+
+def _times(column: list[Any]) -> Times:
+    """Naive ones are meant as UTC."""
+    return None if column.count(None) == len(column) else pa.array(column, TIMESTAMP)
 
 
 def _texts(column: list[Any]) -> list[str | None] | None:
@@ -328,13 +349,23 @@ def _fit(payloads: Sequence[bytes], settings: DoorSettings) -> None:
     longest = max(map(len, payloads))
     if longest > settings.max_record or not all(map(bytes.startswith, payloads, itertools.repeat(b"{"))):
         raise _DoubtError
-    # A level of an object takes five bytes (the innermost two), so that short records are deep by arrays only.
-    objects = (longest + 3) // 5
-    if objects + max(map(bytes.count, payloads, itertools.repeat(b"["))) > settings.max_nesting:
-        for payload in payloads:
-            brackets = payload.count(b"{") + payload.count(b"[")
-            if brackets > settings.max_nesting and deepest(payload) > settings.max_nesting:
-                raise _DoubtError
+    if any(deepest(payload) > settings.max_nesting for payload in _crowded(payloads, longest, settings.max_nesting)):
+        raise _DoubtError
+
+
+def _crowded(payloads: Sequence[bytes], longest: int, most: int) -> Sequence[bytes]:
+    """Those of the payloads, at most `longest` bytes each, in which more than `most` brackets open."""
+    if len(payloads) < _FEW:
+        return [payload for payload in payloads if payload.count(b"{") + payload.count(b"[") > most]
+    # `[` and `{` differ in one bit.
+    opening = np.flatnonzero(np.frombuffer(b"".join(payloads), np.uint8) | 0x20 == ord("{"))
+    # As many as would be too many in one payload, in a row: do they lie as close together as in one?
+    close = np.flatnonzero(opening[most:] - opening[:-most] < longest)
+    if not len(close):
+        return []
+    ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
+    first, last = (np.searchsorted(ends, opening[close + n], side="right") for n in (0, most))
+    return [payloads[owner] for owner in np.unique(first[first == last])]
 
 
 def _fit_identifiers(group: Columns, settings: DoorSettings) -> None:
@@ -346,8 +377,10 @@ def _fit_identifiers(group: Columns, settings: DoorSettings) -> None:
 def _fit_times(group: Columns) -> None:
     """Doubtful when a time may leave the years 1 to 9999 in UTC, which Python and stores cannot hold."""
     for column in (group.occurred_at, group.observed_at):
-        if column is not None and not _EDGES.isdisjoint(map(_year_of, filter(None, column))):
-            raise _DoubtError
+        if column is not None:
+            bounds = pc.min_max(column.cast(pa.int64())).as_py()
+            if not _SURE_TIMES[0] <= bounds["min"] <= bounds["max"] <= _SURE_TIMES[1]:
+                raise _DoubtError
 
 
 def _cut(piece: bytes, form: Form, settings: DoorSettings, doubt: Exception) -> Sequence[bytes]:
@@ -403,8 +436,8 @@ def _salvaged_columns(stream: str, found: list[tuple[int, Salvaged]]) -> Columns
         id=_present([record.id for _, record in found]),
         key=_present([record.key for _, record in found]),
         customer_id=_present([record.customer_id for _, record in found]),
-        occurred_at=_present([record.occurred_at for _, record in found]),
-        observed_at=_present([record.observed_at for _, record in found]),
+        occurred_at=_times([record.occurred_at for _, record in found]),
+        observed_at=_times([record.observed_at for _, record in found]),
         op=_present([record.op for _, record in found]),
     )
 

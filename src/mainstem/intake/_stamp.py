@@ -7,6 +7,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow.compute as pc
+
 from mainstem.contracts import Contract, DoorPlan, Picked, Repeat
 from mainstem.intake._columns import Segment
 from mainstem.intake._reading import Columns, Texts, Times
@@ -52,11 +54,11 @@ def stamp(
     is_event = contract.kind is EntityKind.EVENT
     spoken = _spoken_partition_keys(columns, contract)
     wanted: list[Sequence[Any] | None] = [spoken, columns.id if is_event else columns.key]
-    if contract.occurred_at is not None:
-        wanted.append(columns.occurred_at)
     if contract.deleted is not None:
         wanted.append(columns.op)
-    picked = plan.pick(columns.payload) if any(column is None or None in column for column in wanted) else Picked()
+    timeless = contract.occurred_at is not None and (columns.occurred_at is None or columns.occurred_at.null_count)
+    lacking = timeless or any(column is None or None in column for column in wanted)
+    picked = plan.pick(columns.payload) if lacking else Picked()
     record_id, warnings = _identities(columns, picked, origin, contract)
     partition_key = _partition_keys(_filled(spoken, picked.partition_key))
     if partition_key is None or None in partition_key:
@@ -70,7 +72,7 @@ def stamp(
         record_id=record_id,
         key=None if is_event else _filled(columns.key, picked.key),
         partition_key=partition_key,
-        occurred_at=_filled(columns.occurred_at, picked.occurred_at),
+        occurred_at=_filled_times(columns.occurred_at, picked.occurred_at),
     )
     return segment, warnings
 
@@ -84,7 +86,7 @@ def _segment(columns: Columns, origin: Origin, version: int, *, op: Op, given_op
     """`op` is what records are that do not say."""
     observed_at: Times = columns.observed_at
     if op is Op.EVENT:
-        observed_at = _filled(observed_at, fields["occurred_at"])
+        observed_at = _filled_times(observed_at, fields["occurred_at"])
     return Segment(
         source=origin.source,
         stream=columns.stream,
@@ -108,6 +110,12 @@ def _filled(first: Sequence[Any] | None, second: Sequence[Any] | None) -> Sequen
     if None not in first:
         return first
     return [there if here is None else here for here, there in zip(first, second, strict=True)]
+
+
+def _filled_times(first: Times, second: Times) -> Times:
+    if first is None or second is None:
+        return second if first is None else first
+    return first if first.null_count == 0 else pc.coalesce(first, second)
 
 
 def _spoken_partition_keys(columns: Columns, contract: Contract) -> Texts:

@@ -12,10 +12,12 @@ import hashlib
 from typing import TypeAlias
 
 import msgspec
+import pyarrow as pa
 
 from mainstem.clock import Clock
 from mainstem.eventlog import Head
 from mainstem.intake._columns import Segment
+from mainstem.intake._reading import TIMESTAMP
 from mainstem.intake.delivery import CANONICAL_JSON
 from mainstem.intake.door import Door
 from mainstem.model import DECISIONS_STREAM, MAINSTEM_SOURCE, Lane, Place
@@ -132,6 +134,7 @@ class Decisions:
         """
         payload = encode_decision(decision)
         now = self._clock.wall()
+        at = pa.array([now], TIMESTAMP)
         identity = hashlib.sha256(payload).hexdigest()[:32]
         segment = Segment(
             source=MAINSTEM_SOURCE,
@@ -145,8 +148,8 @@ class Decisions:
             payload=[payload],
             op="event",
             record_id=[identity],
-            occurred_at=[now],
-            observed_at=[now],
+            occurred_at=at,
+            observed_at=at,
             slot=self._slot(decision),
         )
         return self._door.append(segment, Lane.LIVE)

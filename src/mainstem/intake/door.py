@@ -346,5 +346,6 @@ class Door:
 def _uuid7(now: dt.datetime) -> uuid.UUID:
     """A version 7 UUID: rising with time, the rest random."""
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    high = milliseconds << 16 | 0x7000 | secrets.randbits(12)
-    return uuid.UUID(int=high << 64 | 0b10 << 62 | secrets.randbits(62))
+    chance = secrets.randbits(74)
+    high = milliseconds << 16 | 0x7000 | chance >> 62
+    return uuid.UUID(int=high << 64 | 0b10 << 62 | chance & ((1 << 62) - 1))

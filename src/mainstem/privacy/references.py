@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import hmac
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -31,14 +32,31 @@ def normalise(kind: str, value: str) -> str:
     return text
 
 
+class _Slots(dict[str | None, int]):
+    """The slots of one stream by partition key, computed when first asked for: a known one costs no line of Python."""
+
+    def __init__(self, compute: Callable[[str], int], remember: Callable[[], None]) -> None:
+        super().__init__({None: 0})
+        self._compute = compute
+        self._remember = remember
+
+    def __missing__(self, key: str) -> int:
+        self._remember()
+        slot = self[key] = self._compute(key)
+        return slot
+
+
 class References:
     """Computes references and slots under one index key; thread-safe."""
 
     def __init__(self, index_key: bytes, *, cached: int = _CACHED) -> None:
         """`cached` distinct values (references and slots each) keep their hash at hand."""
         self._key = index_key
+        self._cached = cached
         self._ref = functools.lru_cache(cached)(self._compute_ref)
-        self._slot = functools.lru_cache(cached)(self._compute_slot)
+        self._lock = threading.Lock()
+        self._slots: dict[tuple[str, str], _Slots] = {}
+        self._remembered = 0
 
     def __repr__(self) -> str:
         return "References()"
@@ -49,15 +67,15 @@ class References:
 
     def refs(self, source: str, kind: str, values: pa.Array | pa.ChunkedArray) -> pa.Array:
         """The references of a column of strings, as binary(16); null stays null. Hashes each distinct value once."""
-        return _per_distinct(values, lambda value: self._ref(source, kind, value), pa.binary(16))
+        return _per_distinct(values, lambda value: self._ref(source, kind, value))
 
     def slot(self, source: str, stream: str, key: str) -> int:
         """The slot of a partition key."""
-        return self._slot(source, stream, key)
+        return self._slots_of(source, stream)[key]
 
-    def slots(self, source: str, stream: str, keys: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """The slots of a column of partition keys, as uint16; null stays null (see `delivery_slot`)."""
-        return _per_distinct(keys, lambda key: self._slot(source, stream, key), pa.uint16())
+    def slots(self, source: str, stream: str, keys: Sequence[str | None]) -> np.ndarray:
+        """The slots of partition keys, as uint16; 0 where there is none (see `delivery_slot`)."""
+        return np.fromiter(map(self._slots_of(source, stream).__getitem__, keys), np.uint16, len(keys))
 
     def delivery_slot(self, delivery: str, index: int) -> int:
         """The slot of a record without a partition key: by its delivery and its number there, so that they spread."""
@@ -68,30 +86,38 @@ class References:
         # A lone surrogate cannot come from Arrow or JSON we accepted; a caller's own string must not break us either.
         return hmac.digest(self._key, message.encode("utf-8", "surrogatepass"), "sha256")[:16]
 
-    def _compute_slot(self, source: str, stream: str, key: str) -> int:
-        return self._slot_of(f"slot\0{source}\0{stream}\0{key}")
+    def _slots_of(self, source: str, stream: str) -> _Slots:
+        known = self._slots.get((source, stream))
+        if known is None:
+            known = _Slots(lambda key: self._slot_of(f"slot\0{source}\0{stream}\0{key}"), self._remember)
+            self._remember()
+            self._slots[source, stream] = known
+        return known
+
+    def _remember(self) -> None:
+        """One more slot, or stream of slots, is remembered: when they are too many, all are forgotten."""
+        with self._lock:
+            self._remembered += 1
+            if self._remembered > self._cached:
+                # Whoever still asks a forgotten one is answered; it goes when they do.
+                self._slots = {}
+                self._remembered = 0
 
     def _slot_of(self, message: str) -> int:
         digest = hmac.digest(self._key, message.encode("utf-8", "surrogatepass"), "sha256")
         return int.from_bytes(digest[:2], "big") % SLOTS
 
 
-def _per_distinct(
-    values: pa.Array | pa.ChunkedArray, function: Callable[[str], bytes | int], result: pa.DataType
-) -> pa.Array:
+def _per_distinct(values: pa.Array | pa.ChunkedArray, function: Callable[[str], bytes]) -> pa.Array:
     """`function` of every value of a string column, called once per distinct one; null stays null."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_null(values.type):
-        return pa.nulls(len(values), result)
+        return pa.nulls(len(values), pa.binary(16))
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         raise TypeError(f"a column of strings is needed, not of {values.type}")
     encoded = values.dictionary_encode()
-    computed = [function(value) for value in encoded.dictionary.to_pylist()]
-    if pa.types.is_integer(result):
-        distinct = pa.array(np.array(computed, dtype=np.uint16), result)
-    else:
-        distinct = pa.array(computed, result)
+    distinct = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.binary(16))
     return distinct.take(encoded.indices)

@@ -160,7 +160,9 @@ def test_what_the_door_picks_is_what_the_plan_reads(parts: list[tuple[Any, Any, 
         assert row["occurred_at"] == other["occurred_at"]
         if not any(isinstance(one, float) for one in part):
             assert (row["reason"], row["field"]) == (other["reason"], other["field"])
-    assert [row["occurred_at"] for row in alone if row["occurred_at"]] == [at for at in picked.occurred_at if at]
+    assert [row["occurred_at"] for row in alone if row["occurred_at"]] == [
+        at for at in picked.occurred_at.to_pylist() if at
+    ]
 
 
 def _strict(payload: bytes) -> bool:

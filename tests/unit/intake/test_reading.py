@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mainstem.errors import RefusedError
 from mainstem.intake import DoorSettings, Refusal
-from mainstem.intake._reading import Columns, Form, Reading, form_of, read, read_rows
+from mainstem.intake._reading import Columns, Form, Reading, _crowded, form_of, read, read_rows
 from mainstem.intake._salvage import split_array
 
 SETTINGS = DoorSettings()
@@ -79,9 +79,9 @@ def test_every_field_of_the_envelope() -> None:
     assert columns.key == ["k", None]
     assert columns.customer_id == ["acme", None]
     assert columns.occurred_at is not None
-    assert columns.occurred_at[0] == dt.datetime(2026, 1, 15, 10, 0, 0, 500_000, tzinfo=dt.UTC)
+    assert columns.occurred_at[0].as_py() == dt.datetime(2026, 1, 15, 10, 0, 0, 500_000, tzinfo=dt.UTC)
     assert columns.observed_at is not None
-    assert columns.observed_at[0] == dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
+    assert columns.observed_at[0].as_py() == dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
     assert columns.op == ["patch", None]
 
 
@@ -102,7 +102,7 @@ def test_the_first_and_the_last_moment() -> None:
     times = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-06-01T00:00:00"]
     columns = only(reading(json.dumps([{**GOOD, "occurred_at": time} for time in times]).encode()))
     assert columns.occurred_at is not None
-    assert [time.year for time in columns.occurred_at if time is not None] == [1, 9999, 1]
+    assert [time.year for time in columns.occurred_at.to_pylist()] == [1, 9999, 1]
 
 
 def test_an_empty_id_is_none() -> None:
@@ -423,3 +423,10 @@ def test_whatever_is_sent_is_read_or_refused(body: bytes, content_type: str | No
         assert isinstance(json.loads(payload), dict)
     for group in found.groups:
         msgspec.json.encode(group.id)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(4, 10), st.sampled_from([b"[", b"{", b"[ {"]))
+def test_crowded_payloads_are_found_among_many(counts: list[int], most: int, bracket: bytes) -> None:
+    rows = [b'{"a":' + bracket * count + b"x" * (count % 5) + b"}" for count in counts]
+    crowded = [row for row in rows if row.count(b"[") + row.count(b"{") > most]
+    assert list(_crowded(rows, max(map(len, rows)), most)) == crowded

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -47,10 +48,19 @@ def test_a_column_gives_what_single_values_give(kind: pa.DataType) -> None:
     values = ["a", None, "", "a", "ü", "nul\0inside", "b"]
     column = pa.array(values, pa.string()).cast(kind)
     refs = references.refs("s", "person", column)
-    slots = references.slots("s", "t", column)
-    assert (refs.type, slots.type) == (pa.binary(16), pa.uint16())
+    assert refs.type == pa.binary(16)
     assert refs.to_pylist() == [None if v is None else references.ref("s", "person", v) for v in values]
-    assert slots.to_pylist() == [None if v is None else references.slot("s", "t", v) for v in values]
+
+
+def test_slots_of_many_are_those_of_each() -> None:
+    references = References(KEY)
+    keys = ["a", None, "", "a", "ü", "nul\0inside", "b"]
+    for stream in ("t", "u"):
+        slots = references.slots("s", stream, keys)
+        assert slots.dtype == np.uint16
+        assert slots.tolist() == [0 if key is None else References(KEY).slot("s", stream, key) for key in keys]
+    assert references.slots("s", "t", keys).tolist() != references.slots("s", "u", keys).tolist()
+    assert references.slots("s", "t", []).tolist() == []
 
 
 def test_chunked_sliced_empty_and_all_null_columns() -> None:
@@ -62,8 +72,6 @@ def test_chunked_sliced_empty_and_all_null_columns() -> None:
         None,
     ]
     assert references.refs("s", "k", pa.array([], pa.string())).type == pa.binary(16)
-    assert references.slots("s", "t", pa.nulls(2)).to_pylist() == [None, None]
-    assert references.slots("s", "t", pa.nulls(2, pa.string())).type == pa.uint16()
     with pytest.raises(TypeError, match="int64"):
         references.refs("s", "k", pa.array([1]))
 
@@ -72,7 +80,19 @@ def test_hashes_are_right_when_the_cache_overflows() -> None:
     small, large = References(KEY, cached=2), References(KEY)
     column = pa.array([f"v{n % 7}" for n in range(50)])
     assert small.refs("s", "k", column).equals(large.refs("s", "k", column))
-    assert small.slots("s", "k", column).equals(large.slots("s", "k", column))
+    for stream in ("k", "l", "k"):
+        assert (
+            small.slots("s", stream, column.to_pylist()).tolist()
+            == large.slots("s", stream, column.to_pylist()).tolist()
+        )
+
+
+def test_no_more_slots_are_remembered_than_allowed() -> None:
+    references = References(KEY, cached=10)
+    for n in range(100):
+        references.slot("s", f"stream_{n % 7}", f"customer-{n}")
+        # Beside each stream's own for no key.
+        assert sum(len(known) - 1 for known in references._slots.values()) <= 10
 
 
 def test_slots_spread_over_partitions() -> None:

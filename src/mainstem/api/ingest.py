@@ -1,15 +1,21 @@
-"""The ingest route: a raw body to the door, a receipt back."""
+"""The ingest route: a raw body to the door, a receipt back.
+
+Many small requests come this way, and of each FastAPI's own reading of parameters would cost more than everything else
+together. So the route takes the request as it is; that its documentation says the same is left to a test.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
+from starlette.routing import request_response
 
 from mainstem.api.envelope import Meta, answer
 from mainstem.api.problems import ProblemError, problem
@@ -17,7 +23,9 @@ from mainstem.errors import BackPressureError, RefusedError
 from mainstem.intake import Delivery, Door, Receipt
 from mainstem.model import Lane
 
-__all__ = ["Authorise", "ingest_router"]
+__all__ = ["INGEST_PATH", "Authorise", "add_ingest"]
+
+INGEST_PATH: Final = "/api/v1/data/ingest/{source_system}"
 
 Authorise: TypeAlias = Callable[[Request, str], Awaitable[None] | None]
 """Called with the request and the source; raises PermissionDeniedError (or a ProblemError) when the caller may not write
@@ -46,6 +54,22 @@ The answer comes after the records are durable. `refused` names the records that
 same request again, when an answer was lost, counts once. Another body, also one of mended records, needs another key.
 """
 
+_LANES: Final = {lane.label: lane for lane in Lane}
+
+
+def _parameter(name: str, where: str, schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+    said = {} if description is None else {"description": description}
+    return {"name": name, "in": where, "required": where == "path", "schema": schema, **said}
+
+
+_TEXT: Final = {"type": "string"}
+_PARAMETERS: Final = [
+    _parameter("source_system", "path", _TEXT),
+    _parameter("stream", "query", _TEXT, "Records are bare payloads of this stream."),
+    _parameter("lane", "query", {**_TEXT, "enum": list(_LANES), "default": "live"}, "Bulk gives way to live."),
+    _parameter("mainstem-stream", "header", _TEXT, "As `stream`."),
+    _parameter("idempotency-key", "header", _TEXT, "Stands for ids where records have none."),
+]
 _BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {
@@ -76,38 +100,23 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def ingest_router(door: Door, authorise: Authorise) -> APIRouter:
-    """`POST /api/v1/data/ingest/{source_system}`."""
-    router = APIRouter(prefix="/api/v1/data", tags=["data"])
+class _LeanRoute(APIRoute):
+    """A route of which FastAPI knows the documentation only: its endpoint reads the request itself."""
+
+    def __init__(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **documentation: Any) -> None:
+        super().__init__(path, endpoint, **documentation)
+        self.app = request_response(endpoint)
+
+
+def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
+    """Add `POST /api/v1/data/ingest/{source_system}`; the first route is found soonest."""
     allowed = _on_loop(authorise)
 
-    @router.post(
-        "/ingest/{source_system}",
-        status_code=202,
-        summary="Send records",
-        description=_DESCRIPTION,
-        responses=_RESPONSES,
-        openapi_extra={"requestBody": _BODY},
-    )
-    async def ingest(
-        request: Request,
-        source_system: str,
-        stream: Annotated[str | None, Query(description="Records are bare payloads of this stream.")] = None,
-        mainstem_stream: Annotated[str | None, Header(description="As `stream`.")] = None,
-        lane: Annotated[Literal["live", "bulk"], Query(description="Bulk gives way to live.")] = "live",
-        idempotency_key: Annotated[str | None, Header(description="Stands for ids where records have none.")] = None,
-    ) -> Response:
-        await allowed(request, source_system)
+    async def ingest(request: Request) -> Response:
+        source = request.path_params["source_system"]
+        await allowed(request, source)
         try:
-            delivery = Delivery(
-                source=source_system,
-                body=await _body(request, door.settings.max_body),
-                content_type=request.headers.get("content-type"),
-                content_encoding=request.headers.get("content-encoding"),
-                idempotency_key=idempotency_key,
-                stream=stream or mainstem_stream,
-                lane=Lane[lane.upper()],
-            )
+            delivery = await _delivery(request, source, door.settings.max_body)
             receipt = await door.submit_async(delivery)
         except RefusedError as error:
             if error.reason not in _TOO_LARGE:
@@ -121,7 +130,36 @@ def ingest_router(door: Door, authorise: Authorise) -> APIRouter:
             return problem(400, "invalid", "The body ended early.")
         return _receipt(door, receipt)
 
-    return router
+    app.router.add_api_route(
+        INGEST_PATH,
+        ingest,
+        methods=["POST"],
+        tags=["data"],
+        status_code=202,
+        summary="Send records",
+        description=_DESCRIPTION,
+        responses=_RESPONSES,
+        openapi_extra={"parameters": _PARAMETERS, "requestBody": _BODY},
+        route_class_override=_LeanRoute,
+    )
+
+
+async def _delivery(request: Request, source: str, limit: int) -> Delivery:
+    """What the request brings. Raises ProblemError for a lane that is none, and as `_body`."""
+    headers, query = request.headers, request.query_params
+    lane = query.get("lane", Lane.LIVE.label)
+    if lane not in _LANES:
+        wrong = {"field": "lane", "reason": "unknown_lane", "hint": f"Lanes are {' and '.join(_LANES)}."}
+        raise ProblemError(422, "invalid", "A parameter or field is missing or wrong; see errors.", errors=[wrong])
+    return Delivery(
+        source=source,
+        body=await _body(request, limit),
+        content_type=headers.get("content-type"),
+        content_encoding=headers.get("content-encoding"),
+        idempotency_key=headers.get("idempotency-key"),
+        stream=query.get("stream") or headers.get("mainstem-stream"),
+        lane=_LANES[lane],
+    )
 
 
 def _on_loop(authorise: Authorise) -> Callable[[Request, str], Awaitable[None]]:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from mainstem.api.ingest import ingest_router
+from mainstem.api.ingest import add_ingest
 from mainstem.api.problems import install_problems
 from mainstem.errors import BackPressureError, MainstemError, PermissionDeniedError, StorageFullError, UnavailableError
 from mainstem.intake import Door, DoorParts, DoorSettings
@@ -27,7 +27,7 @@ def application(door: Door, authorise: Any = None) -> FastAPI:
 
     app = FastAPI()
     install_problems(app)
-    app.include_router(ingest_router(door, authorise or only_shop))
+    add_ingest(app, door, authorise or only_shop)
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,9 @@ from mainstem.runtime.wiring import Runtime
 __all__ = ["clock_follower", "run_jobs", "run_role", "schedule_services", "serve_services", "work_services"]
 
 _CLOCK_SECONDS = 1.0
+# Python's own 5 ms is how long the door's committer waits each time it comes back from the disk, the compressor or
+# Arrow, as long as the event loop has work; and all clients wait for the committer.
+_SWITCH_SECONDS = 0.0005
 _log = structlog.get_logger()
 
 
@@ -44,6 +48,7 @@ def serve_services(runtime: Runtime) -> Sequence[Service]:
     from mainstem.runtime.http import HttpServer
     from mainstem.runtime.web import application
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     settings = runtime.config.runtime
     door = runtime.door
     listening = listen(settings)

@@ -16,6 +16,8 @@ from mainstem.intake import Door, DoorParts
 from mainstem.metrics import Metrics
 from mainstem.privacy import Keyring
 from mainstem.processing import EmbeddedEngine, LocalSegments, PostgresSink, SinkParts
+from mainstem.runtime.folders import keys_folder
+from mainstem.runtime.installation import begin_installation
 from mainstem.runtime.postgres import EmbeddedPostgres
 from mainstem.runtime.settings import DatabaseSettings
 from mainstem.store import Database, migrate
@@ -27,8 +29,9 @@ PARTITIONS = 4
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Installation:
-    """The parts that benchmarks drive."""
+    """The parts that benchmarks drive; `folder` is a data folder, as far as its keys go."""
 
+    folder: Path
     database: Database
     keyring: Keyring
     clock: SystemClock
@@ -48,8 +51,9 @@ def installation() -> Iterator[Installation]:
     try:
         with Database(server.start()) as database:
             migrate(database)
-            keyring = Keyring.create(folder / "keys")
+            keyring = Keyring.create(keys_folder(folder))
             clock = SystemClock()
+            begin_installation(database, keyring, clock)
             registry = Registry(database)
             registry.ensure_builtins(clock.wall())
             log = PostgresLog(database, keyring.sealer, clock, partitions=PARTITIONS)
@@ -72,7 +76,7 @@ def installation() -> Iterator[Installation]:
             engine = EmbeddedEngine(registry, keyring.references, keyring.hasher, keyring.sealer)
             sink = PostgresSink(database, sink_parts)
             with Door(parts) as door:
-                yield Installation(database, keyring, clock, registry, log, door, engine, sink)
+                yield Installation(folder, database, keyring, clock, registry, log, door, engine, sink)
             sink.close()
     finally:
         server.stop()

@@ -28,7 +28,7 @@ __all__ = ["Feed", "LiveHub", "Subscriber", "TooManyError"]
 
 _log = structlog.get_logger()
 
-# At most this often a topic speaks; what a person sees is not better at a higher rate.
+# A change is told at once, and the next ones at most this often: what a person sees is not better at a higher rate.
 _INTERVAL = 0.25
 # Without a notification (they can be lost when a connection breaks) changes are looked for this often.
 _POLL = 1.0
@@ -191,6 +191,8 @@ class LiveHub:
     async def _pump(self) -> None:
         positions: dict[int, int] | None = None
         generation = -1
+        loop = asyncio.get_running_loop()
+        spoke = float("-inf")
         while not self._stopping.is_set():
             try:
                 now = await asyncio.to_thread(self._generation)
@@ -199,7 +201,8 @@ class LiveHub:
                         self._reset_all()
                     positions, generation = await asyncio.to_thread(change_heads, self._database), now
                 await asyncio.to_thread(self._database.listen, CHANGE_CHANNEL, _POLL)
-                await asyncio.sleep(_INTERVAL)
+                await asyncio.sleep(max(spoke + _INTERVAL - loop.time(), 0.0))
+                spoke = loop.time()
                 changes = await asyncio.to_thread(read_changes, self._database, positions, _MOST_CHANGES)
                 positions = _advanced(positions, changes)
                 for topic in list(self._topics.values()):

@@ -24,12 +24,12 @@ _STEP_SECONDS = 5
 _SPAN = dt.timedelta(minutes=5)
 
 
-def throughput(database: Database, clock: Clock) -> dict[str, Any]:
-    """Records that took effect per second, over the last five minutes of wall time."""
+def throughput(database: Database, clock: Clock, span: dt.timedelta = _SPAN) -> dict[str, Any]:
+    """Records that took effect per second, over the last `span` of wall time."""
     now = clock.wall()
     last = now.replace(second=now.second // _STEP_SECONDS * _STEP_SECONDS, microsecond=0)
     step = dt.timedelta(seconds=_STEP_SECONDS)
-    starts = [last - step * n for n in range(int(_SPAN / step), 0, -1)]
+    starts = [last - step * n for n in range(int(span / step), 0, -1)]
     with database.autocommit() as connection:
         rows = connection.execute(
             """
@@ -95,8 +95,9 @@ class LiveMetrics:
         if not any(change.kind == "ledger" for change in changes) and not self._due(meta.generated_at):
             return meta, []
         database, clock = self.conservation.database, self.conservation.clock
-        rate = throughput(database, clock)
-        told = [{"kind": "throughput", "value": point} for point in rate["points"][-2:]]
+        # The step that has just ended, and the one before, which commits under way may still have added to.
+        rate = throughput(database, clock, dt.timedelta(seconds=2 * _STEP_SECONDS))
+        told = [{"kind": "throughput", "value": point} for point in rate["points"]]
         told += [{"kind": "freshness", "value": entry} for entry in self.conservation.freshness(streams)]
         told += [{"kind": "source", "value": entry} for entry in self._sources(streams)]
         told.append({"kind": "counts", "value": counts(self.conservation, streams)})

@@ -32,7 +32,11 @@ class Lease:
         self._database = database
 
     def acquire(self) -> int | None:
-        """Take the lease when it is free, has run out or is ours; its epoch, or None when another holds it."""
+        """Take the lease when it is free, has run out or is ours; its epoch, or None when another holds it.
+
+        One that runs far longer than any is given has seen the clock step back: nobody waits until it has caught up. A
+        living owner renews, and is fenced at worst.
+        """
         with self._database.autocommit() as connection:
             # The row's lock makes a taker wait for an owner's transaction that checked the lease and is under way.
             row = connection.execute(
@@ -44,6 +48,7 @@ class Lease:
                     owner = excluded.owner,
                     expires_at = clock_timestamp() + %(ttl)s
                 WHERE held.owner = excluded.owner OR held.expires_at <= clock_timestamp()
+                    OR held.expires_at > clock_timestamp() + greatest(3 * %(ttl)s, interval '1 minute')
                 RETURNING epoch
                 """,
                 {"name": self.name, "owner": self.owner, "ttl": self.ttl},

@@ -133,7 +133,7 @@ def test_an_epoch_is_finished_in_all_partitions_before_the_next_begins(harness: 
     harness.append(5)
     harness.append(5, partition=1)
     harness.execute(
-        "INSERT INTO lease VALUES ('lake/1/1', 1, 'somebody else', 'infinity')",
+        "INSERT INTO lease VALUES ('lake/1/1', 1, 'somebody else', clock_timestamp() + interval '50 seconds')",
     )
     harness.log.repartition(4)
     harness.append(5, partition=3)

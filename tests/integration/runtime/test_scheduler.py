@@ -68,7 +68,8 @@ def test_a_leader_whose_lease_was_taken_steps_down(run: Run, until: Until, datab
     until(lambda: notes)
     with database.transaction() as connection:
         connection.execute(
-            "UPDATE lease SET owner = 'b', epoch = epoch + 1, expires_at = 'infinity' WHERE name = 'scheduler'"
+            "UPDATE lease SET owner = 'b', epoch = epoch + 1, expires_at = clock_timestamp() + interval '50 seconds'"
+            " WHERE name = 'scheduler'"
         )
 
     def quiet() -> bool:

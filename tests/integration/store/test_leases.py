@@ -6,7 +6,7 @@ import threading
 from mainstem.errors import FencedError
 from mainstem.store import Database, Lease, check_lease
 
-LONG, NONE = dt.timedelta(hours=1), dt.timedelta(0)
+LONG, NONE = dt.timedelta(seconds=50), dt.timedelta(0)
 
 
 def held(database: Database, epoch: int) -> bool:
@@ -49,6 +49,18 @@ def test_a_lease_that_ran_out_is_the_owners_until_another_takes_it(database: Dat
     assert not first.renew()
     assert first.epoch is None
     assert first.acquire() is None
+
+
+def test_a_clock_that_stepped_back_keeps_nobody_waiting_for_a_lease_whose_owner_died(database: Database) -> None:
+    ttl = dt.timedelta(seconds=10)
+    first = Lease(database, "engine/1/0", "a", ttl)
+    second = Lease(database, "engine/1/0", "b", ttl)
+    assert first.acquire() == 1
+    with database.transaction() as connection:
+        connection.execute("UPDATE lease SET expires_at = expires_at + interval '1 hour'")
+    assert second.acquire() == 2
+    assert not held(database, 1)
+    assert not first.renew()
 
 
 def test_a_released_lease_is_free_at_once_and_fenced_for_its_last_owner(database: Database) -> None:

@@ -45,10 +45,15 @@ class _Declared:
 _TABLES: Mapping[str, _Declared] = {
     "entity": _Declared("entity, ref", "deleted, customer, content_hash, attributes", "SELECT * FROM {fold}.entity"),
     "cell": _Declared("ref, series, bucket", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.cell"),
+    # Which of two copies counts as the repeat, and whether what an entity said again was news, depends on what had come
+    # before: on how the lanes were once interleaved. Their sum does not; keys and entities are compared in their own right.
     "ledger": _Declared(
         "source, stream, day, term",
         "n",
-        "SELECT source, stream, day, term, sum(n) AS n FROM {fold}.ledger GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0",
+        """
+        SELECT source, stream, day, CASE WHEN term = 'duplicate' THEN 'accepted' ELSE term END AS term, sum(n) AS n
+        FROM {fold}.ledger GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+        """,
     ),
     "dedup": _Declared(
         "source, stream",

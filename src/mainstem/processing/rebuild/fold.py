@@ -1,7 +1,8 @@
 """The fold: the lake's records through the same engine and the same sink, into a schema beside the one in use.
 
 Partitions come one after the other, those of an epoch before those of the next. The two lanes of a partition are merged by
-when their batches were received, which is about how they once took effect. A database knows when something came to be
+the minute in which their batches were received, which is about how they once took effect; within it the live lane comes
+first, so that lanes which were filled at the same time do not make a commit of every batch. A database knows when something came to be
 known; here that is when it was received, so that a rebuild a year later says the same.
 """
 
@@ -108,7 +109,7 @@ class Fold:
         ]
         span: list[LogBatch] = []
         records = size = 0
-        for batch in heapq.merge(*lanes, key=lambda one: one.received_at):
+        for batch in heapq.merge(*lanes, key=_turn):
             full = records + batch.records.num_rows > _RECORDS or size + batch.records.nbytes > _BYTES
             if span and (full or span[0].lane != batch.lane):
                 yield span
@@ -134,3 +135,8 @@ class Fold:
                     f"The lake ends at {reached.get(chain, 0)} of {epoch}/{partition}/{lane.label} and not at {position}.",
                     hint="Run: mainstem lake verify --deep",
                 )
+
+
+def _turn(batch: LogBatch) -> tuple[dt.datetime, Lane]:
+    """Where a batch comes between those of both lanes."""
+    return batch.received_at.replace(second=0, microsecond=0), batch.lane

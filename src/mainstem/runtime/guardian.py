@@ -1,7 +1,7 @@
 """The guardian: a small process that outlives a killed supervisor just long enough to leave nothing behind.
 
-PostgreSQL cannot notice that we are gone. The guardian can: it holds the reading end of a pipe whose writing end only
-the supervisor has. When the pipe closes without a word, by whatever end the supervisor met, the guardian stops the
+The kernel tells PostgreSQL that we are gone, but a server that hangs, or was told a moment too early, has to be ended. The
+guardian sees to that: it holds the reading end of a pipe whose writing end only the supervisor has. When the pipe closes without a word, by whatever end the supervisor met, the guardian stops the
 server (fast, then immediate, then by force) and ends what is left of the process tree.
 
 It runs as `python -I -S` with the standard library alone (7 MB of its own), and keeps nothing: what to stop is found when

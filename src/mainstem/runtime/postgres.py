@@ -12,7 +12,9 @@ the database.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,7 @@ from mainstem.runtime.guardian import Guardian
 from mainstem.runtime.parameters import server_parameters
 from mainstem.runtime.placement import Home, forget_socket
 from mainstem.runtime.postmaster import (
+    LAUNCHER,
     postmaster_of,
     read_status,
     remove_stale_files,
@@ -39,6 +42,8 @@ __all__ = ["DATABASE", "EmbeddedPostgres"]
 
 DATABASE = "mainstem"
 
+_SOURCE = str(Path(__file__).resolve().parents[2])
+_BOOTSTRAP = f"import sys; sys.path.insert(0, sys.argv[1]); from {LAUNCHER} import main; main(sys.argv[2:])"
 _POLL_SECONDS = 0.02
 _NOTICE_SECONDS = 10.0
 _IMMEDIATE_SECONDS = 5.0
@@ -219,14 +224,20 @@ class EmbeddedPostgres:
             "ident_file": str(cluster.names_file),
         }
         options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
+        account = cluster.account
+        names = ("", "") if account is None else (str(account.uid), str(account.gid))
+        # It changes to the account itself: the account may have no way to our Python.
+        launcher = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, _SOURCE, str(os.getpid()), *names]
+        program = [str(cluster.binaries.bin / "postgres"), "-D", str(cluster.home.data), *options]
+        child = {key: value for key, value in cluster.child().items() if key in {"cwd", "env", "umask"}}
         with _open_log(cluster.home.log) as log:
-            self._server = subprocess.Popen(  # noqa: S603 - a program of our own choice
-                [cluster.binaries.bin / "postgres", "-D", cluster.home.data, *options],
+            self._server = subprocess.Popen(  # noqa: S603 - this Python, this package, a program of our own choice
+                [*launcher, *program],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **cluster.child(),
+                **child,
             )
 
     def _make_database(self) -> None:

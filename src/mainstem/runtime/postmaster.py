@@ -15,9 +15,21 @@ from pathlib import Path
 
 from mainstem.runtime.processes import ProcessId, kill_all, process_ids, wait_gone
 
-__all__ = ["PID_FILE", "postmaster_of", "read_status", "remove_stale_files", "server_processes", "stop_server"]
+__all__ = [
+    "LAUNCHER",
+    "PID_FILE",
+    "postmaster_of",
+    "read_status",
+    "remove_stale_files",
+    "server_processes",
+    "stop_server",
+]
 
 PID_FILE = "postmaster.pid"
+LAUNCHER = "mainstem.runtime.postmaster_launch"
+"""Stands in the fifth word of the command line of a process that is about to become a postmaster."""
+# python -I -S -c <code> <source> <parent> <uid> <gid>, and then the postmaster's own.
+_LAUNCHER_WORDS = 9
 _STATUS_LINE = 7
 _KILL_SECONDS = 10.0
 
@@ -35,10 +47,12 @@ def _belongs(process: ProcessId, path: str) -> bool:
 
 
 def _names_folder(arguments: list[str], path: str) -> bool:
-    """Whether this is the command line of a postmaster (its children have titles instead) of the folder."""
-    if len(arguments) < 3 or Path(arguments[0]).name != "postgres" or arguments[1] != "-D":
+    """Whether this is the command line of a postmaster (its children have titles instead) of the folder, or soon will be."""
+    launched = len(arguments) > 4 and LAUNCHER in arguments[4]
+    program = arguments[_LAUNCHER_WORDS:] if launched else arguments
+    if len(program) < 3 or Path(program[0]).name != "postgres" or program[1] != "-D":
         return False
-    return os.path.realpath(arguments[2]) == path
+    return os.path.realpath(program[2]) == path
 
 
 def postmaster_of(folder: Path) -> ProcessId | None:

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -185,12 +186,26 @@ def test_a_killed_owner_leaves_nothing_and_the_next_one_has_the_data(
     assert servers() == []
 
 
+def test_a_server_ends_with_its_owner_also_when_the_guardian_was_killed_with_it(
+    server: EmbeddedPostgres, settings: DatabaseSettings, kill: Kill, nothing_left: NothingLeft, servers: Servers
+) -> None:
+    owner = Owner(server._data_dir, settings)
+    keep(owner.found["dsn"])
+    kill(owner.who("guardian"))
+    owner.kill()
+    nothing_left(owner.who("server"))
+    assert servers() == []
+    assert ask(server.start(), "SELECT n FROM kept") == 42
+
+
 def test_an_orphaned_server_is_stopped_by_the_next_owner(
     server: EmbeddedPostgres, settings: DatabaseSettings, kill: Kill, nothing_left: NothingLeft
 ) -> None:
     owner = Owner(server._data_dir, settings)
     keep(owner.found["dsn"])
     orphan = owner.who("server")
+    # It would hear of its owner's end by itself.
+    assert orphan.send(signal.SIGSTOP)
     kill(owner.who("guardian"))
     owner.kill()
     assert orphan.alive

@@ -181,12 +181,27 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_has_the_data(
     assert tree.end()[0] == 0
 
 
+def test_nothing_outlives_a_supervisor_and_guardian_that_were_killed_at_once(
+    tree: Tree, kill: Kill, nothing_left: NothingLeft, servers: Servers
+) -> None:
+    state = tree.start("serve,work")
+    processes = tree.processes()
+    kill(one(state, "guardian"))
+    kill(state.supervisor)
+    nothing_left(*processes, tree=state.tree)
+    assert servers() == []
+    assert tree.start("serve").ready
+    assert tree.end()[0] == 0
+
+
 def test_the_next_start_ends_what_a_killed_supervisor_and_guardian_left(
     tree: Tree, kill: Kill, nothing_left: NothingLeft
 ) -> None:
     state = tree.start("serve,deaf")
     with psycopg.connect(dsn(state)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+    # It would hear of the supervisor's end by itself.
+    assert one(state, "postgres").send(signal.SIGSTOP)
     kill(one(state, "guardian"))
     kill(state.supervisor)
     orphans = [one(state, "postgres"), one(state, "deaf")]

@@ -20,6 +20,7 @@ import functools
 import secrets
 import threading
 import uuid
+from collections.abc import Callable
 from operator import attrgetter
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -29,7 +30,7 @@ import structlog
 
 from mainstem.clock import Clock
 from mainstem.contracts import Contract, DoorPlan, Registry
-from mainstem.errors import PermissionDeniedError, RefusedError, RetryableError, UnavailableError
+from mainstem.errors import PermissionDeniedError, RefusedError, RetryableError, StorageFullError, UnavailableError
 from mainstem.eventlog import EventLog, Head
 from mainstem.intake._backlog import Backlog, Positions
 from mainstem.intake._columns import Segment, build
@@ -64,7 +65,10 @@ AnyFuture: TypeAlias = asyncio.Future[tuple[Head, ...]] | concurrent.futures.Fut
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DoorParts:
-    """What a door is made of. Without `positions` (the sink's) there is no back-pressure by the workers' backlog."""
+    """What a door is made of. Without `positions` (the sink's) there is no back-pressure by the workers' backlog.
+
+    `space`, called about once a second, raises StorageFullError when a disk behind the door has no room left.
+    """
 
     log: EventLog
     registry: Registry
@@ -73,6 +77,7 @@ class DoorParts:
     clock: Clock
     database: Database
     positions: Positions | None = None
+    space: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(slots=True)
@@ -102,7 +107,7 @@ class Door:
             for lane in Lane
         }
         self._plans: dict[tuple[str, str, int], DoorPlan] = {}
-        self._outage: UnavailableError | None = None
+        self._outage: StorageFullError | UnavailableError | None = None
         self._stopping = threading.Event()
         self._housekeeper: threading.Thread | None = None
 
@@ -276,7 +281,8 @@ class Door:
         if source == MAINSTEM_SOURCE:
             raise PermissionDeniedError(f"Nobody writes the source {MAINSTEM_SOURCE} from outside.")
         if self._outage is not None:
-            raise UnavailableError(self._outage.message, retry_after=_REFRESH_SECONDS)
+            outage = self._outage
+            raise type(outage)(outage.message, retry_after=_REFRESH_SECONDS, hint=outage.hint)
         if self._backlog is not None:
             self._backlog.check(lane)
         return self.parts.clock.wall()
@@ -323,7 +329,7 @@ class Door:
             self._notes.flush()
         except RetryableError as error:
             if not failing:
-                _log.warning("door.housekeeping_failed", error=type(error).__name__)
+                _log.warning("door.housekeeping_failed", error=type(error).__name__, reason=error.message)
             return True
         except Exception:  # noqa: BLE001 - told, and tried again in a second
             _log.exception("door.housekeeping_failed")
@@ -331,13 +337,15 @@ class Door:
         return False
 
     def _probe(self) -> None:
-        """Learn of new contracts, and whether the database answers.
+        """Learn of new contracts, and whether the database answers and the disks have room.
 
-        While it does not, deliveries are turned away at once: each would otherwise wait for it on the event loop.
+        While not, deliveries are turned away at once: each would otherwise wait for the database on the event loop, or
+        be acknowledged without anybody knowing when there will be room to work it off.
         """
         try:
             self.parts.registry.refresh()
-        except UnavailableError as error:
+            self.parts.space()
+        except (StorageFullError, UnavailableError) as error:
             self._outage = error
             raise
         self._outage = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainstem.lake.commit import COMMITS, Chain, FileKey, LakeCommit, LakeFile
     from mainstem.lake.compaction import CompactReport, compact
     from mainstem.lake.lake import Lake, open_objects
+    from mainstem.lake.local import LocalObjects
     from mainstem.lake.manifest import LakeTotal, Manifest, Proof
     from mainstem.lake.reader import Found, LakeQuery, LakeReader
     from mainstem.lake.recovery import log_past, recover_manifest
@@ -30,6 +31,7 @@ else:
             "commit": "COMMITS Chain FileKey LakeCommit LakeFile",
             "compaction": "CompactReport compact",
             "lake": "Lake open_objects",
+            "local": "LocalObjects",
             "manifest": "LakeTotal Manifest Proof",
             "reader": "Found LakeQuery LakeReader",
             "recovery": "log_past recover_manifest",
@@ -58,6 +60,7 @@ __all__ = [
     "LakeSettings",
     "LakeTotal",
     "LakeWriter",
+    "LocalObjects",
     "Manifest",
     "ObjectInfo",
     "ObjectStore",

@@ -74,6 +74,11 @@ class RuntimeSettings(BaseModel):
     partitions: int = Field(
         default=4, description="Partitions of a new event log: 1, 2, 4, 8 or 16. One that exists keeps its own."
     )
+    least_free_mb: int = Field(
+        default=64,
+        ge=0,
+        description="The door answers 503 while a disk of the lake or of the embedded database has less free than this.",
+    )
     drain_seconds: float = Field(
         default=20.0, gt=0, description="How long a stopping role may take to finish what it has in hand."
     )

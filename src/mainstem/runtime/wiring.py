@@ -20,8 +20,10 @@ from mainstem.clock import Replay, ReplayClock
 from mainstem.errors import NotFoundError, UnavailableError
 from mainstem.privacy import Keyring
 from mainstem.runtime.config import LoadedConfig, load_config
+from mainstem.runtime.disk_space import DiskSpace
 from mainstem.runtime.folders import keys_folder, lake_folder
 from mainstem.runtime.installation import begin_installation, check_installation
+from mainstem.runtime.placement import find_home
 from mainstem.runtime.postgres import EmbeddedPostgres
 from mainstem.runtime.state import running_state
 from mainstem.store import Database, migrate
@@ -154,6 +156,7 @@ class Runtime:
             clock=self.clock,
             database=self.database,
             positions=self.sink_positions,
+            space=self._disk_space().check,
         )
         return Door(parts, self.config.intake)
 
@@ -253,6 +256,19 @@ class Runtime:
         from mainstem.access import ApiKeys
 
         return ApiKeys(self.database, self.clock)
+
+    def _disk_space(self) -> DiskSpace:
+        """Of what an installation keeps on disks of this machine."""
+        from mainstem.lake import LocalObjects
+
+        folders = {"deduplication": lake_folder(self.data_dir)}
+        objects = objects_of(self.loaded)
+        if isinstance(objects, LocalObjects):
+            folders = {"lake": objects.root, **folders}
+        home = find_home(self.data_dir) if self.config.database.url is None else None
+        if home is not None:
+            folders["database"] = home.data
+        return DiskSpace(folders, self.config.runtime.least_free_mb << 20)
 
     def sink_positions(self) -> Mapping[tuple[int, int, Lane], int]:
         """How far records are in effect, by (epoch, partition, lane). Raises UnavailableError."""

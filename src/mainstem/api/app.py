@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from mainstem import __version__
 from mainstem.access import ApiKeys, Users
 from mainstem.api.auth import auth_router
+from mainstem.api.bounds import Bounds
 from mainstem.api.health import health_router
 from mainstem.api.hub import LiveHub
 from mainstem.api.ingest import add_ingest
@@ -67,6 +68,7 @@ def create_app(services: Services, static: Path = STATIC_FOLDER) -> FastAPI:
     gate = Gate(services.keys, services.users)
     app.state.gate = gate
     app.state.hub = hub
+    app.add_middleware(Bounds)
     app.add_middleware(Timing)
     install_problems(app)
     # Its permission is checked by what it is made with, and not by a dependency.

@@ -17,7 +17,8 @@ __all__ = ["auth_router"]
 
 class _Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(max_length=200)
+    # Without NUL, which no store keeps.
+    name: str = Field(max_length=200, pattern=r"^[^\x00]*$")
     password: str = Field(max_length=1000)
 
 

@@ -76,11 +76,15 @@ class Subscriber:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
             self.dropped = f"too slow: {self.queue.maxsize} messages were waiting"
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(None)
+            self.end()
             return False
         return True
+
+    def end(self) -> None:
+        """Let nothing follow, and forget what waits."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -129,15 +133,18 @@ class LiveHub:
         try:
             first = await asyncio.to_thread(self._first_messages, feed, token)
         finally:
-            topic.subscribers.discard(held)
+            self.leave(feed, held)
         for message in first:
             subscriber.offer(message)
         while not held.queue.empty():
             meanwhile = held.queue.get_nowait()
             if meanwhile is not None:
                 subscriber.offer(meanwhile)
-        topic.subscribers.add(subscriber)
-        self._topics[feed.key] = topic
+        if held.dropped is not None:
+            # More was told meanwhile than could be held: the client comes back with its token.
+            subscriber.dropped = held.dropped
+            subscriber.end()
+        self._topics.setdefault(feed.key, topic).subscribers.add(subscriber)
         return subscriber
 
     def leave(self, feed: Feed, subscriber: Subscriber) -> None:

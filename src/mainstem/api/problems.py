@@ -139,7 +139,9 @@ def install_problems(app: FastAPI) -> None:
         return problem(error.status_code, _BY_STATUS.get(error.status_code, "invalid"), str(error.detail))
 
     async def on_other(request: Request, error: Exception) -> Response:
-        _log.error("api.failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+        # The route and not the address, which names a customer.
+        route = getattr(request.scope.get("route"), "path", None)
+        _log.error("api.failed", route=route, error=type(error).__name__, exc_info=error)
         return problem(500, "internal", "The server's log has the details.")
 
     app.add_exception_handler(ProblemError, on_problem)

@@ -39,7 +39,15 @@ async def serve_subscription(
     socket: WebSocket, gate: Gate, permission: Permission, hub: LiveHub, make_feed: Callable[[], Feed]
 ) -> None:
     """Serve one client until either side ends it. The close code and reason say why; see docs/specs/api-shapes.md."""
-    await socket.accept()
+    # A client may go away at any moment, also while it is being told something.
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await socket.accept()
+        await _serve(socket, gate, permission, hub, make_feed)
+
+
+async def _serve(
+    socket: WebSocket, gate: Gate, permission: Permission, hub: LiveHub, make_feed: Callable[[], Feed]
+) -> None:
     try:
         await asyncio.to_thread(_check, socket, gate, permission)
         feed = await asyncio.to_thread(make_feed)
@@ -62,9 +70,6 @@ async def serve_subscription(
         if socket.application_state is WebSocketState.CONNECTED and not reader.done():
             slow = (subscriber.dropped or "").startswith("too slow")
             await socket.close(_TOO_SLOW if slow else _GOING_AWAY, subscriber.dropped or "the server stops")
-    except (WebSocketDisconnect, RuntimeError):
-        # The client went away while something was being sent.
-        pass
     finally:
         hub.leave(feed, subscriber)
         reader.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -10,11 +11,16 @@ from typing import Any
 import uvicorn
 
 from mainstem.errors import UnavailableError
+from mainstem.runtime.http_limits import LimitedHttp, LimitedWebSocket, raise_descriptor_limit
 
 __all__ = ["HttpServer"]
 
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.01
+# What uvicorn says of clients that send no HTTP or no UTF-8, as often as they do: they are answered, and that is all.
+_CLIENTS_FAULTS = ("Invalid HTTP request", "Invalid UTF-8 sequence")
+# Clients of a WebSocket have nothing to say.
+_SOCKET_MESSAGE_BYTES = 4096
 
 
 class HttpServer:
@@ -27,6 +33,8 @@ class HttpServer:
 
     def __init__(self, app: Any, listening: socket.socket, *, drain_seconds: float) -> None:
         self.failure: BaseException | None = None
+        raise_descriptor_limit()
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith(_CLIENTS_FAULTS))
         self._socket = listening
         self._drain_seconds = drain_seconds
         self._server = uvicorn.Server(
@@ -35,6 +43,9 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=LimitedHttp,
+                ws=LimitedWebSocket,
+                ws_max_size=_SOCKET_MESSAGE_BYTES,
                 timeout_graceful_shutdown=max(int(drain_seconds), 1),
             )
         )

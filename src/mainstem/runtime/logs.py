@@ -37,7 +37,10 @@ def configure_logging(settings: RuntimeSettings, role: str, stream: TextIO | Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else structlog.processors.JSONRenderer()
+        # Without the values of variables, which a prettier traceback would show: they are records, and keys.
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -1,20 +1,80 @@
-"""The kill test, for long. `MAINSTEM_SOAK_KILLS` and `MAINSTEM_SOAK_SEED` change its length and course."""
+"""The kill test, for long, and its variants. The seed is printed: `MAINSTEM_SOAK_SEED` repeats a run's course,
+`MAINSTEM_SOAK_KILLS` changes its length."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import sys
 from pathlib import Path
 
 import pytest
 
-from mainstem.testing.killing import KillRun
+from mainstem.testing.killing import ROLES, Killed, KillRun
 from mainstem.testing.tree import free_port
 
 pytestmark = pytest.mark.soak
 
+_KILLS = int(os.environ.get("MAINSTEM_SOAK_KILLS", "200"))
+_STEPPED_CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
-def test_many_kills(tmp_path: Path) -> None:
-    kills = int(os.environ.get("MAINSTEM_SOAK_KILLS", "200"))
-    seed = int(os.environ.get("MAINSTEM_SOAK_SEED", "1"))
-    killed = KillRun(tmp_path / "data", free_port(), seed=seed, clients=3).run(kills=kills, pause=3.0)
-    assert killed.kills.total() >= kills * 0.9
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> KillRun:
+    seed = int(os.environ.get("MAINSTEM_SOAK_SEED", "0")) or secrets.randbelow(1 << 31)
+    with capsys.disabled():
+        sys.stdout.write(f"MAINSTEM_SOAK_SEED={seed}\n")
+    return KillRun(tmp_path / "data", free_port(), seed=seed)
+
+
+def tell(capsys: pytest.CaptureFixture[str], killed: Killed) -> None:
+    with capsys.disabled():
+        sys.stdout.write(f"{killed}\n")
+
+
+def test_many_kills_and_a_rebuild_to_the_same_hashes(run: KillRun, capsys: pytest.CaptureFixture[str]) -> None:
+    killed = run.run(kills=_KILLS, pause=2.0, rebuild=True)
+    tell(capsys, killed)
+    assert killed.kills.total() == _KILLS
+    assert killed.rebuilt >= killed.received
+
+
+def test_kills_between_put_and_commit_and_other_batch_sizes(run: KillRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each start of the tree reads and flushes in other portions, so that a repeated commit has other bounds."""
+    run.aims = ("put", "supervisor", "put", "put")
+
+    def other_sizes() -> None:
+        run.tree.environment |= {
+            "MAINSTEM_LAKE__FLUSH_BYTES": str(run.chance.choice((1, 20_000, 500_000, 64 << 20))),
+            "MAINSTEM_LAKE__FLUSH_SECONDS": str(run.chance.choice((0.1, 0.5, 2))),
+            "MAINSTEM_LAKE__READ_RECORDS": str(run.chance.choice((60, 777, 50_000))),
+            "MAINSTEM_LAKE__BLOCK_RECORDS": str(run.chance.choice((7, 500, 10_000))),
+        }
+
+    run.on_start = other_sizes
+    killed = run.run(kills=max(_KILLS // 4, 4), pause=0.5, rebuild=True)
+    tell(capsys, killed)
+    assert killed.between >= killed.kills["put"] // 4
+
+
+@pytest.mark.skipif(_STEPPED_CLOCK is None, reason="steps the clock by Debian's package libfaketime, not installed")
+def test_kills_while_the_clock_steps(run: KillRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """The clock of all processes, PostgreSQL among them, jumps by up to an hour, mostly backwards."""
+    # Where PostgreSQL's account can read it too.
+    offset = run.tree.system_folder / "offset"
+    offset.write_text("+0s")
+    offset.chmod(0o644)
+    run.tree.environment |= {
+        "LD_PRELOAD": str(_STEPPED_CLOCK),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DISABLE_SHM": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+    def step() -> None:
+        offset.write_text(f"{run.chance.choice((-3600, -600, -61, -5, -1, 0, 30)):+}s")
+
+    run.on_turn = step
+    killed = run.run(kills=max(_KILLS // 4, len(ROLES)), pause=2.0, rebuild=True)
+    tell(capsys, killed)

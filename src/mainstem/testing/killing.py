@@ -4,140 +4,137 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import threading
 import time
-import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from mainstem.lake import verify
-from mainstem.metrics import series_id
-from mainstem.processing import Ledger
+from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
-from mainstem.store import Database
-from mainstem.testing.retrying import RetryingClient
+from mainstem.testing.reckoning import check_rebuild, reckon
 from mainstem.testing.tree import RunningTree
+from mainstem.testing.workload import ACCOUNTS_CONTRACT, Workload
 
-__all__ = ["ROLES", "KillRun", "Killed"]
+__all__ = ["ROLES", "KillRun", "Killed", "declare_accounts"]
 
 ROLES = ("serve", "work", "postgres", "supervisor", "guardian")
 """Who is killed: door; engine, sink and lake writer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
 
-_SOURCE = "shop"
-_STREAM = "usage_events"
-_BATCH = 50
-_CUSTOMERS = 40
-_DRAIN_SECONDS = 180.0
+_LIVES_SECONDS = 60.0
+_PUT_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Killed:
-    """What a run came to. `kills` counts by role; `attempts` are requests, repeated ones included."""
+    """What a run came to. `kills` counts by role; `attempts` are requests, repeated ones included.
+
+    `received` counts every copy; `between` the kills that fell between a put into the lake and its commit; `rebuilt` the
+    records that a rebuild folded to the same hashes (0: none was asked for).
+    """
 
     kills: Counter[str]
     acknowledged: int
     attempts: int
     received: int
+    between: int
+    rebuilt: int
+    seconds: float
 
 
 class KillRun:
-    """Clients load a running installation while a random process is killed again and again."""
+    """Clients load a running installation while a random process is killed again and again.
 
-    def __init__(self, data_dir: Path, port: int, seed: int, clients: int = 2) -> None:
-        self._tree = RunningTree(data_dir, port)
-        self._chance = random.Random(seed)  # noqa: S311 - a test is repeated by its seed
+    `aims` is which roles are killed by chance; `put` among them is a worker at the moment its lake writer has put a file
+    whose commit is still to come. `on_start` is called before each start of the tree, and may change its environment;
+    `on_turn` after each kill.
+    """
+
+    def __init__(self, data_dir: Path, port: int, seed: int, *, clients: int = 4) -> None:
+        self.tree = RunningTree(data_dir, port)
+        self.chance = random.Random(seed)  # noqa: S311 - a test is repeated by its seed
+        self.aims: tuple[str, ...] = ROLES
+        self.on_start: Callable[[], None] = lambda: None
+        self.on_turn: Callable[[], None] = lambda: None
+        self._seed = seed
         self._clients = clients
-        self._ending = threading.Event()
-        self._sent: list[Counter[str]] = []
-        self._failures: list[BaseException] = []
+        self._between = 0
 
-    def run(self, kills: int, pause: float) -> Killed:
+    def run(self, kills: int, pause: float, *, rebuild: bool = False) -> Killed:
         """Kill `kills` times, about `pause` seconds apart, and check. Raises AssertionError for what does not hold."""
+        began = time.monotonic()
         killed: Counter[str] = Counter()
-        with self._tree as tree:
+        self.on_start()
+        with self.tree as tree:
+            declare_accounts(tree)
             key = tree.new_key("kill-test", "ingest")
-            clients = [RetryingClient(tree.url, key, _SOURCE) for _ in range(self._clients)]
-            threads = [threading.Thread(target=self._load, args=(n, client)) for n, client in enumerate(clients)]
-            for thread in threads:
-                thread.start()
+            load = Workload(tree.url, key, clients=self._clients, seed=self._seed)
+            load.start()
             try:
                 for turn in range(kills):
                     # Every role in turn first, then by chance: a short run kills each at least once.
-                    role = ROLES[turn] if turn < len(ROLES) else self._chance.choice(ROLES)
-                    time.sleep(pause * self._chance.uniform(0.3, 1.7))
-                    if tree.kill(role, self._chance) is not None:
-                        killed[role] += 1
-                    if role == "supervisor":
-                        tree.start()
+                    aim = self.aims[turn] if turn < len(self.aims) else self.chance.choice(self.aims)
+                    time.sleep(pause * self.chance.uniform(0.3, 1.7))
+                    self._kill(aim)
+                    killed[aim] += 1
+                    self.on_turn()
                 time.sleep(pause)
             finally:
-                self._ending.set()
-                for thread in threads:
-                    thread.join()
-            if self._failures:
-                raise self._failures[0]
+                expected = load.stop()
             tree.wait_ready()
-            received = self._check(tree)
+            received = reckon(tree, expected)
+            rebuilt = check_rebuild(tree) if rebuild else 0
         return Killed(
-            killed, sum(c.acknowledged for c in clients), sum(client.attempts for client in clients), received
+            kills=killed,
+            acknowledged=load.acknowledged,
+            attempts=load.attempts,
+            received=received,
+            between=self._between,
+            rebuilt=rebuilt,
+            seconds=round(time.monotonic() - began, 1),
         )
 
-    def _load(self, number: int, client: RetryingClient) -> None:
-        counted: Counter[str] = Counter()
-        self._sent.append(counted)
-        turn = 0
-        try:
-            while not self._ending.is_set():
-                customers = [f"customer-{(turn * 7 + n) % _CUSTOMERS}" for n in range(_BATCH)]
-                client.send([_event(f"{number}-{turn}-{n}", customer) for n, customer in enumerate(customers)])
-                counted.update(customers)
-                turn += 1
-        except BaseException as error:  # noqa: BLE001 - raised again by the test
-            self._failures.append(error)
-        finally:
-            client.close()
+    def _kill(self, aim: str) -> None:
+        """`kill -9`, and a new start where the supervisor was the one. One that is just being restarted is waited for."""
+        deadline = time.monotonic() + _LIVES_SECONDS
+        before = self._wait_put() if aim == "put" else None
+        while self.tree.kill("work" if aim == "put" else aim, self.chance) is None:
+            assert time.monotonic() < deadline, f"no {aim} came back:\n{self.tree.tail()}"
+            time.sleep(0.05)
+        if before is not None:
+            self._between += self._uncommitted(before)
+        if aim == "supervisor":
+            self.on_start()
+            self.tree.start()
 
-    def _check(self, tree: RunningTree) -> int:
-        expected: Counter[str] = Counter()
-        for counted in self._sent:
-            expected.update(counted)
-        with connect_runtime(tree.data_dir) as runtime:
-            ledger = Ledger(runtime.database, runtime.log, runtime.segments)
-            deadline = time.monotonic() + _DRAIN_SECONDS
-            while True:
-                lines = [line for line in ledger.status(_SOURCE) if line.stream == _STREAM]
-                in_lake = sum(
-                    total.rows
-                    for total in runtime.lake.manifest.totals()
-                    if (total.source, total.stream) == (_SOURCE, _STREAM)
-                )
-                received = sum(line.received for line in lines)
-                if not any(line.pending for line in lines) and in_lake == received:
-                    break
-                assert time.monotonic() < deadline, f"not worked off: {lines}, {in_lake} of {received} rows in the lake"
-                time.sleep(0.2)
-            violations = ledger.deep_check()
-            assert not violations, violations
-            accepted = sum(line.accepted for line in lines)
-            assert accepted == expected.total(), f"{accepted} accepted, {expected.total()} acknowledged"
-            refs = {customer: runtime.keyring.references.ref(_SOURCE, "customer", customer) for customer in expected}
-            assert _served(runtime.database) == {uuid.UUID(bytes=refs[c]): n for c, n in expected.items()}
-            report = verify(runtime.lake, deep=True, log=runtime.log)
-            assert report.whole, report.problems
-        return received
+    def _wait_put(self) -> set[str]:
+        """Until the lake writer puts the next commit's description, its last act before the commit; the new objects."""
+        folder = self.tree.data_dir / "lake" / "commits"
+        known = _names(folder)
+        deadline = time.monotonic() + _PUT_SECONDS
+        while not (new := _names(folder) - known):
+            if time.monotonic() > deadline:
+                return set()
+            time.sleep(0.0005)
+        return new
+
+    def _uncommitted(self, names: set[str]) -> int:
+        """1 if one of these objects of a killed writer has no commit in the manifest."""
+        with connect_runtime(self.tree.data_dir) as runtime, runtime.database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT descriptor FROM lake_commit UNION ALL SELECT path FROM lake_replaced"
+            ).fetchall()
+        return int(not names <= {path.rpartition("/")[2] for (path,) in rows})
 
 
-def _event(event_id: str, customer: str) -> dict[str, Any]:
-    payload = {"id": event_id, "customer_id": customer, "event": "used", "occurred_at": "2026-01-15T12:00:00Z"}
-    return {"stream": _STREAM, "payload": payload}
+def declare_accounts(tree: RunningTree) -> None:
+    """Put the workload's contract of entities into force."""
+    folder = tree.data_dir.parent / "declared"
+    path = folder / "contracts" / "accounts.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(ACCOUNTS_CONTRACT)
+    with connect_runtime(tree.data_dir) as runtime, runtime.door:
+        activate_folder(runtime, folder)
 
 
-def _served(database: Database) -> dict[uuid.UUID, int]:
-    """Events of each customer, as metrics serve them."""
-    with database.snapshot() as connection:
-        rows = connection.execute(
-            "SELECT ref, sum(value)::bigint FROM cell WHERE series = %s GROUP BY ref",
-            (series_id("events", _SOURCE, _STREAM),),
-        ).fetchall()
-    return dict(rows)
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.suffix == ".json"} if folder.is_dir() else set()

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from mainstem.runtime.processes import ProcessId
+from mainstem.runtime.processes import ProcessId, process_ids
 from mainstem.runtime.state import RunState, running_state
 
 __all__ = ["RunningTree", "free_port"]
@@ -37,16 +37,21 @@ def free_port() -> int:
 class RunningTree:
     """One installation in `data_dir`, serving on `port`. Its output goes to `log` beside the data folder.
 
-    `settings` are environment variables of its configuration.
+    `settings` are environment variables of its configuration; `verb` is `up`, or `demo`, which runs the same tree and
+    feeds it.
     """
 
-    def __init__(self, data_dir: Path, port: int, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, data_dir: Path, port: int, settings: Mapping[str, str] = MappingProxyType({}), *, verb: str = "up"
+    ) -> None:
+        self.verb = verb
         self.data_dir = data_dir
         self.port = port
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.system_folder = Path(tempfile.mkdtemp(prefix="mainstem-tree-"))
         self.system_folder.chmod(0o711)
-        self._settings = settings
+        self.environment = dict(settings)
+        """What the next start is given besides our own environment."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -77,7 +82,7 @@ class RunningTree:
                     sys.executable,
                     "-m",
                     "mainstem.cli.main",
-                    "up",
+                    self.verb,
                     "--data-dir",
                     self.data_dir,
                     "--port",
@@ -92,7 +97,7 @@ class RunningTree:
                     "MAINSTEM_LAKE__FLUSH_SECONDS": "1",
                     # Below a folder that the database's account cannot enter: what is put elsewhere goes with the test.
                     "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(self.system_folder),
-                    **self._settings,
+                    **self.environment,
                 },
             )
 
@@ -109,11 +114,12 @@ class RunningTree:
         raise AssertionError(f"mainstem up is not ready after {_START_SECONDS} s:\n{self.tail()}")
 
     def stop(self) -> int:
-        """Ask for an orderly end, as Ctrl-C would; the exit status."""
+        """Ask for an orderly end, as a service manager would; the exit status."""
         if self._process is None:
             return 0
+        # Not the interrupt of Ctrl-C: what runs in a shell's background was told to ignore it, and so are its children.
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGTERM)
         try:
             status = self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired as error:
@@ -125,6 +131,22 @@ class RunningTree:
     def state(self) -> RunState | None:
         """What runs now, by role; None when nothing does."""
         return running_state(self.data_dir)
+
+    def kill_supervisor(self) -> None:
+        """`kill -9` of the process that was launched, whatever it has come to."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(_STOP_SECONDS)
+            self._process = None
+
+    def left(self) -> list[ProcessId]:
+        """The processes, of whatever kind, that were started on the data folder or work in it; a zombie is none."""
+        places = (str(self.data_dir), str(self.system_folder))
+        return [
+            process
+            for process in process_ids()
+            if any(place in word for place in places for word in (*process.arguments, process.folder or ""))
+        ]
 
     def kill(self, role: str, chance: random.Random) -> ProcessId | None:
         """`kill -9` a process of a role (`supervisor` is one), chosen by `chance`; None when none runs."""
@@ -138,19 +160,18 @@ class RunningTree:
         victim = chance.choice(alive)
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim.pid, signal.SIGKILL)
-        if role == "supervisor" and self._process is not None:
-            self._process.wait(_STOP_SECONDS)
-            self._process = None
+        if role == "supervisor":
+            self.kill_supervisor()
         return victim
 
-    def command(self, *arguments: str, check: bool = True) -> str:
-        """Run another verb on the same data folder; its standard output."""
+    def command(self, *arguments: str, check: bool = True, seconds: float = 300.0) -> str:
+        """Run another verb on the same data folder, `seconds` at most; its standard output."""
         done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "mainstem.cli.main", *arguments, "--data-dir", self.data_dir],
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=seconds,
         )
         if check and done.returncode:
             raise AssertionError(f"mainstem {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")

@@ -1,0 +1,101 @@
+"""The real tree, ended in every way and at every moment: no process of it remains, and the next start has the data."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mainstem.testing.reckoning import reckon
+from mainstem.testing.tree import RunningTree, free_port
+from mainstem.testing.workload import Workload
+
+Until = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[RunningTree]:
+    tree = RunningTree(tmp_path / "data", free_port())
+    yield tree
+    tree.stop()
+    assert tree.left() == []
+
+
+@pytest.mark.timeout(420)
+def test_killed_while_starting_while_recovering_and_while_working(tree: RunningTree, until: Until) -> None:
+    # The making of the database, its first start, the roles' start: whatever these moments meet.
+    for seconds in (0.3, 1.0, 1.6, 2.5, 4.0):
+        tree.launch()
+        time.sleep(seconds)
+        tree.kill_supervisor()
+        until(lambda: not tree.left())
+    tree.start()
+    load = Workload(tree.url, tree.new_key("nothing-left", "ingest"), clients=3)
+    load.start()
+    until(lambda: load.acknowledged > 1_000)
+    # The server is killed too: the next start has to recover, and is killed in the midst of that.
+    chance = random.Random(1)
+    assert tree.kill("postgres", chance)
+    tree.kill_supervisor()
+    until(lambda: not tree.left())
+    tree.launch()
+    until(lambda: any(process.command == "postgres" for process in tree.left()))
+    tree.kill_supervisor()
+    until(lambda: not tree.left())
+    tree.start()
+    # Both of those who would clean up, at once.
+    acknowledged = load.acknowledged
+    until(lambda: load.acknowledged > acknowledged + 1_000)
+    assert tree.kill("guardian", chance)
+    tree.kill_supervisor()
+    until(lambda: not tree.left())
+    tree.start()
+    # All at once.
+    state = tree.state()
+    assert state is not None
+    for process in [state.supervisor, *(each for found in state.processes.values() for each in found)]:
+        process.send(signal.SIGKILL)
+    tree.kill_supervisor()
+    until(lambda: not tree.left())
+    tree.start()
+    reckon(tree, load.stop())
+
+
+def test_a_closed_terminal_is_an_orderly_end(tree: RunningTree, until: Until) -> None:
+    terminal, other = os.openpty()
+    name = os.ttyname(other)
+    # The leader of a new session gets the first terminal that it opens.
+    with subprocess.Popen(
+        ["sh", "-c", 'exec "$0" "$@" <"$TERMINAL" >"$TERMINAL" 2>&1', sys.executable, "-m", "mainstem.cli.main",
+         "up", "--data-dir", str(tree.data_dir), "--port", str(tree.port)],
+        env={**os.environ, "TERMINAL": name, "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(tree.system_folder)},
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(other)
+        printed = b""
+        try:
+            while b"is ready" not in printed:
+                printed += os.read(terminal, 4096)
+            assert tree.left()
+        finally:
+            os.close(terminal)
+        assert process.wait(60) == 0
+    until(lambda: not tree.left())
+
+
+def test_a_killed_demo_leaves_nothing_and_is_taken_up_again(tmp_path: Path, until: Until) -> None:
+    tree = RunningTree(tmp_path / "data", free_port(), verb="demo")
+    tree.start()
+    time.sleep(2)
+    tree.kill_supervisor()
+    until(lambda: not tree.left())
+    with tree:
+        assert tree.left()
+    assert tree.left() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json as json_format
 import os
@@ -175,7 +176,7 @@ class _Teller:
 
     def line(self, text: str) -> None:
         if not self._quiet:
-            print(text, flush=True)
+            self._print(f"{text}\n")
 
     def progress(self, first: dt.date, day: dt.date, last: dt.date, rows: int) -> None:
         now = time.monotonic()
@@ -184,4 +185,10 @@ class _Teller:
         self._last = now
         share = ((day - first).days + 1) / ((last - first).days + 1)
         bar = "█" * round(share * 30)
-        print(f"\r  {bar:<30} {day}  {share:4.0%}  {rows:,} records", end="", flush=True)
+        self._print(f"\r  {bar:<30} {day}  {share:4.0%}  {rows:,} records")
+
+    @staticmethod
+    def _print(text: str) -> None:
+        # A terminal that was closed is no reason to stop: whoever closed it, or nohup, decides.
+        with contextlib.suppress(OSError):
+            print(text, end="", flush=True)

@@ -81,4 +81,6 @@ def role_command(role: str, data_dir: Path, config: Path | None) -> tuple[str, .
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    # A terminal that was closed is no reason to stop: whoever closed it, or nohup, decides.
+    with contextlib.suppress(OSError):
+        print(text, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from mainstem.privacy import Keyring
 from mainstem.store import Database, migrate
 from mainstem.testing import FixedClock
 from mainstem.testing.postgres import PostgresServer
+
+# What runs in a shell's background is told to ignore Ctrl-C, and so are its children: some tests send it to theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

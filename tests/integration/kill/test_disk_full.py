@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,15 +25,14 @@ _PROBE = b'{"stream":"usage_events"}'
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
+def data_dir() -> Iterator[Path]:
+    """One that PostgreSQL's account can enter: what is in `postgres` lies on that disk then."""
+    folder = Path(tempfile.mkdtemp(prefix="ms-"))
     folder.chmod(0o711)
-    # PostgreSQL's account has to come through; the disk it is given is a folder of the data folder.
-    for above in (tmp_path, *tmp_path.parents):
-        if above.name.startswith("pytest"):
-            above.chmod(above.stat().st_mode | 0o011)
-    return folder
+    (folder / "data").mkdir()
+    (folder / "data").chmod(0o711)
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

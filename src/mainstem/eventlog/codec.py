@@ -24,6 +24,7 @@ _CONTEXT = b"mainstem.log"
 _VERSION = b"\x01"
 # Level 1: on two cores every further level costs more appends than it saves disk.
 _LEVEL = 1
+_REQUIRED = [place for place, field in enumerate(ENVELOPE) if not field.nullable]
 
 
 class _Compressors(threading.local):
@@ -43,9 +44,9 @@ def check(records: pa.RecordBatch) -> None:
         raise ValueError("a batch without records cannot be appended")
     if not records.schema.equals(ENVELOPE):
         raise ValueError("the columns of a batch have to be those of ENVELOPE")
-    for field, column in zip(ENVELOPE, records.columns, strict=True):
-        if not field.nullable and column.null_count:
-            raise ValueError(f"{field.name} has to have a value in every record")
+    for place in _REQUIRED:
+        if records.column(place).null_count:
+            raise ValueError(f"{ENVELOPE[place].name} has to have a value in every record")
 
 
 def encode(records: pa.RecordBatch, sealer: Sealer) -> bytes:
@@ -75,10 +76,11 @@ def size(records: pa.RecordBatch) -> int:
 
 def count(records: pa.RecordBatch) -> dict[tuple[str, str], int]:
     """Records by (source, stream)."""
-    source, stream = (records.column(name).dictionary_encode() for name in ("source", "stream"))
-    sources, streams = source.dictionary.to_pylist(), stream.dictionary.to_pylist()
+    source, stream = records.column("source"), records.column("stream")
+    sources, streams = source.unique().to_pylist(), stream.unique().to_pylist()
     if len(sources) == len(streams) == 1:
         return {(sources[0], streams[0]): records.num_rows}
+    source, stream = source.dictionary_encode(), stream.dictionary_encode()
     codes = source.indices.to_numpy().astype(np.int64) * len(streams) + stream.indices.to_numpy()
     present, numbers = np.unique(codes, return_counts=True)
     return {

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def _indexes(segments: Sequence[Segment], counts: Sequence[int]) -> pa.Array:
 def _texts(columns: Sequence[Texts], counts: Sequence[int]) -> pa.Array:
     if all(column is None for column in columns):
         return pa.nulls(sum(counts), pa.string())
-    filled = [[None] * n if column is None else column for column, n in zip(columns, counts, strict=True)]
+    filled = [column or [None] * n for column, n in zip(columns, counts, strict=True)]
     return pa.array(_chained(filled), pa.string())
 
 
@@ -117,21 +118,24 @@ def _observed(segments: Sequence[Segment], counts: Sequence[int], occurred_at: p
 
 def _slots(segments: Sequence[Segment], counts: Sequence[int], references: References) -> pa.Array:
     """By partition key; without one by delivery and index, so that such records spread over the partitions."""
-    slots = np.empty(sum(counts), np.uint16)
+    slots = np.concatenate(
+        [
+            references.slots(source, stream, _keys(list(run)))
+            for (source, stream), run in itertools.groupby(segments, attrgetter("source", "stream"))
+        ]
+    )
     end = 0
     for segment, count in zip(segments, counts, strict=True):
         end += count
-        slots[end - count : end] = _slots_of(segment, count, references) if segment.slot is None else segment.slot
+        keys = segment.partition_key
+        if segment.slot is not None:
+            slots[end - count : end] = segment.slot
+        elif keys is None or None in keys:
+            for row, index in enumerate(segment.index):
+                if keys is None or keys[row] is None:
+                    slots[end - count + row] = references.delivery_slot(segment.delivery, int(index))
     return pa.array(slots)
 
 
-def _slots_of(segment: Segment, count: int, references: References) -> np.ndarray:
-    keys = segment.partition_key
-    if keys is None:
-        slots, keyless = np.empty(count, np.uint16), list(range(count))
-    else:
-        slots = references.slots(segment.source, segment.stream, keys)
-        keyless = [row for row, key in enumerate(keys) if key is None] if None in keys else []
-    for row in keyless:
-        slots[row] = references.delivery_slot(segment.delivery, segment.index[row])
-    return slots
+def _keys(segments: Sequence[Segment]) -> Sequence[str | None]:
+    return _chained([segment.partition_key or [None] * len(segment.payload) for segment in segments])

@@ -19,7 +19,6 @@ import datetime as dt
 import functools
 import secrets
 import threading
-import uuid
 from collections.abc import Callable
 from operator import attrgetter
 from types import TracebackType
@@ -39,7 +38,7 @@ from mainstem.intake._compression import decompress
 from mainstem.intake._notes import Notes
 from mainstem.intake._reading import Columns, Reading, read, read_rows
 from mainstem.intake._stamp import Origin, no_contract, stamp
-from mainstem.intake.delivery import CANONICAL_JSON, JSON, Delivery, Receipt, Rows
+from mainstem.intake.delivery import CANONICAL_JSON, JSON, Delivery, Receipt, Refusal, Rows
 from mainstem.intake.settings import DoorSettings
 from mainstem.model import MAINSTEM_SOURCE, NAME_PATTERN, Lane, is_name
 from mainstem.privacy import Hasher, References
@@ -84,9 +83,17 @@ class DoorParts:
 class _Prepared:
     """A delivery that was read: what goes to the log, and the receipt but for its positions."""
 
-    receipt: Receipt
     segments: list[Segment]
+    origin: Origin
+    accepted: int
+    refused: tuple[Refusal, ...]
+    warnings: tuple[str, ...]
     heartbeat: tuple[str, str] | None = None
+
+    def receipt(self, positions: tuple[Head, ...] = ()) -> Receipt:
+        return Receipt(
+            self.accepted, self.refused, self.warnings, positions, self.origin.delivery, self.origin.received_at
+        )
 
 
 class Door:
@@ -152,12 +159,12 @@ class Door:
             return (
                 await asyncio.to_thread(self._finish, prepared, delivery.lane)
                 if prepared.heartbeat
-                else prepared.receipt
+                else prepared.receipt()
             )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[Head, ...]] = loop.create_future()
         self._committers[delivery.lane].put(self._parcel(prepared.segments, future, loop))
-        return dataclasses.replace(prepared.receipt, positions=await future)
+        return prepared.receipt(await future)
 
     def submit_rows(self, rows: Rows) -> Receipt:
         """Take rows in; blocks until they are durable. `Refusal.index` counts as `rows.first` does."""
@@ -170,14 +177,13 @@ class Door:
         return future.result()
 
     def _finish(self, prepared: _Prepared, lane: Lane) -> Receipt:
-        receipt = prepared.receipt
         if prepared.heartbeat is not None:
-            self._notes.heartbeat(*prepared.heartbeat, receipt.received_at)
+            self._notes.heartbeat(*prepared.heartbeat, prepared.origin.received_at)
         if not prepared.segments:
-            return receipt
+            return prepared.receipt()
         future: concurrent.futures.Future[tuple[Head, ...]] = concurrent.futures.Future()
         self._committers[lane].put(self._parcel(prepared.segments, future, None))
-        return dataclasses.replace(receipt, positions=future.result())
+        return prepared.receipt(future.result())
 
     def _prepare(self, delivery: Delivery) -> _Prepared:
         """Everything but the log: admit, decompress, read, stamp."""
@@ -199,8 +205,7 @@ class Door:
         if reading.records == 0 and delivery.stream is not None:
             prepared.heartbeat = (delivery.source, delivery.stream)
             if self.parts.registry.active(*prepared.heartbeat) is None:
-                warning = no_contract(delivery.stream)
-                prepared.receipt = dataclasses.replace(prepared.receipt, warnings=(warning,))
+                prepared.warnings = (no_contract(delivery.stream),)
         return prepared
 
     def _read(self, delivery: Delivery) -> Reading:
@@ -258,17 +263,16 @@ class Door:
             segment, told = stamp(group, origin, contract, None if contract is None else self._plan(contract))
             segments.append(segment)
             warnings += told
-        for reason, n in collections.Counter(refusal.reason for refusal in reading.refused).items():
-            self._notes.refused(origin.source, origin.received_at.date(), reason, n)
-        receipt = Receipt(
+        if reading.refused:
+            for reason, n in collections.Counter(refusal.reason for refusal in reading.refused).items():
+                self._notes.refused(origin.source, origin.received_at.date(), reason, n)
+        return _Prepared(
+            segments,
+            origin,
             accepted=sum(len(segment.payload) for segment in segments),
             refused=tuple(sorted(reading.refused, key=attrgetter("index"))),
             warnings=tuple(dict.fromkeys(warnings)),
-            positions=(),
-            delivery=origin.delivery,
-            received_at=origin.received_at,
         )
-        return _Prepared(receipt, segments)
 
     def _plan(self, contract: Contract) -> DoorPlan:
         name = (contract.source, contract.stream, contract.version)
@@ -289,7 +293,7 @@ class Door:
 
     def _delivery_id(self, source: str, idempotency_key: str | None, now: dt.datetime) -> str:
         if idempotency_key is None:
-            return str(_uuid7(now))
+            return _uuid7(now)
         if not 0 < len(idempotency_key) <= self.settings.max_identifier or not idempotency_key.isprintable():
             raise RefusedError(
                 "bad_idempotency_key",
@@ -351,9 +355,10 @@ class Door:
         self._outage = None
 
 
-def _uuid7(now: dt.datetime) -> uuid.UUID:
+def _uuid7(now: dt.datetime) -> str:
     """A version 7 UUID: rising with time, the rest random."""
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     chance = secrets.randbits(74)
     high = milliseconds << 16 | 0x7000 | chance >> 62
-    return uuid.UUID(int=high << 64 | 0b10 << 62 | chance & ((1 << 62) - 1))
+    digits = f"{high << 64 | 0b10 << 62 | chance & ((1 << 62) - 1):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

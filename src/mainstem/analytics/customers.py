@@ -22,8 +22,17 @@ SORTS: Mapping[str, tuple[str, str]] = {
     # Name to expression and its type; a customer without a score comes last whichever way.
     "score": ("score.score", "numeric"),
     "last_activity": ("score.last_seen_at", "timestamptz"),
+    "segment": ("score.segment", "text"),
+    "change": ("(score.score - before.score)", "numeric"),
 }
-"""What a list can be sorted by."""
+"""What a list can be sorted by; not by names, which are sealed."""
+
+_BEFORE = """
+    LEFT JOIN (
+        SELECT DISTINCT ON (ref) ref, score FROM score_history
+        WHERE model = %(model)s AND kind = 'daily' AND as_of = %(before)s::timestamptz ORDER BY ref, id DESC
+    ) AS before ON before.ref = reference.ref
+    """
 
 _SCORE_THEN = """
     SELECT model, model_version, score, band, grade, as_of, known_at, inputs, contributions FROM score_history AS one
@@ -45,9 +54,13 @@ _TREND_DAYS = 30
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CustomerQuery:
-    """Which customers, in which order. `after` is the sort value (None: none) and reference of the last one seen."""
+    """Which customers, in which order. `after` is the sort value (None: none) and reference of the last one seen.
+
+    `before` is the midnight that changes are counted from.
+    """
 
     model: str
+    before: dt.datetime | None = None
     bands: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -127,19 +140,20 @@ class Customers:
         Raises NotFoundError.
         """
         source, separator, value = customer_id.partition(":")
-        candidates = [(source, value)] if separator else []
+        if separator and value:
+            ref = uuid.UUID(bytes=self.references.ref(source, "customer", value))
+            if connection.execute("SELECT FROM reference WHERE ref = %s AND kind = 'customer'", (ref,)).fetchall():
+                return ref
         known = [
             row[0]
             for row in connection.execute("SELECT DISTINCT source FROM reference WHERE kind = 'customer'").fetchall()
         ]
-        candidates += [(each, customer_id) for each in known]
-        refs = [uuid.UUID(bytes=self.references.ref(each, "customer", name)) for each, name in candidates if name]
+        refs = [uuid.UUID(bytes=self.references.ref(each, "customer", customer_id)) for each in known if customer_id]
         found = connection.execute(
             "SELECT ref FROM reference WHERE ref = ANY(%s) AND kind = 'customer'", (refs,)
         ).fetchall()
         if len(found) == 1:
-            ref: uuid.UUID = found[0][0]
-            return ref
+            return uuid.UUID(bytes=found[0][0].bytes)
         if found:
             raise NotFoundError(
                 "Several sources know a customer of this id.", hint="Name the source: <source>:<id>, such as crm:42."
@@ -199,6 +213,7 @@ class Customers:
             SELECT reference.ref, reference.source, score.segment, score.score, score.band, coalesce(score.grade, 'none'),
                    score.as_of, score.last_seen_at, coalesce(score.contributions, '[]'), {expression}::text
             FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s
+            {_BEFORE if query.sort == "change" else ""}
             WHERE {conditions}
             ORDER BY {expression} {direction} NULLS LAST, reference.ref LIMIT %(limit)s
             """,
@@ -307,7 +322,7 @@ def _midnight(day: dt.date) -> dt.datetime:
 
 def _conditions(query: CustomerQuery) -> tuple[str, dict[str, Any]]:
     conditions = ["reference.kind = 'customer'"]
-    parameters: dict[str, Any] = {"model": query.model, "limit": query.limit}
+    parameters: dict[str, Any] = {"model": query.model, "limit": query.limit, "before": query.before}
     for name, column, values in (
         ("bands", "score.band", query.bands),
         ("segments", "score.segment", query.segments),

@@ -12,7 +12,7 @@ from mainstem.access import Permission
 from mainstem.analytics.overview import average, band_counts, histogram
 from mainstem.api.conservation import Conservation
 from mainstem.api.customers import CustomerReader
-from mainstem.api.envelope import answer, graded, told_replay
+from mainstem.api.envelope import answer, graded, told_replay, zoned
 from mainstem.api.live_metrics import counts, throughput
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
@@ -81,6 +81,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
         customer_id: str | None = None,
         segment: str | None = None,
         granularity: Granularity | None = None,
+        known_at: dt.datetime | None = None,
     ) -> Response:
         known = metrics.current().metrics
         if metric not in known:
@@ -92,6 +93,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
                 granularity=granularity,
                 ref=None if customer_id is None else reader.find(customer_id).bytes,
                 segment=segment,
+                known_at=zoned(known_at),
             )
             trend = read_trend(database, known[metric], request)
         except ValueError as error:
@@ -101,6 +103,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
             **_described(known[metric]),
             "timeframe": timeframe,
             "granularity": trend.granularity,
+            "known_at": request.known_at or clock.wall(),
             "points": trend.points,
             "total": trend.total,
             "previous_total": trend.previous_total,

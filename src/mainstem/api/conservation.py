@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mainstem.api.envelope import age_seconds, nearest_to_stale
 from mainstem.clock import Clock
 from mainstem.errors import NotFoundError
 from mainstem.hints import near_miss
@@ -183,20 +184,21 @@ class Conservation:
 
     def _times(self, streams: list[StreamState]) -> dict[str, Any]:
         waiting = [stream.waiting_since for stream in streams if stream.waiting_since is not None]
-        ages = [age for stream in streams if (age := self._age(stream.clock)) is not None]
+        clocks = [stream.clock for stream in streams if stream.clock is not None]
+        nearest = nearest_to_stale(clocks, self.clock.data())
         received = [s.clock.last_received_at for s in streams if s.clock and s.clock.last_received_at is not None]
         return {
             "lag": max((self.clock.wall() - min(waiting)).total_seconds(), 0.0) if waiting else 0,
-            "newest_at": min((s.clock.newest_at for s in streams if s.clock and s.clock.newest_at), default=None),
-            "freshness_seconds": max(ages, default=None),
+            "newest_at": None if nearest is None else nearest.newest_at,
+            "freshness_seconds": self._age(nearest),
+            "freshness_of": None if nearest is None else nearest.stream,
+            "objective_seconds": None if nearest is None else nearest.objective.total_seconds(),
             "grade": Grade.worst(self._grade(stream.clock) for stream in streams),
             "last_received_at": max(received, default=None),
         }
 
     def _age(self, clock: StreamClock | None) -> float | None:
-        if clock is None or clock.newest_at is None:
-            return None
-        return max((self.clock.data() - clock.newest_at).total_seconds(), 0.0)
+        return None if clock is None else age_seconds(clock, self.clock.data())
 
     def _grade(self, clock: StreamClock | None) -> Grade:
         return Grade.NONE if clock is None else clock.grade(self.clock.data(), self.clock.wall() - self.clock.data())

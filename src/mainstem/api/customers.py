@@ -18,9 +18,10 @@ from mainstem.analytics.health_models import HealthModels
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.overview import Mover, movers
 from mainstem.api.conservation import Conservation
-from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.envelope import Meta, answer, graded, zoned
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
+from mainstem.api.timeline import Seen, read_timeline
 from mainstem.api.tokens import PageToken, TokenSigner
 from mainstem.errors import NotFoundError
 from mainstem.metrics import Grade
@@ -30,10 +31,9 @@ __all__ = ["CustomerReader", "customers_router"]
 
 _DAYS = 30
 _WEEK = dt.timedelta(days=7)
-_TIMELINE = 200
 _MOST_MOVERS = 8
 
-_Sort = Literal["score", "-score", "last_activity", "-last_activity"]
+_Sort = Literal["score", "-score", "last_activity", "-last_activity", "segment", "-segment", "change", "-change"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,6 +127,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
         with reader.database.snapshot() as connection:
             query = CustomerQuery(
                 model=model.name,
+                before=dt.datetime.combine(clock.data().date() - _WEEK, dt.time(), dt.UTC),
                 bands=tuple(band),
                 segments=tuple(segment),
                 sources=tuple(source),
@@ -157,7 +158,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
     def customer_health(
         customer_id: str, as_of: dt.datetime | None = None, known_at: dt.datetime | None = None
     ) -> Response:
-        as_of, known_at = _zoned(as_of), _zoned(known_at)
+        as_of, known_at = zoned(as_of), zoned(known_at)
         model = reader.models.current()
         until = as_of or clock.data()
         with reader.database.snapshot() as connection:
@@ -166,7 +167,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
             score = reader.customers.score(connection, ref, model.name, as_of, known_at)
             history = reader.customers.history(connection, ref, model.name, until, known_at)
             daily = reader.customers.daily(connection, [ref], model.name, until.date())[ref]
-            timeline = reader.customers.timeline(connection, ref, until, _TIMELINE)
+            timeline = read_timeline(reader, connection, ref, model, Seen(until, known_at))
         data = {
             "customer": profile,
             "score": score.score if score else None,
@@ -179,18 +180,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
             "model": told_model(model),
             "contributions": _contributions(score, until) if score else [],
             "history": history,
-            "timeline": [
-                {
-                    "at": event.at,
-                    "kind": "event",
-                    "title": event.event,
-                    "detail": event.object,
-                    "source": source,
-                    "stream": stream,
-                    "quantity": None if event.quantity is None else Decimal(event.quantity),
-                }
-                for source, stream, event in timeline
-            ],
+            "timeline": timeline,
         }
         return answer(data, reader.meta())
 
@@ -211,11 +201,6 @@ def _after(signer: TokenSigner, cursor: str | None, shape: str) -> tuple[str | N
     if token is None or token.query != shape:
         raise ProblemError(400, "invalid", "The cursor is of another query, or not ours.")
     return token.after[0], uuid.UUID(token.after[1])
-
-
-def _zoned(at: dt.datetime | None) -> dt.datetime | None:
-    """A time without a zone is UTC, as everywhere."""
-    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
 
 
 def _change(score: Decimal, daily: Mapping[dt.date, Decimal], today: dt.date) -> Decimal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import decimal
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from mainstem.clock import Clock
 from mainstem.metrics import Grade, StreamClock
 
-__all__ = ["Meta", "answer", "encode", "graded", "told_replay"]
+__all__ = ["Meta", "age_seconds", "answer", "encode", "graded", "nearest_to_stale", "told_replay", "zoned"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Meta:
     generated_at: dt.datetime
     as_of: dt.datetime
     freshness_seconds: float | None = None
+    freshness_of: str | None = None
+    freshness_objective_seconds: float | None = None
     grade: Grade = Grade.NONE
     missing: tuple[str, ...] = ()
     next_cursor: str | None = None
@@ -36,10 +38,10 @@ class Meta:
 
 
 def graded(clock: Clock, streams: Collection[StreamClock], next_cursor: str | None = None) -> Meta:
-    """The meta of an answer that rests on these streams: their worst grade, the age of the oldest, and what is stale."""
+    """The meta of an answer that rests on these streams: their worst grade, and how near the nearest is to stale."""
     wall, now = clock.wall(), clock.data()
     grades = {stream: stream.grade(now, wall - now) for stream in streams}
-    newest = [stream.newest_at for stream in streams if stream.newest_at is not None]
+    nearest = nearest_to_stale(streams, now)
     missing = [
         f"{stream.source}.{stream.stream}: no data since {stream.newest_at:%Y-%m-%dT%H:%MZ}"
         for stream, grade in grades.items()
@@ -48,12 +50,33 @@ def graded(clock: Clock, streams: Collection[StreamClock], next_cursor: str | No
     return Meta(
         generated_at=wall,
         as_of=now,
-        freshness_seconds=max((now - min(newest)).total_seconds(), 0.0) if newest else None,
+        freshness_seconds=None if nearest is None else age_seconds(nearest, now),
+        freshness_of=None if nearest is None else f"{nearest.source}.{nearest.stream}",
+        freshness_objective_seconds=None if nearest is None else nearest.objective.total_seconds(),
         grade=Grade.worst(grades.values()),
         missing=tuple(missing),
         next_cursor=next_cursor,
         replay=told_replay(clock),
     )
+
+
+def nearest_to_stale(streams: Iterable[StreamClock], now: dt.datetime) -> StreamClock | None:
+    """The stream that has used up most of its freshness objective; None where nothing was heard of any."""
+    return max(
+        (stream for stream in streams if stream.newest_at is not None),
+        key=lambda stream: (age_seconds(stream, now) or 0.0) / max(stream.objective.total_seconds(), 1.0),
+        default=None,
+    )
+
+
+def age_seconds(stream: StreamClock, now: dt.datetime) -> float | None:
+    """The age of a stream's newest record or heartbeat on the data clock; None where nothing was heard of it."""
+    return None if stream.newest_at is None else max((now - stream.newest_at).total_seconds(), 0.0)
+
+
+def zoned(at: dt.datetime | None) -> dt.datetime | None:
+    """A time without a zone is UTC, as everywhere."""
+    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
 
 
 def told_replay(clock: Clock) -> dict[str, Any] | None:

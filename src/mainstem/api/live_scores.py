@@ -74,11 +74,13 @@ class LiveScores:
             return self.reader.changes(connection, model, refs)
 
     def _touched(self, changes: Sequence[Change]) -> list[dict[str, Any]]:
-        """Something took effect somewhere: those who look at one customer look again; which it was is not told by commits."""
-        if not any(change.kind == "ledger" for change in changes):
+        """Those customers of the subscription of whom something took effect, whether their score moved or not."""
+        named = {uuid.UUID(hex=ref) for change in changes if change.kind == "touched" for ref in change.body["refs"]}
+        touched = named & (self.refs or frozenset())
+        if not touched:
             return []
         with self.reader.database.autocommit() as connection:
-            ids = self.reader.customers.ids(connection, self.refs or ())
+            ids = self.reader.customers.ids(connection, touched)
         at = self.reader.conservation.clock.wall()
         return [{"kind": "touched", "value": {"customer_id": id_, "at": at}} for id_ in ids.values()]
 

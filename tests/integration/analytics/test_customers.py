@@ -13,6 +13,7 @@ import pytest
 
 from mainstem.analytics import trim_history
 from mainstem.analytics.customers import CustomerQuery, Customers
+from mainstem.analytics.happenings import restated_days, shown_scores
 from mainstem.analytics.overview import average, band_counts, histogram, movers
 from mainstem.errors import NotFoundError
 from mainstem.privacy import Keyring
@@ -59,6 +60,37 @@ def test_customers_are_found_by_what_their_source_calls_them(
         assert customers.ids(conn, [refs["acme"]]) == {refs["acme"]: "app:acme"}
 
 
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def test_what_happened_besides_events(world: Any) -> None:
+    world.customer("a", "b")
+    start = world.clock.data()
+    world.happens(*(("a", start - day * DAY) for day in range(20)))
+    world.scorer.run_once()
+    world.clock.advance(5 * DAY)
+    world.happens(*[("a", world.clock.data())] * 5)
+    world.scorer.run_once()
+    between = world.clock.wall()
+    world.clock.advance(HOUR)
+    world.happens(*[("a", start - 2 * DAY)] * 2, ("b", world.clock.data()))
+    world.scorer.run_once()
+    now = world.clock.data()
+    with world.database.snapshot() as conn:
+        moves = shown_scores(conn, world.ref("a"), "default", now, None)
+        assert [one.previous for one in moves] == [one.score for one in moves[1:]] + [None]
+        assert moves[0].score == world.score("a")
+        assert [one.at for one in moves][-2:] == [start + 5 * DAY, start]
+        assert shown_scores(conn, world.ref("a"), "default", start, None) == moves[-1:]
+        assert shown_scores(conn, world.ref("a"), "default", now, between) == moves[-2:]
+        [late] = restated_days(conn, world.ref("a"), (between, world.clock.wall()))
+        assert (late.day, late.known_at) == ((start - 2 * DAY).date(), now)
+        # One page, as before: what did not change in number is not told.
+        assert late.changes == (("events", Decimal(1), Decimal(3)), ("quantity", Decimal(1), Decimal(3)))
+        assert restated_days(conn, world.ref("a"), (start, between)) == []
+
+
 def test_lists_are_filtered_sorted_and_paged(world: Any, keyring: Keyring, customers: Customers) -> None:
     names = [f"customer {number}" for number in range(12)]
     _known(world, keyring, *(("app", name) for name in names), ("crm", "unmeasured"))
@@ -87,6 +119,9 @@ def test_lists_are_filtered_sorted_and_paged(world: Any, keyring: Keyring, custo
     assert [row.score for row in descending] == [*sorted(scores, reverse=True), None]
     seen = listed(CustomerQuery("default", sort="last_activity", limit=7))
     assert [row.last_activity_at for row in seen[:-1]] == sorted(row.last_activity_at for row in seen[:-1])
+    by_segment = listed(CustomerQuery("default", sort="segment", limit=5))
+    assert [row.segment for row in by_segment] == ["large"] * 8 + ["small"] * 4 + [None]
+    assert len({row.ref for row in by_segment}) == 13
     small = listed(CustomerQuery("default", segments=("small",)))
     assert {row.ref for row in small} == {world.ref(name) for name in names[::3]}
     risky = listed(CustomerQuery("default", bands=("at_risk",), sources=("app",)))
@@ -97,8 +132,9 @@ def test_lists_are_filtered_sorted_and_paged(world: Any, keyring: Keyring, custo
         assert customers.choices(conn) == (["large", "small"], ["app", "crm"])
 
 
-def test_all_customers_at_a_glance(world: Any) -> None:
+def test_all_customers_at_a_glance(world: Any, keyring: Keyring, customers: Customers) -> None:
     names = ["riser", "faller", "steady"]
+    _known(world, keyring, *(("app", name) for name in names))
     world.customer(*names)
     now = world.clock.data()
     world.happens(
@@ -119,6 +155,11 @@ def test_all_customers_at_a_glance(world: Any) -> None:
         mean = average(conn, "default", before)
         counts = {one.band: (one.count, one.previous) for one in band_counts(conn, "default", before)}
         bins = histogram(conn, "default")
+        query = CustomerQuery("default", before=_midnight(before), sort="change", descending=True, limit=2)
+        _, most = customers.page(conn, query)
+        _, least = customers.page(conn, dataclasses.replace(query, after=(most[-1].sort_value, most[-1].ref)))
+    assert [row.ref for row in (*most, *least)] == [world.ref(name) for name in ("riser", "steady", "faller")]
+    assert Decimal(most[0].sort_value or 0) == up.change
     assert (up.ref, down.ref) == (world.ref("riser"), world.ref("faller"))
     assert up.change > 0 > down.change
     assert up.reason == "Active within the last hour."

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +17,9 @@ from websockets.typing import Origin
 
 from mainstem.access import Role
 from mainstem.api.app import Services
+from mainstem.privacy import Keyring
+from mainstem.processing import REFERENCES
+from mainstem.processing.tables.references import ReferenceRegister
 from mainstem.store import append_changes
 from mainstem.testing.tree import free_port
 
@@ -107,3 +111,22 @@ async def test_a_foreign_page_with_a_good_cookie_is_turned_away(address: str, se
     async with connect(address + PATH, additional_headers=cookie, origin=Origin(foreign)) as socket:
         with pytest.raises(ConnectionClosedError):
             await socket.recv()
+
+
+async def test_only_the_customers_of_a_subscription_are_told_that_they_were_touched(
+    address: str, headers: dict[str, str], services: Services, keyring: Keyring
+) -> None:
+    refs = {name: keyring.references.ref("shop", "customer", name) for name in ("mine", "other")}
+    rows = [{"ref": ref, "source": "shop", "kind": "customer", "value": name} for name, ref in refs.items()]
+    with services.database.transaction() as connection:
+        table = pa.Table.from_pylist(rows, schema=REFERENCES)
+        ReferenceRegister(keyring.sealer).write(connection, table, services.clock.wall())
+    path = f"{address}/api/v1/stream/health-scores?customer_id=shop:mine"
+    async with connect(path, additional_headers=headers) as socket:
+        await message(socket, "snapshot")
+        for told in (["other"], ["other", "mine"]):
+            body = {"refs": [refs[name].hex() for name in told]}
+            with services.database.transaction() as connection:
+                append_changes(connection, 16, "touched", [body], services.clock.wall())
+        changes = (await message(socket, "delta"))["changes"]
+    assert [(change["kind"], change["value"]["customer_id"]) for change in changes] == [("touched", "shop:mine")]

@@ -45,6 +45,8 @@ async def test_answers_have_the_envelope(client: httpx.AsyncClient, bearer: dict
             "generated_at",
             "as_of",
             "freshness_seconds",
+            "freshness_of",
+            "freshness_objective_seconds",
             "grade",
             "missing",
             "replay",
@@ -83,3 +85,14 @@ async def test_dashboard_files(client: httpx.AsyncClient) -> None:
 async def test_metrics_are_for_those_who_may(client: httpx.AsyncClient, bearer: dict[Role, dict[str, str]]) -> None:
     text = (await client.get("/metrics", headers=bearer[Role.ENGINEER])).text
     assert "mainstem_records_received_total" in text
+
+
+async def test_usage_trends_may_be_asked_for_as_they_were_known(
+    client: httpx.AsyncClient, bearer: dict[Role, dict[str, str]]
+) -> None:
+    path = "/api/v1/analytics/usage-trends/7d"
+    now = (await client.get(path, headers=bearer[Role.VIEWER])).json()["data"]
+    assert now["known_at"] == "2026-01-15T12:00:00Z"
+    then = await client.get(path, params={"known_at": "2026-01-10T00:00:00"}, headers=bearer[Role.VIEWER])
+    assert then.json()["data"]["known_at"] == "2026-01-10T00:00:00Z"
+    assert len(then.json()["data"]["points"]) == len(now["points"])

@@ -55,6 +55,8 @@ export class Answers {
       generated_at: iso(Date.now()),
       as_of: iso(this.dataNow),
       freshness_seconds: this.faults.has("empty") ? null : this.replay()?.finished === false ? 2.4 * SPEED * 0.6 : 1.2,
+      freshness_of: this.faults.has("empty") ? null : stale ? "oulad.assessments" : "oulad.vle_clicks",
+      freshness_objective_seconds: this.faults.has("empty") ? null : 86_400,
       grade: this.faults.has("empty") ? "none" : stale ? "stale" : "fresh",
       missing: stale ? [`oulad.assessments: no data since ${iso(this.dataNow - 9.4 * DAY)}`] : [],
       replay: this.replay(),
@@ -194,7 +196,7 @@ export class Answers {
     const keys = {
       score: (r) => r.score,
       change: (r) => r.change,
-      name: (r) => (r.name ?? r.c.id).toLowerCase(),
+      segment: (r) => r.c.segment,
       last_activity: (r) => r.activity,
     };
     const key = keys[sort.replace(/^-/, "")];

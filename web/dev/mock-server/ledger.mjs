@@ -98,6 +98,8 @@ export class Ledger {
       lag: Math.max(...streams.map(({ lag }) => lag)),
       newest_at: streams[0].newest_at,
       freshness_seconds: streams[0].freshness_seconds,
+      freshness_of: streams[0].stream,
+      objective_seconds: streams[0].objective_seconds,
       grade: worst,
       last_received_at: streams[0].last_received_at,
       streams: streams.map((s, i) => ({ ...s, balanced: i > 0 || wrong === 0 })),
@@ -123,6 +125,8 @@ export class Ledger {
       lag,
       newest_at,
       freshness_seconds,
+      freshness_of,
+      objective_seconds,
       grade,
       last_received_at,
     } = s;
@@ -138,6 +142,8 @@ export class Ledger {
       lag,
       newest_at,
       freshness_seconds,
+      freshness_of,
+      objective_seconds,
       grade,
       last_received_at,
     };

@@ -9,7 +9,11 @@ export type Grade = "fresh" | "partial" | "stale" | "historical" | "none" | (str
 export interface Meta {
   generated_at: Time;
   as_of: Time;
+  /** The age of the stream that has used up most of its freshness objective. */
   freshness_seconds: number | null;
+  /** Which stream that is, and its objective. */
+  freshness_of?: string | null;
+  freshness_objective_seconds?: number | null;
   grade: Grade;
   missing: string[];
   /** Null: data time is wall time. Absent: not told here. */
@@ -66,6 +70,9 @@ export interface SourceSummary {
   /** Data time of the newest record or heartbeat. */
   newest_at?: Time | null;
   freshness_seconds: number | null;
+  /** The stream that has used up most of its objective: age and objective are its. */
+  freshness_of?: string | null;
+  objective_seconds?: number | null;
   grade: Grade;
   last_received_at: Time | null;
 }
@@ -95,6 +102,9 @@ export interface SourceStatus extends Terms {
   /** Data time of the newest record or heartbeat. */
   newest_at?: Time | null;
   freshness_seconds: number | null;
+  /** The stream that has used up most of its objective: age and objective are its. */
+  freshness_of?: string | null;
+  objective_seconds?: number | null;
   grade: Grade;
   last_received_at: Time | null;
   streams: StreamStatus[];

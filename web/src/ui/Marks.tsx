@@ -1,6 +1,6 @@
 /** Small signs that stand beside numbers. None speaks by colour alone. */
 
-import type { Band, Grade } from "../api/types";
+import type { Band, Grade, Meta } from "../api/types";
 import { type Vintage as Age, ageSeconds } from "../data/age";
 import { useNow } from "../data/now";
 import * as number from "../format/number";
@@ -46,17 +46,27 @@ export function Vintage({ meta, receivedAt }: Age) {
   const now = useNow();
   const age = ageSeconds({ meta, receivedAt }, now);
   if (meta === null || age === null) return null;
+  const stream = meta.freshness_of?.split(".").at(-1);
   return (
     <span className="vintage">
       <GradeMark grade={meta.grade} missing={meta.missing} />
-      <time
-        dateTime={meta.generated_at}
-        title={`Answered ${time.exact(meta.generated_at)}\nSpeaks of ${time.exact(meta.as_of)}`}
-      >
+      <time dateTime={meta.generated_at} title={vintageTitle(meta)}>
+        {stream && <span className="vintage-of">{stream} </span>}
         {time.ago(age)}
       </time>
     </span>
   );
+}
+
+/** When it was answered, of when it speaks, and which input its age is of. */
+export function vintageTitle(meta: Meta): string {
+  const lines = [`Answered ${time.exact(meta.generated_at)}`, `Speaks of ${time.exact(meta.as_of)}`];
+  if (meta.freshness_of && meta.freshness_seconds !== null) {
+    const objective = meta.freshness_objective_seconds;
+    const within = objective == null ? "" : `, objective ${time.duration(objective)}`;
+    lines.push(`Nearest to its objective: ${meta.freshness_of}, ${time.duration(meta.freshness_seconds)} old${within}`);
+  }
+  return lines.join("\n");
 }
 
 /** A change of a score. Up is good for scores; the arrow and the sign say so too. */

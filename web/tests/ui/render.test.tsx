@@ -57,6 +57,19 @@ describe("a tile", () => {
     expect(words(markup)).toBe("Throughput Stale 3 s ago 12");
   });
 
+  it("names the stream that its age is of, and what that one promises", () => {
+    const meta = { ...META, freshness_of: "oulad.clicks", freshness_objective_seconds: 259_200 };
+    const markup = renderToStaticMarkup(
+      <Tile title="Throughput" vintage={{ ...VINTAGE, meta }}>
+        <p>12</p>
+      </Tile>,
+    );
+    expect(words(markup)).toBe("Throughput Stale clicks 3 s ago 12");
+    expect(markup.replaceAll("\u00a0", " ")).toContain(
+      "Nearest to its objective: oulad.clicks, 3 s old, objective 3 d",
+    );
+  });
+
   it("says that a refresh failed, and why", () => {
     const markup = renderToStaticMarkup(
       <Tile title="Throughput" warning={new Error("The database cannot be reached.")}>

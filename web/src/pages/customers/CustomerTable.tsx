@@ -38,9 +38,9 @@ export function CustomerTable({ data, waiting, live, filters, onSort }: TablePro
           <th scope="col" className="c-band">
             Band
           </th>
-          <th scope="col" className="num">
+          <Heading {...head} sort="change" className="num">
             7 days
-          </th>
+          </Heading>
           <th scope="col" className="c-trend">
             30 days
           </th>

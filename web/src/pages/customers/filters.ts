@@ -2,7 +2,7 @@
 
 import { query } from "../../api/client";
 
-export const SORTS = ["score", "last_activity"] as const;
+export const SORTS = ["score", "change", "segment", "last_activity"] as const;
 export type SortKey = (typeof SORTS)[number];
 
 export interface Filters {

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -38,7 +39,7 @@ _SECONDS = 20
 _SOURCES = 4
 _PROBES_A_SECOND = 5
 _SCORES_A_SECOND = 4
-_BULK_ROWS = 1_000_000
+_BULK_ROWS = 2_000_000
 # What is still to be shown when sending has ended is waited for this long.
 _PATIENCE = 30.0
 # A delta that is late is late by its content: messages are looked at as they come.
@@ -57,8 +58,9 @@ def run(rows: int = _BULK_ROWS) -> Iterator[Figure]:
             yield from _figures("", alone, sent)
             bulk = home / "bulk.parquet"
             _make_bulk(bulk, rows)
-            with _load(tree, bulk):
+            with _load(tree, bulk) as loading:
                 beside, sent = _measure(tree, key, "beside", seconds=_SECONDS)
+                assert loading.poll() is None or _pending(tree, key), "The load ended before: it needs more rows."
             yield from _figures(f" beside a bulk load of {rows:,} rows", beside, sent)
 
 
@@ -222,8 +224,8 @@ def _make_bulk(file: Path, rows: int) -> None:
 
 
 @contextlib.contextmanager
-def _load(tree: RunningTree, file: Path) -> Iterator[None]:
-    """`mainstem load` beside the block; it has to be at work from the beginning to the end."""
+def _load(tree: RunningTree, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`mainstem load` beside the block."""
     command = [sys.executable, "-m", "mainstem.cli.main", "load", str(file), "--source", "warehouse"]
     loading = subprocess.Popen(
         [*command, "--stream", "usage_events", "--json", "--data-dir", str(tree.data_dir)],
@@ -232,7 +234,14 @@ def _load(tree: RunningTree, file: Path) -> Iterator[None]:
     try:
         # Until it has read its file's beginning and the first rows are on their way.
         time.sleep(4)
-        yield
+        yield loading
     finally:
         loading.kill()
         loading.wait()
+
+
+def _pending(tree: RunningTree, key: str) -> int:
+    """Rows of the load that are not yet in effect."""
+    url = f"{tree.url}/api/v1/data/status/warehouse"
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=60).raise_for_status()
+    return int(answer.json()["data"]["pending"])

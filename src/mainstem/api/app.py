@@ -63,6 +63,8 @@ def create_app(services: Services, static: Path = STATIC_FOLDER) -> FastAPI:
         summary="One governed stream of customer data, and health scores that explain themselves.",
         docs_url=None,
         redoc_url=None,
+        # What is measured is declared in `telemetry`; FastAPI's own looks for a configuration at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
     gate = Gate(services.keys, services.users)

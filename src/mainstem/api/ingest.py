@@ -175,20 +175,23 @@ def _on_loop(authorise: Authorise) -> Callable[[Request, str], Awaitable[None]]:
 
 async def _body(request: Request, limit: int) -> bytes:
     """The body. Raises RefusedError `too_large` before more than `limit` bytes are held, or read if they are declared."""
-    too_large = RefusedError(
-        "too_large", f"The body is larger than {limit} bytes.", hint="Send it in several bodies, or compressed."
-    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        raise _larger_than(limit)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise too_large
+            raise _larger_than(limit)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _larger_than(limit: int) -> RefusedError:
+    return RefusedError(
+        "too_large", f"The body is larger than {limit} bytes.", hint="Send it in several bodies, or compressed."
+    )
 
 
 def _too_large(error: RefusedError) -> Response:

@@ -17,7 +17,8 @@ from mainstem.intake import Delivery
 _EVENTS = 200_000
 _BODY = 500
 _CALLERS = 4
-_SINGLE = 10_000
+_POSTED = 100_000
+_SINGLE = 15_000
 _CONNECTIONS = 64
 
 
@@ -87,7 +88,7 @@ def _warm(url: str, key: str) -> None:
 
 
 def _batches(url: str, key: str) -> Posted:
-    return post(url, key, events=_EVENTS, body=_BODY, connections=8)
+    return post(url, key, events=_POSTED, body=_BODY, connections=8)
 
 
 def _singles(url: str, key: str) -> Posted:

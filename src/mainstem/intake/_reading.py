@@ -349,8 +349,12 @@ def _fit(payloads: Sequence[bytes], settings: DoorSettings) -> None:
     longest = max(map(len, payloads))
     if longest > settings.max_record or not all(map(bytes.startswith, payloads, itertools.repeat(b"{"))):
         raise _DoubtError
-    if any(deepest(payload) > settings.max_nesting for payload in _crowded(payloads, longest, settings.max_nesting)):
-        raise _DoubtError
+    # Together no more than a slice: of a body of nothing but brackets the places of all would fill the memory.
+    together = max(_SLICE // longest, 1)
+    for first in range(0, len(payloads), together):
+        crowded = _crowded(payloads[first : first + together], longest, settings.max_nesting)
+        if any(deepest(payload) > settings.max_nesting for payload in crowded):
+            raise _DoubtError
 
 
 def _crowded(payloads: Sequence[bytes], longest: int, most: int) -> Sequence[bytes]:

@@ -430,3 +430,11 @@ def test_crowded_payloads_are_found_among_many(counts: list[int], most: int, bra
     rows = [b'{"a":' + bracket * count + b"x" * (count % 5) + b"}" for count in counts]
     crowded = [row for row in rows if row.count(b"[") + row.count(b"{") > most]
     assert list(_crowded(rows, max(map(len, rows)), most)) == crowded
+
+
+def test_a_deep_payload_is_found_behind_any_number_of_others() -> None:
+    wide = b'{"a":[' + b"[]," * 40_000 + b"[]]}"
+    rows = [b"{}"] * 20 + [wide] * 30 + [b'{"a":' + b"[" * 64 + b"]" * 64 + b"}"] + [b"{}"] * 20
+    found = read_rows(rows, "s", SETTINGS)
+    assert [(refused.index, refused.reason) for refused in found.refused] == [(50, "too_deep")]
+    assert len(payloads(found)) == 70

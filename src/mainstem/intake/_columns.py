@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +20,7 @@ from mainstem.privacy import References
 __all__ = ["Segment", "build"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """Records of one stream of one delivery, ready for the log. Columns are as long as `payload`, or None: all null.
 
     Texts are kept as they were read: of many small segments each column becomes Arrow's once.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pyarrow.compute as pc
 
 from mainstem.contracts import Contract, DoorPlan, Picked, Repeat
@@ -22,8 +22,7 @@ __all__ = ["Origin", "no_contract", "stamp"]
 _NO_IDENTITY = "Stream {stream}: no id and no Idempotency-Key: a repeat of this request would count twice."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What all records of a delivery share."""
 
     source: str

@@ -24,6 +24,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Self, TypeAlias
 
+import msgspec
 import numpy as np
 import structlog
 
@@ -236,7 +237,7 @@ class Door:
             reading = read_rows(payloads, rows.stream, self.settings)
         ids = None if rows.record_ids is None else rows.record_ids.to_numpy(zero_copy_only=False)
         reading.groups = [
-            dataclasses.replace(
+            msgspec.structs.replace(
                 group,
                 index=(np.asarray(group.index) + rows.first).tolist(),
                 id=None if ids is None else ids[np.asarray(group.index)].tolist(),

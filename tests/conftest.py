@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -15,6 +16,10 @@ from mainstem.privacy import Keyring
 from mainstem.store import Database, migrate
 from mainstem.testing import FixedClock
 from mainstem.testing.postgres import PostgresServer
+
+# No test depends on how fast the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # What runs in a shell's background is told to ignore Ctrl-C, and so are its children: some tests send it to theirs.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -341,7 +341,7 @@ class _Merge:
         size = changes.num_rows
         merged = merge_distinct(
             np.concatenate([np.arange(size), known]),
-            [*changes["state"].to_pylist(), *(state for _, state in rows)],
+            pa.concat_arrays([*changes["state"].chunks, pa.array([state for _, state in rows], pa.binary())]),
             size,
             self._target.bound,
         )
@@ -349,7 +349,7 @@ class _Merge:
         ways[known] = self._serial + _Way.SET_KNOWN
         dirty = changes["dirty"].to_numpy() | merged.damaged
         for name, values in (
-            ("state", pa.array(merged.states, pa.binary())),
+            ("state", merged.states),
             ("value", pa.array(merged.counts).cast(changes.schema.field("value").type)),
             ("way", pa.array(ways)),
             ("dirty", pa.array(dirty)),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from mainstem.hints import near_miss
 from mainstem.metrics.definition import Granularity, Measure, Metric
@@ -247,8 +248,8 @@ def _combined(measure: Measure, rows: Sequence[tuple[dt.datetime, bytes]]) -> _V
     groups = np.array([place[at] for at, _ in rows], np.int64)
     states = [state for _, state in rows]
     if measure is Measure.DISTINCT:
-        merged = merge_distinct(groups, states, len(starts))
-        total, approximate = distinct_total(merged.states)
+        merged = merge_distinct(groups, pa.array(states, pa.binary()), len(starts))
+        total, approximate = distinct_total(merged.states.to_pylist())
         counts = [decimal.Decimal(int(count)) for count in merged.counts]
         return _Values(dict(zip(starts, counts, strict=True)), decimal.Decimal(total), approximate)
     pick = max if measure in {Measure.MAX, Measure.LAST} else min

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from mainstem.metrics.definition import Granularity, Measure
 from mainstem.metrics.sketch import REGISTERS
@@ -162,8 +163,9 @@ def _united(
         by_key[series, segment, day].append(state)
     sets = [key for key in by_key if Measure(measures[key[0]]) is Measure.DISTINCT]
     groups = np.repeat(np.arange(len(sets)), [len(by_key[key]) for key in sets])
-    merged = merge_distinct(groups, [state for key in sets for state in by_key[key]], len(sets), _BOUND)
-    found = [(*key, int(merged.counts[place]), merged.states[place]) for place, key in enumerate(sets)]
+    states = pa.array([state for key in sets for state in by_key[key]], pa.binary())
+    merged = merge_distinct(groups, states, len(sets), _BOUND)
+    found = [(*key, int(merged.counts[place]), merged.states[place].as_py()) for place, key in enumerate(sets)]
     for key, states in by_key.items():
         measure = Measure(measures[key[0]])
         if measure is not Measure.DISTINCT:

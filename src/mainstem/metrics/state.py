@@ -28,7 +28,9 @@ import pyarrow.compute as pc
 from mainstem.errors import IntegrityError
 from mainstem.metrics import sketch
 from mainstem.metrics.definition import Measure
-from mainstem.metrics.transfer import fixed_bytes, fixed_rows
+from mainstem.metrics.grouping import Ints
+from mainstem.metrics.numbers import SCALE, halves
+from mainstem.metrics.transfer import fixed_bytes, fixed_rows, joined_bytes
 
 __all__ = [
     "DISTINCT_BOUND",
@@ -47,16 +49,12 @@ __all__ = [
 DISTINCT_BOUND = 1_000
 """Different values that a set holds exactly: 12 kB at most."""
 
-SCALE = 9
-_VERSION = 1
 _EXACT, _SKETCH = b"\x01e", b"\x01s"
 _KINDS = {Measure.MIN: b"\x01n", Measure.MAX: b"\x01x", Measure.FIRST: b"\x01f", Measure.LAST: b"\x01l"}
 _ENTRY = np.dtype([("hash", ">u8"), ("count", ">i4")])
 _MOST = 2**31 - 1
 _SIGN = 1 << 63
 _NUMBER_BYTES = 16
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Merged:
     `damaged` says from which something was to be taken back that a sketch cannot give.
     """
 
-    states: list[bytes]
+    states: pa.Array
     counts: Ints
     damaged: npt.NDArray[np.bool_]
 
@@ -110,106 +108,124 @@ def decode_ordered(state: bytes) -> OrderedValue:
     return OrderedValue(value, _time(body[:8]))
 
 
-def encode_distinct(groups: Ints, hashes: sketch.Hashes, counts: Ints, total: int) -> list[bytes]:
-    """Sets of `total` groups from their entries: (group, hash, count), each pair of group and hash once."""
-    order = np.lexsort((hashes, groups))
-    entries = np.empty(len(order), _ENTRY)
-    entries["hash"], entries["count"] = hashes[order], np.clip(counts[order], -_MOST, _MOST)
-    return _sliced(entries, np.bincount(groups, minlength=total))
+def encode_distinct(groups: Ints, hashes: sketch.Hashes, counts: Ints, total: int) -> pa.Array:
+    """Sets of `total` groups from their entries, ordered by (group, hash), each pair once."""
+    return _sets(hashes, counts, np.bincount(groups, minlength=total))
 
 
-def merge_distinct(groups: Ints, states: Sequence[bytes], total: int, bound: int = DISTINCT_BOUND) -> Merged:
+def merge_distinct(groups: Ints, states: pa.Array, total: int, bound: int = DISTINCT_BOUND) -> Merged:
     """The sets of `total` groups, each the sum of the given states of its group; an absent one is empty.
 
     Raises IntegrityError for bytes that are no such state.
     """
-    exact, sketched = _sorted_out(states)
-    entry_groups, hashes, counts = _summed(groups, states, exact)
+    exact = _are_exact(states)
+    entry_groups, hashes, counts = _summed(groups[exact], states.filter(pa.array(exact)))
     sizes = np.bincount(entry_groups, minlength=total)
-    entries = np.empty(len(hashes), _ENTRY)
-    entries["hash"], entries["count"] = hashes, np.clip(counts, -_MOST, _MOST)
-    result = _sliced(entries, sizes)
     numbers = np.bincount(entry_groups[counts > 0], minlength=total).astype(np.int64)
     damaged = np.zeros(total, np.bool_)
+    result = _sets(hashes, counts, sizes)
+    sketched = np.flatnonzero(~exact)
+    rough = np.union1d(np.flatnonzero(sizes > bound), groups[sketched])
+    if not len(rough):
+        return Merged(result, numbers, damaged)
+    every = result.to_pylist()
     ends = np.cumsum(sizes)
-    for group in sorted({*np.flatnonzero(sizes > bound).tolist(), *(int(groups[place]) for place in sketched)}):
+    for group in rough.tolist():
         own = slice(int(ends[group] - sizes[group]), int(ends[group]))
         damaged[group] = bool((counts[own] < 0).any())
         registers = sketch.with_hashes(sketch.empty(), hashes[own][counts[own] > 0])
-        for place in sketched:
-            if groups[place] == group:
-                registers = sketch.merged(registers, np.frombuffer(states[place], np.uint8, offset=2))
-        result[group] = _SKETCH + registers.tobytes()
+        for place in sketched[groups[sketched] == group].tolist():
+            registers = sketch.merged(registers, _registers(states[place].as_py()))
+        every[group] = _SKETCH + registers.tobytes()
         numbers[group] = sketch.estimate(registers)
-    return Merged(result, numbers, damaged)
+    return Merged(pa.array(every, pa.binary()), numbers, damaged)
 
 
 def decode_distinct(state: bytes) -> tuple[int, bool]:
     """How many different values a set holds, and whether that is approximate. Raises IntegrityError."""
-    exact, _ = _sorted_out([state])
-    if not exact:
-        return sketch.estimate(np.frombuffer(state, np.uint8, offset=2)), True
+    if not _are_exact(pa.array([state], pa.binary()))[0]:
+        return sketch.estimate(_registers(state)), True
     return int((np.frombuffer(state, _ENTRY, offset=2)["count"] > 0).sum()), False
 
 
 def distinct_total(states: Sequence[bytes]) -> tuple[int, bool]:
     """How many different values the sets have together, and whether that is approximate. Raises IntegrityError."""
-    merged = merge_distinct(np.zeros(len(states), np.int64), states, 1)
-    return int(merged.counts[0]), merged.states[0][:2] == _SKETCH
+    merged = merge_distinct(np.zeros(len(states), np.int64), pa.array(states, pa.binary()), 1)
+    return int(merged.counts[0]), merged.states[0].as_py()[:2] == _SKETCH
 
 
 def distinct_entries(groups: Ints, states: Sequence[bytes]) -> tuple[Ints, sketch.Hashes, list[int]]:
     """The values of exact sets, flat: group and hash of each; and the places of the states that are sketches."""
-    exact, sketched = _sorted_out(states)
-    entry_groups, hashes, counts = _summed(groups, states, exact)
+    column = pa.array(states, pa.binary())
+    exact = _are_exact(column)
+    entry_groups, hashes, counts = _summed(groups[exact], column.filter(pa.array(exact)))
     present = counts > 0
-    return entry_groups[present], hashes[present], sketched
+    return entry_groups[present], hashes[present], np.flatnonzero(~exact).tolist()
 
 
-def _sorted_out(states: Sequence[bytes]) -> tuple[list[int], list[int]]:
-    """The places of the exact sets and of the sketches."""
-    exact, sketched = [], []
-    for place, state in enumerate(states):
-        if state[:2] == _EXACT and (len(state) - 2) % _ENTRY.itemsize == 0:
-            exact.append(place)
-        elif state[:2] == _SKETCH and len(state) == 2 + sketch.REGISTERS:
-            sketched.append(place)
-        else:
-            raise IntegrityError("A state is not one of a distinct count, or of a version not known here.")
-    return exact, sketched
+def _are_exact(states: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which states are exact sets; the others are sketches."""
+    kinds = pc.binary_slice(states, 0, 2)
+    sizes = pc.binary_length(states).to_numpy() - 2
+    exact: npt.NDArray[np.bool_] = pc.equal(kinds, _EXACT).to_numpy(zero_copy_only=False)
+    sketched = pc.equal(kinds, _SKETCH).to_numpy(zero_copy_only=False) & (sizes == sketch.REGISTERS)
+    if not ((exact & (sizes % _ENTRY.itemsize == 0)) | sketched).all():
+        raise IntegrityError("A state is not one of a distinct count, or of a version not known here.")
+    return exact
 
 
-def _summed(groups: Ints, states: Sequence[bytes], exact: Sequence[int]) -> tuple[Ints, sketch.Hashes, Ints]:
+def _registers(state: bytes) -> sketch.Registers:
+    return np.frombuffer(state, np.uint8, offset=2)
+
+
+def _summed(groups: Ints, states: pa.Array) -> tuple[Ints, sketch.Hashes, Ints]:
     """The entries of exact sets added up by (group, hash), in that order, without those that came to nothing."""
-    lengths = np.array([(len(states[place]) - 2) // _ENTRY.itemsize for place in exact], np.int64)
-    flat = np.frombuffer(b"".join([states[place][2:] for place in exact]), _ENTRY)
-    hashes, counts = flat["hash"].astype(np.uint64), flat["count"].astype(np.int64)
-    owners = np.repeat(np.asarray(groups, np.int64)[np.asarray(exact, np.int64)], lengths)
-    order = np.lexsort((hashes, owners))
-    hashes, counts, owners = hashes[order], counts[order], owners[order]
+    entries = np.frombuffer(joined_bytes(pc.binary_slice(states, 2, _MOST)), _ENTRY)
+    hashes, counts = entries["hash"].astype(np.uint64), entries["count"].astype(np.int64)
+    lengths = (pc.binary_length(states).to_numpy() - 2) // _ENTRY.itemsize
+    owners = np.repeat(groups, lengths)
     if not len(hashes):
         return owners, hashes, counts
-    fresh = np.concatenate([[True], (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])])
-    starts = np.flatnonzero(fresh)
+    order = _entry_order(owners, hashes)
+    hashes, counts, owners = hashes[order], counts[order], owners[order]
+    starts = np.flatnonzero(np.concatenate([[True], (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])]))
     counts = np.add.reduceat(counts, starts)
     kept = counts != 0
     return owners[starts][kept], hashes[starts][kept], counts[kept]
 
 
-def _sliced(entries: npt.NDArray[np.void], sizes: Ints) -> list[bytes]:
-    data = entries.tobytes()
-    ends = (np.cumsum(sizes) * _ENTRY.itemsize).tolist()
-    starts = [0, *ends][: len(ends)]
-    return [_EXACT + data[start:end] for start, end in zip(starts, ends, strict=True)]
+def _entry_order(owners: Ints, hashes: sketch.Hashes) -> Ints:
+    """How to order entries by owner and hash."""
+    bits = int(owners.max()).bit_length()
+    if not bits:
+        return np.argsort(hashes)
+    # The owner and as much of the hash as fits beside it: one sort of numbers instead of two.
+    keys = (owners.astype(np.uint64) << np.uint64(64 - bits)) | (hashes >> np.uint64(bits))
+    order = np.argsort(keys)
+    keys, ordered = keys[order], hashes[order]
+    if ((keys[1:] == keys[:-1]) & (ordered[1:] != ordered[:-1])).any():
+        # Two hashes that begin alike: all but impossible where owners are few.
+        return np.lexsort((hashes, owners))
+    return order
+
+
+def _sets(hashes: sketch.Hashes, counts: Ints, sizes: Ints) -> pa.Array:
+    """The states of exact sets of so many entries each, from all their entries one after another."""
+    entries = np.empty(len(hashes), _ENTRY)
+    entries["hash"], entries["count"] = hashes, np.clip(counts, -_MOST, _MOST)
+    ends = np.cumsum(np.concatenate([[0], sizes])) * _ENTRY.itemsize
+    bodies = pa.Array.from_buffers(
+        pa.binary(), len(sizes), [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(entries)]
+    )
+    return pc.binary_join_element_wise(pa.scalar(_EXACT), bodies, pa.scalar(b""))
 
 
 def _decimal_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
     """decimal128(38, 9) as 16 bytes a row that order as the numbers do."""
-    data = np.frombuffer(values.buffers()[1], "<u8", count=2 * len(values), offset=_NUMBER_BYTES * values.offset)
-    halves = data.reshape(-1, 2)
+    low, high = halves(values)
     ordered = np.empty((len(values), 2), ">u8")
-    ordered[:, 0] = halves[:, 1] ^ np.uint64(_SIGN)
-    ordered[:, 1] = halves[:, 0]
+    ordered[:, 0] = high.view("<u8") ^ np.uint64(_SIGN)
+    ordered[:, 1] = low
     return ordered.view(np.uint8).reshape(-1, _NUMBER_BYTES)
 
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
+from mainstem.metrics.numbers import ONE, halves
 from mainstem.store import Connection
 
-__all__ = ["copy_in", "fixed_bytes", "fixed_rows"]
+__all__ = ["copy_in", "fixed_bytes", "fixed_rows", "joined_bytes"]
 
 Matrix = npt.NDArray[np.uint8]
 
@@ -25,7 +26,6 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 # PostgreSQL counts microseconds from 2000-01-01.
 _EPOCH = 946_684_800_000_000
-_NANOS = 10**9
 _INTEGERS = {pa.int16(): ">i2", pa.int32(): ">i4", pa.int64(): ">i8"}
 
 
@@ -59,6 +59,13 @@ def fixed_rows(matrix: Matrix) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]).cast(pa.binary())
 
 
+def joined_bytes(values: pa.Array) -> memoryview:
+    """The values of a binary column without nulls, one after another; nothing is copied."""
+    _, offsets, data = values.buffers()
+    bounds = np.frombuffer(offsets, np.int32, count=len(values) + 1, offset=4 * values.offset)
+    return memoryview(data or b"")[int(bounds[0]) : int(bounds[-1])]
+
+
 def _encoded(batch: pa.RecordBatch) -> memoryview:
     """The rows in PostgreSQL's binary COPY format."""
     size = batch.num_rows
@@ -77,10 +84,7 @@ def _encoded(batch: pa.RecordBatch) -> memoryview:
             fixed += [_repeated(values.shape[1], ">i4", size), values]
     if fixed:
         pieces.append(fixed_rows(np.concatenate(fixed, axis=1)))
-    rows = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary())) if len(pieces) > 1 else pieces[0]
-    _, offsets, data = rows.buffers()
-    bounds = np.frombuffer(offsets, np.int32, count=size + 1, offset=4 * rows.offset)
-    return memoryview(data)[int(bounds[0]) : int(bounds[-1])]
+    return joined_bytes(pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary())) if pieces[1:] else pieces[0])
 
 
 def _fixed(column: pa.Array) -> Matrix:
@@ -101,15 +105,15 @@ def _fixed(column: pa.Array) -> Matrix:
 
 def _numeric(column: pa.Array) -> Matrix:
     """decimal128(_, 9) as PostgreSQL's numeric: groups of four digits. Zeros at either end do no harm."""
-    halves = np.frombuffer(column.buffers()[1], "<i8", count=2 * len(column), offset=16 * column.offset).reshape(-1, 2)
-    low, high = halves[:, 0], halves[:, 1]
+    unsigned, high = halves(column)
+    low = unsigned.view("<i8")
     groups = 3
     magnitude: npt.NDArray[Any] = np.abs(low)
     if not (high == low >> 63).all() or (low == np.iinfo(np.int64).min).any():
         # Beyond 64 bits with its nine decimals, that is above nine billions: rare, so Python's integers will do.
         groups = 8
         magnitude = np.array([abs(int(value.scaleb(9))) for value in column.to_pylist()], object)
-    whole, fraction = magnitude // _NANOS, magnitude % _NANOS * 1000
+    whole, fraction = magnitude // ONE, magnitude % ONE * 1000
     digits = [whole // 10 ** (4 * place) % 10_000 for place in reversed(range(groups))]
     digits += [fraction // 10 ** (4 * place) % 10_000 for place in reversed(range(3))]
     size = len(column)

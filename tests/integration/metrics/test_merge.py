@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import random
 import threading
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from mainstem.errors import UnavailableError
@@ -20,6 +22,7 @@ from mainstem.metrics import (
     dirty_cells,
     merge_cells,
     prepare_cells,
+    read_metric,
     series_id,
     value_as_known,
 )
@@ -258,3 +261,27 @@ def test_rows_received_before_a_metric_was_heard_of_do_not_count(cells: Any) -> 
     for since, count in ((NOW, 1), (NOW + dt.timedelta(microseconds=1), 0)):
         late = MetricSet([dataclasses.replace(events, since=since)])
         assert late.deltas(rows, "app", "usage", "usage_event").cells.num_rows == count
+
+
+def test_values_are_hashed_by_their_text(cells: Any) -> None:
+    """What a set holds is read by later releases too."""
+    amounts = read_metric("name: amounts\nentity: usage_event\nbucket: day\nmeasure: distinct\nvalue: quantity")
+    pages = read_metric("name: pages\nentity: usage_event\nbucket: day\nmeasure: distinct\nvalue: object")
+    cells.metrics = MetricSet([amounts, pages])
+    rows = cells.rows([{"customer": "a", "occurred_at": NOW, "quantity": Decimal("-0.5"), "object": "näive ☃"}])
+    states = cells.deltas(rows).cells["state"].to_pylist()
+    hashes = [hashlib.sha256(text.encode()).digest()[:8] for text in ("-0.500000000", "näive ☃")]
+    assert states == [b"\x01e" + digest + b"\0\0\0\1" for digest in hashes]
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_events_that_carry_nothing_are_still_counted(cells: Any, taken_back: bool) -> None:  # noqa: FBT001
+    bare = {"customer": "a", "occurred_at": NOW, "quantity": None, "object": None}
+    rows = cells.rows([bare, bare])
+    rows = rows.set_column(rows.column_names.index("person"), "person", pa.nulls(2, pa.binary(16)))
+    deltas = cells.deltas(rows, taken_back=taken_back)
+    found = {series_id(name, "app", "usage"): name for name in cells.metrics.metrics}
+    values = {found[row["series"]]: row["value"] for row in deltas.cells.to_pylist()}
+    assert values["events"] == (-2 if taken_back else 2)
+    # `kinds` counts different events; everything else measures what is not there.
+    assert values.keys() == {"events", "kinds"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstem.metrics import Measure, sketch
+from mainstem.metrics.grouping import Groups
+from mainstem.metrics.numbers import DECIMAL, billionths, decimals
 from mainstem.metrics.state import (
+    Merged,
     decode_distinct,
     decode_ordered,
     distinct_entries,
@@ -32,14 +36,21 @@ def _hash(value: int) -> int:
 
 def _set(values: list[int], sign: int = 1) -> bytes:
     counts = Counter(values)
-    hashes = np.array([_hash(value) for value in counts], np.uint64)
-    numbers = np.array(list(counts.values()), np.int64) * sign
-    [state] = encode_distinct(np.zeros(len(counts), np.int64), hashes, numbers, 1)
+    values = sorted(counts, key=_hash)
+    hashes = np.array([_hash(value) for value in values], np.uint64)
+    numbers = np.array([counts[value] for value in values], np.int64) * sign
+    [state] = encode_distinct(np.zeros(len(counts), np.int64), hashes, numbers, 1).to_pylist()
+    assert isinstance(state, bytes)
     return state
 
 
+def _merged(groups: np.ndarray, states: Sequence[bytes], total: int, bound: int = BOUND) -> tuple[list[bytes], Merged]:
+    merged = merge_distinct(groups, pa.array(states, pa.binary()), total, bound)
+    return merged.states.to_pylist(), merged
+
+
 def _merge(*states: bytes, bound: int = BOUND) -> bytes:
-    return merge_distinct(np.zeros(len(states), np.int64), states, 1, bound).states[0]
+    return _merged(np.zeros(len(states), np.int64), states, 1, bound)[0][0]
 
 
 @given(VALUES, VALUES, VALUES)
@@ -72,19 +83,19 @@ def test_what_is_taken_back_was_never_there(kept: list[int], gone: list[int]) ->
 def test_many_sets_at_once_are_as_one_by_one(parts: list[tuple[int, list[int]]]) -> None:
     groups = np.array([group for group, _ in parts], np.int64)
     states = [_set(values) for _, values in parts]
-    merged = merge_distinct(groups, states, 6, BOUND)
+    found, merged = _merged(groups, states, 6)
     for group in range(6):
         own = [state for number, state in zip(groups, states, strict=True) if number == group]
-        alone = merge_distinct(np.zeros(len(own), np.int64), own, 1, BOUND)
-        assert merged.states[group] == alone.states[0]
+        [state], alone = _merged(np.zeros(len(own), np.int64), own, 1)
+        assert found[group] == state
         assert merged.counts[group] == alone.counts[0]
 
 
 def test_a_sketch_cannot_give_back() -> None:
     full = _merge(_set(list(range(30))))
-    merged = merge_distinct(np.zeros(2, np.int64), [full, _set([3], -1)], 1, BOUND)
+    [state], merged = _merged(np.zeros(2, np.int64), [full, _set([3], -1)], 1)
     assert merged.damaged.tolist() == [True]
-    assert merged.states[0] == full
+    assert state == full
 
 
 def test_entries_of_sets_are_told_flat() -> None:
@@ -136,3 +147,15 @@ def test_texts_may_be_first_and_last(events: list[tuple[str, int]]) -> None:
     last = decode_ordered(max(encode_edges(Measure.LAST, values, at, ties).to_pylist()))
     # Without ids the text itself decides between two of one moment, by its bytes.
     assert last.value == max(events, key=lambda event: (event[1], event[0].encode()))[0]
+
+
+@given(st.lists(NUMBERS, max_size=9), st.lists(st.decimals("-9", "9", places=9), max_size=9))
+def test_numbers_are_summed_exactly_whether_small_or_large(
+    large: list[decimal.Decimal], small: list[decimal.Decimal]
+) -> None:
+    for values in (small, [*large, *small]):
+        numbers = billionths(pa.array(values, DECIMAL))
+        assert decimals(numbers).to_pylist() == values
+        groups = Groups.by(np.zeros(len(values), np.int64))
+        exact = sum(int(value.scaleb(9, decimal.Context(prec=50))) for value in values)
+        assert groups.total(numbers).tolist() == ([exact] if values else [])

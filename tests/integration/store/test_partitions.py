@@ -137,3 +137,12 @@ def test_a_rebuild_has_partitions_of_its_own(database: Database) -> None:
 def test_a_table_without_partitions_is_a_mistake(database: Database) -> None:
     with pytest.raises(ConfigurationError, match="cell"):
         ensure_partitions(database, "cells", [JANUARY])
+
+
+def test_pages_of_cells_are_made_with_room(database: Database) -> None:
+    ensure_partitions(database, "cell", [JANUARY])
+    with database.autocommit() as connection:
+        rows = connection.execute(
+            "SELECT relname, reloptions FROM pg_class WHERE relname IN ('cell_default', 'cell_2026_01')"
+        ).fetchall()
+    assert sorted(rows) == [("cell_2026_01", ["fillfactor=60"]), ("cell_default", ["fillfactor=60"])]

@@ -70,6 +70,8 @@ HASHED = ("record_id", "key", "partition_key", "delivery")
 """Values of the envelope that stand in clear columns as keyed hashes, `<name>_hash`."""
 
 _SEALED = "sealed"
+# Values that hardly ever repeat.
+_UNIQUE = ("record_id",)
 # What a row's numbers, times and labels take while it is held.
 _NUMBERS_BYTES = 100
 _CLEAR = tuple(name for name in FILE.names if name != _SEALED)
@@ -111,9 +113,12 @@ class FileCodec:
         """`value_hash` of each; null stays null."""
         if values.null_count == len(values):
             return pa.nulls(len(values), _HASH)
-        # Deliveries and partition keys repeat: each distinct value is hashed once.
+        purpose = _value_purpose(column, key)
+        if column in _UNIQUE:
+            return pc.if_else(values.is_valid(), self.hasher.hashes(purpose, [values]), pa.scalar(None, _HASH))
+        # Deliveries and keys repeat: each distinct value is hashed once.
         encoded = values.dictionary_encode()
-        return self.hasher.hashes(_value_purpose(column, key), [encoded.dictionary]).take(encoded.indices)
+        return self.hasher.hashes(purpose, [encoded.dictionary]).take(encoded.indices)
 
     def seal(self, data: bytes, context: bytes) -> bytes:
         """A block, compressed and sealed."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import tink
 from tink import aead, json_proto_keyset_format, secret_key_access
 
-from mainstem.errors import IntegrityError
+from mainstem.errors import IntegrityError, MissingKeysError
 
 __all__ = ["Sealer", "new_keyset", "rotated_keyset"]
 
 aead.register()
+
+# How long a process goes on sealing with the old key after another has rotated.
+_LOOK_SECONDS = 1.0
 
 
 def new_keyset() -> str:
@@ -49,18 +54,21 @@ class Sealer:
     def __init__(self, keyset: str, reload: Callable[[], str] | None = None) -> None:
         """A sealer over a clear keyset; raises tink.TinkError when it is none.
 
-        `reload` reads the keyset again: another process may have rotated it and sealed with a key not known here.
+        `reload` reads the keyset again: another process may have rotated it. It is asked about once a second while there is
+        something to seal, and when something does not open.
         """
         self._keyset = keyset
         self._reload = reload
         self._primitive = _primitive(keyset)
         self._lock = threading.Lock()
+        self._looked_at = time.monotonic()
 
     def __repr__(self) -> str:
         return "Sealer()"
 
     def seal(self, data: bytes, context: bytes) -> bytes:
         """The data sealed under the primary key."""
+        self._look_again()
         return cast("bytes", self._primitive.encrypt(data, context))
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
@@ -80,6 +88,7 @@ class Sealer:
 
     def seal_many(self, data: Sequence[bytes], context: bytes) -> list[bytes]:
         """Each of the values sealed for the same context."""
+        self._look_again()
         encrypt: Any = self._primitive.encrypt
         return [encrypt(one, context) for one in data]
 
@@ -92,6 +101,15 @@ class Sealer:
         with self._lock:
             self._primitive = _primitive(keyset)
             self._keyset = keyset
+
+    def _look_again(self) -> None:
+        """Take up a rotation by another process, if it is time to look for one."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            # A folder that is away this moment stops nobody who has its keys.
+            with contextlib.suppress(MissingKeysError):
+                self._reloaded()
 
     def _reloaded(self) -> bool:
         """Whether the keyset had changed underneath and was taken up."""

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from mainstem.errors import ConfigurationError, IntegrityError, MissingKeysError
-from mainstem.privacy import Keyring
+from mainstem.privacy import Keyring, sealing
 
 PASSPHRASE = "correct horse battery"
 
@@ -196,3 +197,18 @@ def test_exports_of_another_version_missing_files_and_short_passphrases_are_said
     assert not (tmp_path / "backup").exists()
     with pytest.raises(ConfigurationError, match="cannot be written"):
         keyring.export_to(tmp_path / "no" / "backup", PASSPHRASE)
+
+
+def test_whoever_seals_takes_up_a_rotation_by_another_process(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = keyring, Keyring.open(keyring.folder)
+    before = ours.sealer.seal(b"data", b"")
+    theirs.rotate()
+    monkeypatch.setattr(sealing, "_LOOK_SECONDS", 0.0)
+    after = ours.sealer.seal(b"data", b"")
+    # Tink begins with a byte of its own and the key's id.
+    assert before[1:5] != after[1:5] == theirs.sealer.seal(b"data", b"")[1:5]
+    assert ours.sealer.open(before, b"") == ours.sealer.open(after, b"") == b"data"
+    shutil.rmtree(keyring.folder)
+    assert ours.sealer.open(ours.sealer.seal(b"more", b""), b"") == b"more"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainstem.analytics.health_models import HealthModels, activate_health_model
     from mainstem.analytics.model import CHURNED, Band, Component, Curve, HealthModel, Kind, Missing
     from mainstem.analytics.reader import builtin_health_model, check_health_model, read_health_model
+    from mainstem.analytics.restoring import restore_scores
     from mainstem.analytics.retention import trim_history
     from mainstem.analytics.scoring import Scorer
     from mainstem.analytics.settings import AnalyticsSettings
@@ -22,6 +23,7 @@ else:
             "health_models": "HealthModels activate_health_model",
             "model": "CHURNED Band Component Curve HealthModel Kind Missing",
             "reader": "builtin_health_model check_health_model read_health_model",
+            "restoring": "restore_scores",
             "retention": "trim_history",
             "scoring": "Scorer",
             "settings": "AnalyticsSettings",
@@ -44,5 +46,6 @@ __all__ = [
     "builtin_health_model",
     "check_health_model",
     "read_health_model",
+    "restore_scores",
     "trim_history",
 ]

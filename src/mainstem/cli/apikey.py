@@ -30,13 +30,15 @@ def create(
     config: ConfigFile = None,
 ) -> None:
     """Create a key and print it. It is shown this once and kept only as a hash."""
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config) as runtime:
         secret = ApiKeys(runtime.database, runtime.clock).create(
             name, role, sources=source, lifetime=None if days is None else dt.timedelta(days=days)
         )
-    print(json_format.dumps({"name": name, "role": role.value, "key": secret}) if json else secret)
+        print(json_format.dumps({"name": name, "role": role.value, "key": secret}) if json else secret)
+        copy_control(runtime)
 
 
 @app.command(name="list")
@@ -79,8 +81,10 @@ def list_keys(
 @app.command
 def revoke(name: str, *, data_dir: DataDir = DEFAULT_DATA_DIR, config: ConfigFile = None) -> None:
     """Revoke a key; every process refuses it within five seconds."""
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config) as runtime:
         ApiKeys(runtime.database, runtime.clock).revoke(name)
+        copy_control(runtime)
     print(f"{name} is revoked.")

@@ -63,6 +63,8 @@ def _as_json(report: RebuildReport) -> dict[str, object]:
     return {
         "records": report.records,
         "seconds": round(report.seconds, 3),
+        "paused": round(report.paused, 3),
+        "control": report.control,
         "identical": report.identical,
         "tables": {name: dataclasses.asdict(content) for name, content in report.tables.items()},
         "differences": [dataclasses.asdict(one) for one in report.differences],
@@ -75,6 +77,12 @@ def _print(report: RebuildReport) -> None:
     for name, content in report.tables.items():
         print(f"  {name:<12} {content.rows:>12,} rows  {content.hash[:16]}")
     print(_VERDICTS[report.identical])
+    if report.identical is not None:
+        print(f"The door was open throughout; nothing took effect for {report.paused:.1f} s.")
+    if report.control:
+        print("API keys, accounts and declarations are back. Start again: mainstem up")
+    elif report.control == 0:
+        print("The lake had no copy of API keys and accounts: make them anew (mainstem apikey create).")
 
 
 _VERDICTS = {

@@ -37,11 +37,13 @@ def create(
     config: ConfigFile = None,
 ) -> None:
     """Create an account."""
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.wiring import connect_runtime
 
     password = read_secret("password", password_file, again=True)
     with connect_runtime(data_dir, config) as runtime:
         runtime.users.create(name, password, role)
+        copy_control(runtime)
     print(f"{name} may sign in now, as {role.value}.")
 
 
@@ -54,23 +56,27 @@ def password(
     config: ConfigFile = None,
 ) -> None:
     """Set another password; the user's sessions end."""
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.wiring import connect_runtime
 
     secret = read_secret("password", password_file, again=True)
     with connect_runtime(data_dir, config) as runtime:
         if not runtime.users.set_password(name, secret):
             raise NotFoundError(f"There is no user {name!r}.")
+        copy_control(runtime)
     print(f"{name} has a new password; sessions begun with the old one have ended.")
 
 
 @app.command
 def disable(name: str, *, data_dir: DataDir = DEFAULT_DATA_DIR, config: ConfigFile = None) -> None:
     """Let a user sign in no more; the user's sessions end."""
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config) as runtime:
         if not runtime.users.disable(name):
             raise NotFoundError(f"There is no user {name!r}.")
+        copy_control(runtime)
     print(f"{name} may sign in no more.")
 
 

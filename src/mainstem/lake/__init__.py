@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
-    from mainstem.lake.commit import COMMITS, Chain, FileKey, LakeCommit, LakeFile
+    from mainstem.lake.commit import COMMITS, OBSERVED_EPOCH, Chain, FileKey, LakeCommit, LakeFile
     from mainstem.lake.compaction import CompactReport, compact
     from mainstem.lake.lake import Lake, open_objects
     from mainstem.lake.local import LocalObjects
     from mainstem.lake.manifest import LakeTotal, Manifest, Proof
+    from mainstem.lake.observed import append_observed, observed_chain
     from mainstem.lake.reader import Found, LakeQuery, LakeReader
-    from mainstem.lake.recovery import log_past, recover_manifest
+    from mainstem.lake.recovery import log_past, prove_keys, recover_manifest
     from mainstem.lake.retention import trim_log
     from mainstem.lake.rows import ROWS
     from mainstem.lake.settings import LakeSettings
@@ -28,13 +29,14 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
-            "commit": "COMMITS Chain FileKey LakeCommit LakeFile",
+            "commit": "COMMITS OBSERVED_EPOCH Chain FileKey LakeCommit LakeFile",
             "compaction": "CompactReport compact",
             "lake": "Lake open_objects",
             "local": "LocalObjects",
             "manifest": "LakeTotal Manifest Proof",
+            "observed": "append_observed observed_chain",
             "reader": "Found LakeQuery LakeReader",
-            "recovery": "log_past recover_manifest",
+            "recovery": "log_past prove_keys recover_manifest",
             "retention": "trim_log",
             "rows": "ROWS",
             "settings": "LakeSettings",
@@ -47,6 +49,7 @@ else:
 
 __all__ = [
     "COMMITS",
+    "OBSERVED_EPOCH",
     "ROWS",
     "Chain",
     "CompactReport",
@@ -68,9 +71,12 @@ __all__ = [
     "Proof",
     "SweepReport",
     "VerifyReport",
+    "append_observed",
     "compact",
     "log_past",
+    "observed_chain",
     "open_objects",
+    "prove_keys",
     "recover_manifest",
     "sweep",
     "trim_log",

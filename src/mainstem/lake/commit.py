@@ -16,13 +16,27 @@ from collections.abc import Iterable, Sequence
 from mainstem.errors import IntegrityError
 from mainstem.model import Lane, Span
 
-__all__ = ["COMMITS", "RAW", "SUM_MODULUS", "Chain", "FileKey", "LakeCommit", "LakeFile", "add_sums", "named_span"]
+__all__ = [
+    "COMMITS",
+    "OBSERVED_EPOCH",
+    "RAW",
+    "SUM_MODULUS",
+    "Chain",
+    "FileKey",
+    "LakeCommit",
+    "LakeFile",
+    "add_sums",
+    "named_span",
+]
 
 RAW = "raw"
 """The folder of record files."""
 
 COMMITS = "commits"
 """The folder of descriptors."""
+
+OBSERVED_EPOCH = 0
+"""The log's epochs begin with 1. Chains of this one never were in it: they hold what was shown (`lake.observed`)."""
 
 SUM_MODULUS = 1 << 128
 """Row sums are added modulo this."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mainstem.clock import Clock
@@ -108,11 +108,13 @@ class Manifest:
             totals = _totals(connection)
         return {(epoch, partition, Lane(lane)): position for epoch, partition, lane, position in rows}, totals
 
-    def commit(self, commit: LakeCommit, proof: Proof) -> None:
+    def commit(
+        self, commit: LakeCommit, proof: Proof, beside: Callable[[Connection], None] = lambda _connection: None
+    ) -> None:
         """Make a commit whose objects are durable exist, and move the chain's position to its end, once.
 
-        A repeat by the same owner (the first answer was lost) changes nothing. Raises FencedError when the lease was
-        lost or the span does not follow the position.
+        `beside` runs in the same transaction. A repeat by the same owner (the first answer was lost) changes nothing.
+        Raises FencedError when the lease was lost or the span does not follow the position.
         """
         span = commit.span
         chain = [span.epoch, span.partition, span.lane]
@@ -141,6 +143,7 @@ class Manifest:
                 [span.last, proof.epoch, *chain],
             )
             self._insert(connection, commit)
+            beside(connection)
 
     def replace(self, inputs: Sequence[LakeCommit], output: LakeCommit) -> None:
         """Put one commit in the place of consecutive ones; files it does not take over are kept for `collectable`.

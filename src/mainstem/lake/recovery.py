@@ -15,14 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from mainstem.errors import IntegrityError, NotFoundError
+from mainstem.errors import IntegrityError, MissingKeysError, NotFoundError
 from mainstem.eventlog import Counts, LogEpoch
-from mainstem.lake.commit import COMMITS, RAW, Chain, LakeCommit, named_span
+from mainstem.lake.commit import COMMITS, OBSERVED_EPOCH, RAW, Chain, LakeCommit, named_span
+from mainstem.lake.files import FileReader
+from mainstem.lake.lake import Lake
 from mainstem.lake.manifest import Manifest
 from mainstem.lake.store import ObjectStore
-from mainstem.model import Span
+from mainstem.model import OBSERVED_STREAMS, Span
 
-__all__ = ["Described", "choose_cover", "log_past", "read_commits", "recover_manifest"]
+__all__ = ["Described", "choose_cover", "log_past", "prove_keys", "read_commits", "recover_manifest"]
 
 _log = structlog.get_logger()
 
@@ -58,17 +60,45 @@ def recover_manifest(store: ObjectStore, manifest: Manifest) -> Sequence[LakeCom
     return chosen
 
 
+def prove_keys(lake: Lake) -> None:
+    """Open one block of the lake, if it has any, whatever the manifest knows.
+
+    Raises MissingKeysError when the keys do not open it, UnavailableError.
+    """
+    for info in lake.objects.list(COMMITS):
+        try:
+            commit = LakeCommit.read(info.path, lake.objects.get(info.path))
+        except (IntegrityError, NotFoundError):
+            # Torn, or compacted and removed: another one will tell.
+            continue
+        file = commit.files[0]
+        try:
+            FileReader(lake.codec, Chain.of(commit.span), file, lake.objects.get(file.path)).read(0)
+        except NotFoundError:
+            continue
+        except IntegrityError as error:
+            raise MissingKeysError(
+                f"These keys do not open {file.path}.",
+                hint="Restore this lake's keys from your backup (mainstem keys import FILE); if they are the right ones, "
+                "the file is damaged.",
+            ) from error
+        return
+
+
 def log_past(manifest: Manifest) -> tuple[list[LogEpoch], Counts]:
     """What a new log takes over from a lost one: its epochs, ended, and what they received, as far as the lake has it.
 
-    An epoch has at least as many partitions as the lake has of it. Raises UnavailableError.
+    What was shown never was in it. An epoch has at least as many partitions as the lake has of it. Raises UnavailableError.
     """
     positions, totals = manifest.census()
     partitions: dict[int, int] = {}
     for epoch, partition, _ in positions:
+        if epoch == OBSERVED_EPOCH:
+            continue
         partitions[epoch] = max(partitions.get(epoch, 1), 1 << partition.bit_length())
     epochs = [LogEpoch(epoch, count, closed=True) for epoch, count in sorted(partitions.items())]
-    return epochs, {(total.source, total.stream, total.day): total.rows for total in totals}
+    received = {(total.source, total.stream, total.day): total.rows for total in totals}
+    return epochs, {key: rows for key, rows in received.items() if key[:2] not in OBSERVED_STREAMS}
 
 
 def read_commits(store: ObjectStore) -> Described:

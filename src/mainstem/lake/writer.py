@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import structlog
 
@@ -97,14 +97,15 @@ class LakeWriter:
                     self._try_commit(held, buffer)
             self._give_up()
 
-    def drain(self) -> None:
+    def drain(self, through: Mapping[tuple[int, int, Lane], int] | None = None) -> None:
         """Read every partition that can be had to the log's end and commit it.
 
-        Raises StorageFullError, UnavailableError or FencedError when that fails; nothing is lost.
+        With `through`, only up to these positions, by (epoch, partition, lane), or a little behind: the log may grow faster
+        than it is read. Raises StorageFullError, UnavailableError or FencedError when that fails; nothing is lost.
         """
         with self._turn:
             while True:
-                more = self._read_round()
+                more = self._read_round(through)
                 committed = False
                 for held, buffer in self._lanes():
                     if buffer.since is not None and (not more or buffer.bytes >= self._settings.flush_bytes):
@@ -144,8 +145,8 @@ class LakeWriter:
             _log.exception("lake_writer_failed")
             self.failure = error
 
-    def _read_round(self) -> bool:
-        """Look after epochs and leases, and read one step of every lane. Whether a lane has more."""
+    def _read_round(self, through: Mapping[tuple[int, int, Lane], int] | None = None) -> bool:
+        """Look after epochs and leases, and read one step of every lane, or of those short of `through`. Whether one has more."""
         epoch = self._current_epoch()
         if epoch.number != self._epoch:
             self._give_up()
@@ -153,7 +154,9 @@ class LakeWriter:
         self._look_after_leases(epoch)
         more = False
         for held, buffer in self._lanes():
-            more |= self._read(held, buffer, last=epoch.closed)
+            chain = buffer.chain
+            if through is None or buffer.read_through < through.get((chain.epoch, chain.partition, chain.lane), 0):
+                more |= self._read(held, buffer, last=epoch.closed)
         return more
 
     def _lanes(self) -> Iterator[tuple[_Held, ChainBuffer]]:

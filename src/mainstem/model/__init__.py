@@ -9,9 +9,12 @@ from mainstem.lazy import lazy_door
 if TYPE_CHECKING:
     from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
     from mainstem.model.ids import (
+        CORRECTIONS_STREAM,
         DECISIONS_STREAM,
         MAINSTEM_SOURCE,
         NAME_PATTERN,
+        OBSERVED_STREAMS,
+        SCORES_STREAM,
         SHARDS,
         SLOTS,
         check_partitions,
@@ -23,17 +26,21 @@ else:
         __name__,
         {
             "entities": "ENTITIES Attribute Entity EntityKind FieldType PiiClass",
-            "ids": "DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN SHARDS SLOTS check_partitions is_name",
+            "ids": "CORRECTIONS_STREAM DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN OBSERVED_STREAMS SCORES_STREAM SHARDS "
+            "SLOTS check_partitions is_name",
             "record": "ENVELOPE Lane LogBatch Op Place Span",
         },
     )
 
 __all__ = [
+    "CORRECTIONS_STREAM",
     "DECISIONS_STREAM",
     "ENTITIES",
     "ENVELOPE",
     "MAINSTEM_SOURCE",
     "NAME_PATTERN",
+    "OBSERVED_STREAMS",
+    "SCORES_STREAM",
     "SHARDS",
     "SLOTS",
     "Attribute",

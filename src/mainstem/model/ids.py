@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["DECISIONS_STREAM", "MAINSTEM_SOURCE", "NAME_PATTERN", "SHARDS", "SLOTS", "check_partitions", "is_name"]
+__all__ = [
+    "CORRECTIONS_STREAM",
+    "DECISIONS_STREAM",
+    "MAINSTEM_SOURCE",
+    "NAME_PATTERN",
+    "OBSERVED_STREAMS",
+    "SCORES_STREAM",
+    "SHARDS",
+    "SLOTS",
+    "check_partitions",
+    "is_name",
+]
 
 NAME_PATTERN = r"[a-z][a-z0-9_]{0,62}"
 """Sources and streams: short, lower case, safe as a file name, a label and an identifier in every store."""
@@ -20,6 +31,15 @@ MAINSTEM_SOURCE = "mainstem"
 
 DECISIONS_STREAM = "decisions"
 """Decisions are records of this stream of `MAINSTEM_SOURCE`, written `mainstem.decisions` in prose."""
+
+CORRECTIONS_STREAM = "corrections"
+"""Corrections of metrics, as they were made: records of this stream of `MAINSTEM_SOURCE` in the lake, never in the log."""
+
+SCORES_STREAM = "scores"
+"""The history of scores, as they were shown: likewise."""
+
+OBSERVED_STREAMS = frozenset({(MAINSTEM_SOURCE, CORRECTIONS_STREAM), (MAINSTEM_SOURCE, SCORES_STREAM)})
+"""What the lake has beside what was received."""
 
 _NAME = re.compile(NAME_PATTERN)
 

@@ -43,6 +43,9 @@ _Partition = tuple[int, int]
 _Chain = tuple[int, int, Lane]
 """(log epoch, partition, lane): what is read in order."""
 
+# After another took a partition, a rebuild for example, it is asked for this often, for so long.
+_ASK_SECONDS = 1.0
+_ASK_FOR_SECONDS = 60.0
 # While live records come in, a commit of bulk is kept this short, so that they wait for less.
 _SHORT = 10_000
 _LIVELY_SECONDS = 2.0
@@ -93,6 +96,7 @@ class Worker:
         self._spent: defaultdict[Lane, float] = defaultdict(float)
         self._flight: _Flight | None = None
         self._balanced = float("-inf")
+        self._ask_until = float("-inf")
         self._lively = float("-inf")
         self._epoch: LogEpoch | None = None
         self._turn = 0
@@ -133,7 +137,8 @@ class Worker:
     def _step(self) -> bool:
         """Read and hand on one span, or wait for the one under way; False when there is nothing to do."""
         epoch = self._epoch or self._enter_epoch()
-        if time.monotonic() - self._balanced >= self._settings.lease.total_seconds() / 3:
+        now, pause = time.monotonic(), self._settings.lease.total_seconds() / 3
+        if now - self._balanced >= (min(pause, _ASK_SECONDS) if now < self._ask_until else pause):
             epoch = self._enter_epoch()
             self._balance(epoch)
         chain = self._next(epoch)
@@ -173,6 +178,7 @@ class Worker:
         held = self._ownership.held()
         for key, lease_epoch in before.items():
             if held.get(key) != lease_epoch:
+                self._ask_until = time.monotonic() + _ASK_FOR_SECONDS
                 self._forget(key)
                 self._parts.sink.forget(*key)
         self._balanced = time.monotonic()
@@ -299,6 +305,7 @@ class Worker:
         if isinstance(error, FencedError):
             _log.warning("worker_fenced", epoch=partition[0], partition=partition[1])
             self._ownership.drop(*partition)
+            self._ask_until = time.monotonic() + _ASK_FOR_SECONDS
             return
         self._report(error, partition)
         trouble = self._trouble.get(partition)

@@ -64,7 +64,8 @@ def ensure_installation(database: Database, keyring: Keyring, clock: Clock, lake
     if not is_installed(database) and next(iter(lake.list(COMMITS)), None) is not None:
         raise ConfigurationError(
             "The lake holds data of which the database knows nothing.",
-            hint="Rebuild the database from the lake: mainstem rebuild analytics --from-lake.",
+            hint="Where the database was lost, have it made anew from the lake: "
+            f"mainstem rebuild analytics --from-lake --data-dir {keyring.folder.parent}",
         )
     begin_installation(database, keyring, clock)
 

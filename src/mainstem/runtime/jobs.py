@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from mainstem import lake, metrics, processing
+from mainstem import analytics, lake, metrics, processing
+from mainstem.processing import rebuild
+from mainstem.runtime.control_copy import copy_control
 from mainstem.runtime.scheduler import Job
 from mainstem.store import PARTITIONED, ensure_partitions, prune_changes
 
@@ -36,7 +38,10 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
+        Job("export_observations", _MINUTE / 2, lambda: rebuild.export_observations(runtime.lake, owner=runtime.owner)),
+        Job("copy_control", _MINUTE, lambda: copy_control(runtime)),
         Job("trim_timeline", _HOUR, lambda: _trim_timeline(runtime)),
+        Job("trim_history", _HOUR, lambda: _trim_history(runtime)),
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
     ]
@@ -59,6 +64,13 @@ def _trim_timeline(runtime: Runtime) -> None:
     settings = runtime.config.processing
     before = runtime.clock.data() - settings.timeline_age
     processing.trim_timeline(runtime.database, before=before, keep=settings.timeline_events)
+
+
+def _trim_history(runtime: Runtime) -> None:
+    """Between midnights, scores are kept for a while; what the lake does not have yet stays in any case."""
+    analytics.trim_history(
+        runtime.database, runtime.clock.data() - dt.timedelta(days=runtime.config.analytics.live_days)
+    )
 
 
 def _sweep_segments(runtime: Runtime) -> None:

@@ -1,7 +1,7 @@
 """`mainstem rebuild analytics --from-lake`: the analytics database made anew, compared with the one in use, swapped in.
 
-Beside a running system most is folded while it goes on; then the sink pauses for the rest, the comparison and the swap,
-and the door takes records in throughout. Where the database was lost there is nothing to compare with: the manifest and
+Beside a running system most is folded while it goes on, and what came in meanwhile, until little is left; then the sink
+pauses for the rest, the comparison and the swap, and the door takes records in throughout. Where the database was lost there is nothing to compare with: the manifest and
 the log's past come from the lake, and the log goes on in a new epoch, so that no position is ever used twice.
 """
 
@@ -14,15 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from mainstem.analytics import restore_scores
 from mainstem.errors import IntegrityError
 from mainstem.eventlog import PostgresLog
-from mainstem.lake import COMMITS, LakeReader, LakeWriter, log_past, recover_manifest
+from mainstem.lake import COMMITS, OBSERVED_EPOCH, LakeReader, LakeWriter, log_past, recover_manifest
 from mainstem.lake.writer import lease_name as lake_lease
 from mainstem.metrics import Metrics
-from mainstem.model import Lane
+from mainstem.model import OBSERVED_STREAMS, Lane
 from mainstem.processing import EmbeddedEngine, PostgresSink, SinkParts, lease_name
 from mainstem.processing.rebuild import (
     REBUILD,
+    SPAN,
     Content,
     Difference,
     Fold,
@@ -32,9 +34,12 @@ from mainstem.processing.rebuild import (
     fold_content,
     freeze_observations,
     restore_declared,
+    restore_exported,
+    restore_first_known,
     restore_observations,
 )
 from mainstem.processing.rebuild.pause import Pause
+from mainstem.runtime.control_copy import restore_control
 from mainstem.runtime.wiring import Runtime
 from mainstem.store import Connection, Database, create_fold, drop_fold, swap_fold
 
@@ -44,6 +49,9 @@ _log = structlog.get_logger()
 
 REBUILD_SCHEMA = "mainstem_rebuild"
 """Where the new fold grows."""
+
+# What can be folded in this time may as well be folded while the sink pauses.
+_BRIEF_SECONDS = 1.0
 
 _Chains = Mapping[tuple[int, int, Lane], int]
 
@@ -63,6 +71,20 @@ class RebuildReport:
     """Of the new fold."""
     differences: Sequence[Difference]
     """The first ones of each table; when there are any, nothing was swapped."""
+    paused: float
+    """Seconds for which nothing took effect."""
+    control: int | None
+    """After a lost database: rows of accounts, API keys and declarations that came back; None when it was not lost."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Folded:
+    """What folding and comparing came to; see `RebuildReport`."""
+
+    identical: bool | None
+    tables: Mapping[str, Content]
+    differences: Sequence[Difference]
+    paused: float
 
 
 def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], None] = _unheard) -> RebuildReport:
@@ -72,7 +94,7 @@ def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], Non
     or ends too early, UnavailableError (also when another rebuild is under way), StorageFullError.
     """
     began = time.monotonic()
-    _recover(runtime)
+    control = _recover(runtime)
     reader = LakeReader(runtime.lake)
     # First what records were stamped with; only then what this release brings, which may be of another text.
     restore_declared(reader, runtime.registry, runtime.database)
@@ -83,31 +105,47 @@ def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], Non
         clock = FoldClock(runtime.clock)
         sink = _sink(runtime, database, clock)
         fold = Fold(runtime.database, reader, _engine(runtime), sink, clock)
-        total = sum(total.rows for total in runtime.lake.manifest.totals())
+        totals = runtime.lake.manifest.totals()
+        total = sum(total.rows for total in totals if (total.source, total.stream) not in OBSERVED_STREAMS)
         run = functools.partial(fold.run, owner=runtime.owner, on_records=lambda _: on_progress(fold.records, total))
         try:
-            identical, content, found = _folded(runtime, database, run)
+            folded = _folded(runtime, database, reader, run)
         except BaseException:
             drop_fold(runtime.database, REBUILD_SCHEMA)
             raise
         finally:
             sink.close()
-    if found:
+    if folded.differences:
         drop_fold(runtime.database, REBUILD_SCHEMA)
-    _log.info("rebuilt", records=fold.records, identical=identical)
-    return RebuildReport(fold.records, time.monotonic() - began, identical, content, found)
+    _log.info("rebuilt", records=fold.records, identical=folded.identical, paused=round(folded.paused, 3))
+    return RebuildReport(
+        records=fold.records,
+        seconds=time.monotonic() - began,
+        identical=folded.identical,
+        tables=folded.tables,
+        differences=folded.differences,
+        paused=folded.paused,
+        control=control,
+    )
 
 
-def _recover(runtime: Runtime) -> None:
-    """Manifest and log of a database that was lost, out of the lake; nothing where they are there."""
+def _recover(runtime: Runtime) -> int | None:
+    """Accounts, manifest and log of a database that was lost, out of the lake; nothing where they are there.
+
+    How many rows of accounts and what else the control plane had.
+    """
     manifest = runtime.lake.manifest
-    if not manifest.positions() and next(iter(runtime.lake.objects.list(COMMITS)), None) is not None:
-        recover_manifest(runtime.lake.objects, manifest)
     with runtime.database.autocommit() as conn:
         [(begun,)] = conn.execute("SELECT EXISTS (SELECT FROM log_epoch)").fetchall()
+    control = None if begun else restore_control(runtime)
+    # A replay may have come back with it.
+    runtime.refresh_clock()
+    if not manifest.positions() and next(iter(runtime.lake.objects.list(COMMITS)), None) is not None:
+        recover_manifest(runtime.lake.objects, manifest)
     if not begun and isinstance(runtime.log, PostgresLog):
         epochs, received = log_past(manifest)
         runtime.log.restore(epochs, received)
+    return control
 
 
 def _sink(runtime: Runtime, database: Database, clock: FoldClock) -> PostgresSink:
@@ -130,18 +168,24 @@ def _engine(runtime: Runtime) -> EmbeddedEngine:
     return EmbeddedEngine(runtime.registry, keyring.references, keyring.hasher, keyring.sealer)
 
 
-def _folded(
-    runtime: Runtime, database: Database, run: Callable[[_Chains], None]
-) -> tuple[bool | None, Mapping[str, Content], Sequence[Difference]]:
+def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Callable[[_Chains], None]) -> _Folded:
     """Fold, pause, fold the rest, compare, swap."""
     lost, until = _targets(runtime)
-    in_lake = runtime.lake.manifest.positions()
-    run({chain: min(position, in_lake.get(chain, 0)) for chain, position in until.items()})
+    if lost:
+        run(until)
+        restore_exported(reader, database)
+        restore_scores(database, SPAN)
+    else:
+        _approach(runtime, run)
+        _restore_first_known(runtime)
+    began = time.monotonic()
     with Pause(runtime.database, _leases(runtime, lease_name), runtime.owner) as pause:
         _, until = _targets(runtime)
         _flush(runtime, until)
         run(until)
-        ensure_same_partitions(runtime.database, database)
+        if not lost:
+            _restore_first_known(runtime)
+            ensure_same_partitions(runtime.database, database)
         identical: bool | None = None
         found: Sequence[Difference] = ()
         with runtime.database.snapshot() as conn:
@@ -156,10 +200,33 @@ def _folded(
                 _patiently(conn)
                 pause.check(conn)
                 freeze_observations(conn, runtime.database.fold_schema)
-                if not lost:
+                if lost:
+                    # Tokens to resume from that the lost database gave out must not be mistaken for this one's.
+                    conn.execute("UPDATE installation SET generation = extract(epoch FROM clock_timestamp())::bigint")
+                else:
                     restore_observations(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
                 swap_fold(conn, REBUILD_SCHEMA)
-    return identical, content, found
+    return _Folded(identical, content, found, time.monotonic() - began)
+
+
+def _restore_first_known(runtime: Runtime) -> None:
+    """Most of it is done before the pause, and the rest in it."""
+    with runtime.database.transaction() as conn:
+        _patiently(conn)
+        restore_first_known(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+
+
+def _approach(runtime: Runtime, run: Callable[[_Chains], None]) -> None:
+    """Fold while records go on taking effect, until little is left to be folded, or no less than before."""
+    took = float("inf")
+    while True:
+        began = time.monotonic()
+        _, until = _targets(runtime)
+        _flush(runtime, until)
+        run(until)
+        before, took = took, time.monotonic() - began
+        if took < _BRIEF_SECONDS or took > before / 2:
+            return
 
 
 def _targets(runtime: Runtime) -> tuple[bool, _Chains]:
@@ -170,7 +237,7 @@ def _targets(runtime: Runtime) -> tuple[bool, _Chains]:
     alive = {epoch for (epoch,) in rows}
     lost = False
     for chain, position in runtime.lake.manifest.positions().items():
-        if chain[0] not in alive and reached.get(chain, 0) < position:
+        if chain[0] not in {*alive, OBSERVED_EPOCH} and reached.get(chain, 0) < position:
             lost = True
             reached[chain] = position
     return lost, {chain: position for chain, position in reached.items() if position}
@@ -182,7 +249,10 @@ def _leases(runtime: Runtime, name: Callable[[int, int], str]) -> list[str]:
 
 
 def _flush(runtime: Runtime, until: _Chains) -> None:
-    """Bring everything up to these positions into the lake, which its writers otherwise do in their own time."""
+    """Bring everything up to these positions into the lake, which its writers otherwise do in their own time.
+
+    What the log goes on to receive is left to them: it may come in faster than it can be written.
+    """
 
     def missing() -> bool:
         in_lake = runtime.lake.manifest.positions()
@@ -192,7 +262,7 @@ def _flush(runtime: Runtime, until: _Chains) -> None:
         return
     with Pause(runtime.database, _leases(runtime, lake_lease), runtime.owner):
         writer = LakeWriter(runtime.lake, runtime.log, owner=runtime.owner)
-        writer.drain()
+        writer.drain(until)
         writer.stop()
     if missing():
         raise IntegrityError("The lake lacks records that are in effect.", hint="Run: mainstem lake verify --deep")

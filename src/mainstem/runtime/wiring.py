@@ -22,7 +22,7 @@ from mainstem.privacy import Keyring
 from mainstem.runtime.config import LoadedConfig, load_config
 from mainstem.runtime.disk_space import DiskSpace
 from mainstem.runtime.folders import keys_folder, lake_folder
-from mainstem.runtime.installation import begin_installation, check_installation
+from mainstem.runtime.installation import begin_installation, check_installation, is_installed
 from mainstem.runtime.placement import find_home
 from mainstem.runtime.postgres import EmbeddedPostgres
 from mainstem.runtime.state import running_state
@@ -317,5 +317,10 @@ def connect_runtime(
             with Runtime(loaded, dsn or database_dsn(loaded)) as runtime:
                 migrate(runtime.database)
                 if anew:
+                    if not is_installed(runtime.database):
+                        from mainstem.lake import prove_keys
+
+                        # Before it becomes these keys' database.
+                        prove_keys(runtime.lake)
                     begin_installation(runtime.database, runtime.keyring, runtime.clock)
         yield stack.enter_context(Runtime.open(loaded, dsn))

@@ -91,14 +91,7 @@ class RunningTree:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "MAINSTEM_RUNTIME__LOG_FORMAT": "json",
-                    "MAINSTEM_LAKE__FLUSH_SECONDS": "1",
-                    # Below a folder that the database's account cannot enter: what is put elsewhere goes with the test.
-                    "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(self.system_folder),
-                    **self.environment,
-                },
+                env=self._environment(),
             )
 
     def wait_ready(self) -> None:
@@ -112,6 +105,14 @@ class RunningTree:
                 raise AssertionError(f"mainstem up ended with {self._process.returncode}:\n{self.tail()}")
             time.sleep(0.05)
         raise AssertionError(f"mainstem up is not ready after {_START_SECONDS} s:\n{self.tail()}")
+
+    def wait_end(self) -> int:
+        """Wait until it has ended by itself; the exit status."""
+        if self._process is None:
+            raise AssertionError("it was not launched")
+        status = self._process.wait(_START_SECONDS)
+        self._process = None
+        return status
 
     def stop(self) -> int:
         """Ask for an orderly end, as a service manager would; the exit status."""
@@ -172,10 +173,21 @@ class RunningTree:
             text=True,
             check=False,
             timeout=seconds,
+            env=self._environment(),
         )
         if check and done.returncode:
             raise AssertionError(f"mainstem {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
         return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "MAINSTEM_RUNTIME__LOG_FORMAT": "json",
+            "MAINSTEM_LAKE__FLUSH_SECONDS": "1",
+            # Below a folder that the database's account cannot enter: what is put elsewhere goes with the test.
+            "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(self.system_folder),
+            **self.environment,
+        }
 
     def new_key(self, name: str, role: str) -> str:
         """Create an API key; its secret."""

@@ -85,14 +85,16 @@ unit: units
 
 
 def main(name: str) -> None:
-    """Make the folder and pack it."""
+    """Make the folder and pack it; one that is there already is for ever."""
+    target = Path(__file__).parent / f"{name}.tar.xz"
+    if target.exists():
+        sys.exit(f"{target} exists: what an earlier release left is never made anew.")
     with tempfile.TemporaryDirectory() as temporary, PostgresServer() as server:
         site = Site.begin(Path(temporary) / "data", server.dsn)
         before = _live_a_little(site)
         (site.data_dir / "expected.json").write_text(json.dumps(asyncio.run(_answers(site, before)), indent=1))
         (site.data_dir / "database.sql").write_text(_dump(server.dsn))
         (site.data_dir / "mainstem.yaml").unlink()
-        target = Path(__file__).parent / f"{name}.tar.xz"
         with tarfile.open(target, "w:xz", preset=9) as archive:
             for part in ("keys", "lake", "expected.json", "database.sql"):
                 archive.add(site.data_dir / part, part, filter=_plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,9 @@ class _DyingManifest(Manifest):
 
     steps: _Steps
 
-    def commit(self, commit: LakeCommit, proof: Proof) -> None:
+    def commit(self, commit: LakeCommit, proof: Proof, *args: Any, **kwargs: Any) -> None:
         self.steps()
-        super().commit(commit, proof)
+        super().commit(commit, proof, *args, **kwargs)
         self.steps()
 
 
@@ -105,8 +106,8 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(harness: LakeHarness) 
     class Deaf(Manifest):
         deaf = 1
 
-        def commit(self, commit: LakeCommit, proof: Proof) -> None:
-            super().commit(commit, proof)
+        def commit(self, commit: LakeCommit, proof: Proof, *args: Any, **kwargs: Any) -> None:
+            super().commit(commit, proof, *args, **kwargs)
             if self.deaf:
                 self.deaf -= 1
                 raise UnavailableError("The answer was lost.", retry_after=1.0)
@@ -186,10 +187,10 @@ def test_objects_put_long_ago_are_made_anew_before_they_are_committed(harness: L
     class Gone(Manifest):
         gone = True
 
-        def commit(self, commit: LakeCommit, proof: Proof) -> None:
+        def commit(self, commit: LakeCommit, proof: Proof, *args: Any, **kwargs: Any) -> None:
             if self.gone:
                 raise UnavailableError("The database is away.", retry_after=1.0)
-            super().commit(commit, proof)
+            super().commit(commit, proof, *args, **kwargs)
 
     manifest = Gone(harness.database, harness.clock)
     writer = LakeWriter(dataclasses.replace(harness.lake(flush_seconds=0), manifest=manifest), harness.log, owner="a")

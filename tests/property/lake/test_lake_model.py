@@ -66,9 +66,9 @@ class _Fuse:
 class _FusedManifest(Manifest):
     fuse: _Fuse
 
-    def commit(self, commit: LakeCommit, proof: Proof) -> None:
+    def commit(self, commit: LakeCommit, proof: Proof, *args: Any, **kwargs: Any) -> None:
         self.fuse()
-        super().commit(commit, proof)
+        super().commit(commit, proof, *args, **kwargs)
         self.fuse()
 
 

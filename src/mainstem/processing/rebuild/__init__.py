@@ -9,10 +9,12 @@ from mainstem.lazy import lazy_door
 if TYPE_CHECKING:
     from mainstem.processing.rebuild.compare import Content, Difference, differences, fold_content
     from mainstem.processing.rebuild.declared import restore_declared
-    from mainstem.processing.rebuild.fold import REBUILD, Fold, FoldClock
+    from mainstem.processing.rebuild.exported import export_observations, restore_exported
+    from mainstem.processing.rebuild.fold import REBUILD, SPAN, Fold, FoldClock
     from mainstem.processing.rebuild.observations import (
         ensure_same_partitions,
         freeze_observations,
+        restore_first_known,
         restore_observations,
     )
 else:
@@ -21,21 +23,26 @@ else:
         {
             "compare": "Content Difference differences fold_content",
             "declared": "restore_declared",
-            "fold": "REBUILD Fold FoldClock",
-            "observations": "ensure_same_partitions freeze_observations restore_observations",
+            "exported": "export_observations restore_exported",
+            "fold": "REBUILD SPAN Fold FoldClock",
+            "observations": "ensure_same_partitions freeze_observations restore_first_known restore_observations",
         },
     )
 
 __all__ = [
     "REBUILD",
+    "SPAN",
     "Content",
     "Difference",
     "Fold",
     "FoldClock",
     "differences",
     "ensure_same_partitions",
+    "export_observations",
     "fold_content",
     "freeze_observations",
     "restore_declared",
+    "restore_exported",
+    "restore_first_known",
     "restore_observations",
 ]

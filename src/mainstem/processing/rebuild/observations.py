@@ -8,7 +8,13 @@ from psycopg import sql
 
 from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions
 
-__all__ = ["ensure_same_partitions", "freeze_observations", "restore_observations"]
+__all__ = [
+    "ensure_same_partitions",
+    "freeze_observations",
+    "renumber",
+    "restore_first_known",
+    "restore_observations",
+]
 
 _OBSERVATIONS = ("correction", "score", "score_history", "stream_horizon", "touched", "change_head", "change")
 _NUMBERED = ("correction", "score_history")
@@ -29,12 +35,30 @@ def restore_observations(conn: Connection, old: str, new: str) -> None:
         names = {"old": sql.Identifier(old, name), "new": sql.Identifier(new, name)}
         conn.execute(sql.SQL("DELETE FROM {new}").format(**names))
         conn.execute(sql.SQL("INSERT INTO {new} OVERRIDING SYSTEM VALUE SELECT * FROM {old}").format(**names))
+    renumber(conn, new)
+
+
+def renumber(conn: Connection, schema: str) -> None:
+    """Have the ids of new observations go on behind those that are there."""
     for name in _NUMBERED:
         conn.execute(
             sql.SQL(
                 "SELECT setval(pg_get_serial_sequence({name}, 'id'), coalesce((SELECT max(id) FROM {table}), 0) + 1, false)"
-            ).format(name=sql.Literal(f"{new}.{name}"), table=sql.Identifier(new, name))
+            ).format(name=sql.Literal(f"{schema}.{name}"), table=sql.Identifier(schema, name))
         )
+
+
+def restore_first_known(conn: Connection, old: str, new: str) -> None:
+    """Have each cell of the fold `new` known since when it was known in the fold `old`, where it is in both."""
+    conn.execute(
+        sql.SQL(
+            """
+            UPDATE {new} AS new SET first_known_at = old.first_known_at FROM {old} AS old
+            WHERE (old.ref, old.series, old.bucket) = (new.ref, new.series, new.bucket)
+              AND old.first_known_at <> new.first_known_at
+            """
+        ).format(old=sql.Identifier(old, "cell"), new=sql.Identifier(new, "cell"))
+    )
 
 
 def ensure_same_partitions(old: Database, new: Database) -> None:

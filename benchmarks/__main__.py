@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import eventlog, freshness, intake, lake, memory, spine, startup
+from benchmarks import api, eventlog, freshness, intake, lake, memory, spine, startup
 from benchmarks.recipe import Figure, print_figures, write_figures
 
 BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
     "startup": startup.run,
     "freshness": freshness.run,
     "memory": memory.run,
+    "api": api.run,
 }
 
 

@@ -19,7 +19,7 @@ from mainstem.store import Connection
 __all__ = ["SORTS", "CustomerQuery", "CustomerRow", "Customers", "HistoryPoint", "Profile", "ScoreView"]
 
 SORTS: Mapping[str, tuple[str, str]] = {
-    # Name to expression and its type; a customer without a score comes last whichever way.
+    # Name to expression and its type; a customer without that value comes last whichever way.
     "score": ("score.score", "numeric"),
     "last_activity": ("score.last_seen_at", "timestamptz"),
     "segment": ("score.segment", "text"),
@@ -31,7 +31,7 @@ _BEFORE = """
     LEFT JOIN (
         SELECT DISTINCT ON (ref) ref, score FROM score_history
         WHERE model = %(model)s AND kind = 'daily' AND as_of = %(before)s::timestamptz ORDER BY ref, id DESC
-    ) AS before ON before.ref = reference.ref
+    ) AS before ON before.ref = score.ref
     """
 
 _SCORE_THEN = """
@@ -190,35 +190,23 @@ class Customers:
         }
 
     def page(self, connection: Connection, query: CustomerQuery) -> tuple[int, list[CustomerRow]]:
-        """How many customers there are of this kind, and one page of them."""
-        expression, kind = SORTS[query.sort]
-        direction, comparison = ("DESC", "<") if query.descending else ("ASC", ">")
-        conditions, parameters = _conditions(query)
+        """How many customers there are of this kind, and one page of them; those without the sort's value come last."""
+        parameters = _parameters(query)
+        # A customer without a score is in no band and no segment.
+        table = "score" if query.bands or query.segments else "reference"
+        kind = "score.model = %(model)s" if table == "score" else "reference.kind = 'customer'"
         [(total,)] = connection.execute(
-            f"SELECT count(*) FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s"
-            f" WHERE {conditions}",
-            parameters,
+            f"SELECT count(*) FROM {table} WHERE {kind} AND {_conditions(query, table)}", parameters
         ).fetchall()
-        if query.after is not None:
-            value, ref = query.after
-            parameters |= {"after": value, "after_ref": ref}
-            conditions += (
-                f" AND ({expression} {comparison} %(after)s::{kind} OR {expression} IS NULL"
-                f" OR ({expression} = %(after)s::{kind} AND reference.ref > %(after_ref)s))"
-                if value is not None
-                else f" AND {expression} IS NULL AND reference.ref > %(after_ref)s"
-            )
-        rows = connection.execute(
-            f"""
-            SELECT reference.ref, reference.source, score.segment, score.score, score.band, coalesce(score.grade, 'none'),
-                   score.as_of, score.last_seen_at, coalesce(score.contributions, '[]'), {expression}::text
-            FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s
-            {_BEFORE if query.sort == "change" else ""}
-            WHERE {conditions}
-            ORDER BY {expression} {direction} NULLS LAST, reference.ref LIMIT %(limit)s
-            """,
-            parameters,
-        ).fetchall()
+        rows: list[Any] = []
+        value, ref = query.after or (None, uuid.UUID(int=0))
+        if query.after is None or value is not None:
+            asked = parameters | {"after": value, "after_ref": ref, "limit": query.limit}
+            rows = connection.execute(_with_value(query), asked).fetchall()
+            ref = uuid.UUID(int=0)
+        if len(rows) < query.limit:
+            asked = parameters | {"after_ref": ref, "limit": query.limit - len(rows)}
+            rows += connection.execute(_without_value(query), asked).fetchall()
         return total, [CustomerRow(*row) for row in rows]
 
     def choices(self, connection: Connection) -> tuple[list[str], list[str]]:
@@ -320,18 +308,56 @@ def _midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _conditions(query: CustomerQuery) -> tuple[str, dict[str, Any]]:
-    conditions = ["reference.kind = 'customer'"]
-    parameters: dict[str, Any] = {"model": query.model, "limit": query.limit, "before": query.before}
-    for name, column, values in (
-        ("bands", "score.band", query.bands),
-        ("segments", "score.segment", query.segments),
-        ("sources", "reference.source", query.sources),
-    ):
-        if values:
-            conditions.append(f"{column} = ANY(%({name})s)")
-            parameters[name] = list(values)
-    if query.refs is not None:
-        conditions.append("reference.ref = ANY(%(refs)s)")
-        parameters["refs"] = list(query.refs)
-    return " AND ".join(conditions), parameters
+def _parameters(query: CustomerQuery) -> dict[str, Any]:
+    return {
+        "model": query.model,
+        "before": query.before,
+        "bands": list(query.bands),
+        "segments": list(query.segments),
+        "sources": list(query.sources),
+        "refs": list(query.refs or ()),
+    }
+
+
+def _conditions(query: CustomerQuery, table: str) -> str:
+    """What narrows the list; sources and references are columns of `table` (score or reference)."""
+    narrows = {
+        "score.band = ANY(%(bands)s)": bool(query.bands),
+        "score.segment = ANY(%(segments)s)": bool(query.segments),
+        f"{table}.source = ANY(%(sources)s)": bool(query.sources),
+        f"{table}.ref = ANY(%(refs)s)": query.refs is not None,
+    }
+    return " AND ".join(["true", *(condition for condition, wanted in narrows.items() if wanted)])
+
+
+def _with_value(query: CustomerQuery) -> str:
+    """The customers that have a value to sort by: found by it alone, mostly in an index, and then read."""
+    expression, kind = SORTS[query.sort]
+    direction, comparison = ("DESC", "<") if query.descending else ("ASC", ">")
+    behind = (
+        "" if query.after is None else f"AND ({expression}, score.ref) {comparison} (%(after)s::{kind}, %(after_ref)s)"
+    )
+    return f"""
+        SELECT page.ref, score.source, score.segment, score.score, score.band, score.grade, score.as_of,
+               score.last_seen_at, score.contributions, page.value::text
+        FROM (
+            SELECT score.ref, {expression} AS value FROM score {_BEFORE if query.sort == "change" else ""}
+            WHERE score.model = %(model)s AND {expression} IS NOT NULL AND {_conditions(query, "score")} {behind}
+            ORDER BY {expression} {direction}, score.ref {direction} LIMIT %(limit)s
+        ) AS page JOIN score ON score.ref = page.ref AND score.model = %(model)s
+        ORDER BY page.value {direction}, page.ref {direction}
+        """
+
+
+def _without_value(query: CustomerQuery) -> str:
+    """The customers that have none."""
+    expression, _ = SORTS[query.sort]
+    return f"""
+        SELECT reference.ref, reference.source, score.segment, score.score, score.band, coalesce(score.grade, 'none'),
+               score.as_of, score.last_seen_at, coalesce(score.contributions, '[]'), NULL
+        FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s
+        {_BEFORE if query.sort == "change" else ""}
+        WHERE reference.kind = 'customer' AND {expression} IS NULL AND {_conditions(query, "reference")}
+          AND reference.ref > %(after_ref)s
+        ORDER BY reference.ref LIMIT %(limit)s
+        """

@@ -8,20 +8,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from mainstem.store import Connection
 
-__all__ = ["Average", "BandCount", "Mover", "average", "band_counts", "histogram", "movers"]
+__all__ = ["Average", "BandCount", "Mover", "Spread", "movers", "spread"]
 
 _BINS = 20
 _BIN_WIDTH = 100 // _BINS
 
 # The newest row of a day is what is known of it now.
 _BEFORE = """
-    SELECT DISTINCT ON (ref) ref, score, band, contributions FROM score_history
+    SELECT DISTINCT ON (ref) ref, id, score, band FROM score_history
     WHERE model = %(model)s AND kind = 'daily' AND as_of = %(day)s
     ORDER BY ref, id DESC
 """
@@ -45,6 +46,15 @@ class Average:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Spread:
+    """All scores of a model. `histogram` is (low, high, customers) for twenty bins; a score of 100 is in the last."""
+
+    average: Average
+    bands: list[BandCount]
+    histogram: list[tuple[int, int, int]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Mover:
     """A customer whose score moved. `reason` says what became of the component that moved most."""
 
@@ -65,65 +75,65 @@ def _midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def band_counts(connection: Connection, model: str, before: dt.date) -> list[BandCount]:
-    """Customers by band, now and on the day `before`; bands that nobody is in are left out."""
-    rows = connection.execute(
-        f"""
-        WITH before AS ({_BEFORE}),
-             past AS (SELECT band, count(*) AS n FROM before GROUP BY band),
-             present AS (SELECT band, count(*) AS n FROM score WHERE model = %(model)s GROUP BY band)
-        SELECT coalesce(present.band, past.band), coalesce(present.n, 0),
-               CASE WHEN EXISTS (SELECT FROM past) THEN coalesce(past.n, 0) END
-        FROM present FULL JOIN past ON past.band = present.band
-        ORDER BY 1
+def spread(connection: Connection, model: str, before: dt.date) -> Spread:
+    """How scores are spread now, and were on the day `before`; bands that nobody is or was in are left out."""
+    present = connection.execute(
+        """
+        SELECT band, least(floor(score / %(width)s)::int, %(last)s), count(*), sum(score) FROM score
+        WHERE model = %(model)s GROUP BY 1, 2
         """,
+        {"model": model, "width": _BIN_WIDTH, "last": _BINS - 1},
+    ).fetchall()
+    past = connection.execute(
+        f"SELECT band, count(*), sum(score) FROM ({_BEFORE}) AS before GROUP BY band",
         {"model": model, "day": _midnight(before)},
     ).fetchall()
-    return [BandCount(*row) for row in rows]
-
-
-def average(connection: Connection, model: str, before: dt.date) -> Average:
-    """The mean score, now and on the day `before`, to two decimals."""
-    row = connection.execute(
-        f"""
-        SELECT (SELECT round(avg(score), 2) FROM score WHERE model = %(model)s),
-               (SELECT round(avg(score), 2) FROM ({_BEFORE}) AS before)
-        """,
-        {"model": model, "day": _midnight(before)},
-    ).fetchone()
-    return Average(*row) if row else Average(None, None)
-
-
-def histogram(connection: Connection, model: str) -> list[tuple[int, int, int]]:
-    """(low, high, customers) for twenty bins of five points; a score of 100 is in the last."""
-    counted: dict[int, int] = dict(
-        connection.execute(
-            "SELECT least(floor(score / %(width)s)::int, %(last)s), count(*) FROM score WHERE model = %(model)s GROUP BY 1",
-            {"model": model, "width": _BIN_WIDTH, "last": _BINS - 1},
-        ).fetchall()
+    now, then = Counter[str](), Counter[str]()
+    bins = [0] * _BINS
+    for band, place, count, _ in present:
+        now[band] += count
+        bins[place] += count
+    for band, count, _ in past:
+        then[band] += count
+    return Spread(
+        average=Average(
+            _mean(sum(row[3] for row in present), now.total()), _mean(sum(row[2] for row in past), then.total())
+        ),
+        bands=[BandCount(band, now[band], then[band] if past else None) for band in sorted(now | then)],
+        histogram=[(n * _BIN_WIDTH, (n + 1) * _BIN_WIDTH, count) for n, count in enumerate(bins)],
     )
-    return [(n * _BIN_WIDTH, (n + 1) * _BIN_WIDTH, counted.get(n, 0)) for n in range(_BINS)]
 
 
-def movers(connection: Connection, model: str, before: dt.date, *, rising: bool, limit: int) -> list[Mover]:
-    """Those who moved most since the day `before`, up or down, the largest change first."""
-    order = "DESC" if rising else "ASC"
-    comparison = ">" if rising else "<"
+def _mean(total: Decimal | int, count: int) -> Decimal | None:
+    return (Decimal(total) / count).quantize(Decimal("0.01"), ROUND_HALF_UP) if count else None
+
+
+def movers(connection: Connection, model: str, before: dt.date, limit: int) -> tuple[list[Mover], list[Mover]]:
+    """Those who moved most since the day `before`: who rose and who fell, the largest change first."""
+    # Why is read of those few alone: the scores of a day lie in an index, what explains them does not.
     rows = connection.execute(
         f"""
-        WITH before AS ({_BEFORE})
-        SELECT score.ref, score.score, before.score, score.band, score.grade, score.contributions, before.contributions
-        FROM score JOIN before USING (ref)
-        WHERE score.model = %(model)s AND score.score {comparison} before.score
-        ORDER BY score.score - before.score {order}, score.ref
-        LIMIT %(limit)s
+        WITH before AS ({_BEFORE}), moved AS MATERIALIZED (
+            SELECT score.ref, before.id, score.score - before.score AS change FROM score JOIN before USING (ref)
+            WHERE score.model = %(model)s AND score.score <> before.score
+        ), most AS (
+            (SELECT * FROM moved WHERE change > 0 ORDER BY change DESC, ref LIMIT %(limit)s)
+            UNION ALL (SELECT * FROM moved WHERE change < 0 ORDER BY change, ref LIMIT %(limit)s)
+        )
+        SELECT score.ref, score.score, past.score, score.band, score.grade, score.contributions, past.contributions
+        FROM most
+        JOIN score ON score.ref = most.ref AND score.model = %(model)s
+        JOIN score_history AS past
+          ON past.ref = most.ref AND past.model = %(model)s AND past.as_of = %(day)s AND past.id = most.id
+        ORDER BY abs(most.change) DESC, score.ref
         """,
         {"model": model, "day": _midnight(before), "limit": limit},
     ).fetchall()
-    return [
-        Mover(ref, score, previous, band, grade, _reason(now, then, rising=rising))
+    found = [
+        Mover(ref, score, previous, band, grade, _reason(now, then, rising=score > previous))
         for ref, score, previous, band, grade, now, then in rows
     ]
+    return [mover for mover in found if mover.change > 0], [mover for mover in found if mover.change < 0]
 
 
 def _reason(now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], *, rising: bool) -> str | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from mainstem.access import Permission
-from mainstem.analytics.overview import average, band_counts, histogram
+from mainstem.analytics.overview import spread
 from mainstem.api.conservation import Conservation
 from mainstem.api.customers import CustomerReader
 from mainstem.api.envelope import answer, graded, told_replay, zoned
@@ -30,16 +30,15 @@ def summary(reader: CustomerReader) -> dict[str, Any]:
     model = reader.models.current()
     before = (reader.conservation.clock.data() - _BEFORE).date()
     with reader.database.snapshot() as connection:
-        counted = {entry.band: entry for entry in band_counts(connection, model.name, before)}
-        mean = average(connection, model.name, before)
-        bins = histogram(connection, model.name)
-        moved = {rising: reader.movers(connection, model, before, rising=rising) for rising in (True, False)}
+        found = spread(connection, model.name, before)
+        moved = reader.movers(connection, model, before)
+    counted = {entry.band: entry for entry in found.bands}
     # Churned customers are in a band that no model declares.
     names = [band.name for band in model.bands] + [
         name for name in counted if name not in {b.name for b in model.bands}
     ]
     return {
-        "average": {"score": mean.score, "previous": mean.previous},
+        "average": {"score": found.average.score, "previous": found.average.previous},
         "distribution": [
             {
                 "band": name,
@@ -48,8 +47,8 @@ def summary(reader: CustomerReader) -> dict[str, Any]:
             }
             for name in names
         ],
-        "histogram": [{"low": low, "high": high, "count": n} for low, high, n in bins],
-        "movers": {"days": _BEFORE.days, "up": moved[True], "down": moved[False]},
+        "histogram": [{"low": low, "high": high, "count": n} for low, high, n in found.histogram],
+        "movers": {"days": _BEFORE.days, **moved},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,7 +32,11 @@ _OLDEST = """
 """
 
 
-@dataclasses.dataclass(slots=True)
+# Received, and the states that add up to it.
+_terms = operator.attrgetter("received", "accepted", "duplicate", "quarantined", "held", "discarded", "pending")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Totals:
     """The terms of the equation, added up over some lines; see docs/specs/api-shapes.md, Terms."""
 
@@ -48,12 +53,11 @@ class Totals:
     @classmethod
     def of(cls, lines: Iterable[Line], refused: int = 0) -> Totals:
         """Added up; balanced when every single line is."""
-        totals = cls(refused=refused)
-        for line in lines:
-            for term in ("received", "accepted", "duplicate", "quarantined", "held", "discarded", "pending"):
-                setattr(totals, term, getattr(totals, term) + getattr(line, term))
-            totals.balanced = totals.balanced and line.difference == 0
-        return totals
+        rows = [_terms(line) for line in lines]
+        balanced = all(row[0] == sum(row[1:]) for row in rows)
+        received, *states = [sum(column) for column in zip(*rows, strict=True)] or [0] * 7
+        accepted, duplicate, quarantined, held, discarded, pending = states
+        return cls(received, accepted, duplicate, quarantined, held, discarded, pending, refused, balanced)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

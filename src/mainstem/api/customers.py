@@ -60,13 +60,14 @@ class CustomerReader:
         """The model in force; see Model."""
         return told_model(self.models.current())
 
-    def movers(
-        self, connection: Connection, model: HealthModel, before: dt.date, *, rising: bool
-    ) -> list[dict[str, Any]]:
-        """Those who moved most; see Mover."""
-        found = movers(connection, model.name, before, rising=rising, limit=_MOST_MOVERS)
-        profiles = self.customers.profiles(connection, [mover.ref for mover in found])
-        return [_told_mover(mover, profiles[mover.ref]) for mover in found if mover.ref in profiles]
+    def movers(self, connection: Connection, model: HealthModel, before: dt.date) -> dict[str, list[dict[str, Any]]]:
+        """Those who moved most, `up` and `down`; see Mover."""
+        up, down = movers(connection, model.name, before, _MOST_MOVERS)
+        profiles = self.customers.profiles(connection, [mover.ref for mover in (*up, *down)])
+        return {
+            name: [_told_mover(mover, profiles[mover.ref]) for mover in found if mover.ref in profiles]
+            for name, found in (("up", up), ("down", down))
+        }
 
     def changes(self, connection: Connection, model: str, refs: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
         """The scores of customers as they are now; see `scores` of the live view."""

@@ -50,7 +50,10 @@ def counts(conservation: Conservation, streams: Sequence[StreamState]) -> dict[s
     totals = Totals.of(line for stream in streams for line in stream.lines)
     with conservation.database.snapshot() as connection:
         [(customers, scored)] = connection.execute(
-            "SELECT (SELECT count(*) FROM reference WHERE kind = 'customer'), (SELECT count(DISTINCT ref) FROM score)"
+            """
+            SELECT (SELECT count(*) FROM reference WHERE kind = 'customer'),
+                   (SELECT count(*) FROM (SELECT DISTINCT ref FROM score) AS one)
+            """
         ).fetchall()
     return {
         "customers": customers,

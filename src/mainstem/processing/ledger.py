@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from mainstem.errors import IntegrityError
@@ -24,6 +24,17 @@ from mainstem.store import Connection, Database
 __all__ = ["Ledger", "Line", "Violation"]
 
 _Key = tuple[str, str, dt.date]
+
+
+_TERMS = """
+    SELECT source, stream, day,
+           coalesce(sum(n) FILTER (WHERE term = 'accepted'), 0)::bigint,
+           coalesce(sum(n) FILTER (WHERE term = 'duplicate'), 0)::bigint,
+           coalesce(sum(n) FILTER (WHERE term = 'quarantined'), 0)::bigint,
+           coalesce(sum(n) FILTER (WHERE term = 'held'), 0)::bigint,
+           coalesce(sum(n) FILTER (WHERE term = 'discarded'), 0)::bigint
+    FROM ledger GROUP BY source, stream, day
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,24 +106,25 @@ class Ledger:
         rows = conn.execute("SELECT epoch, partition, lane, position FROM sink_position").fetchall()
         positions = {(epoch, partition, Lane(lane)): position for epoch, partition, lane, position in rows}
         received, pending = self._logged(conn, positions)
-        terms: defaultdict[_Key, Counter[str]] = defaultdict(Counter)
-        for source, stream, day, term, n in conn.execute(
-            "SELECT source, stream, day, term, sum(n)::bigint FROM ledger GROUP BY 1, 2, 3, 4"
-        ).fetchall():
-            terms[source, stream, day][term] += n
-        return [
-            Line(
-                *key,
-                received=received.get(key, 0),
-                accepted=terms[key]["accepted"],
-                duplicate=terms[key]["duplicate"],
-                quarantined=terms[key]["quarantined"],
-                held=terms[key]["held"],
-                discarded=terms[key]["discarded"],
-                pending=pending.get(key, 0),
+        terms: dict[_Key, list[int]] = {
+            (source, stream, day): counts for source, stream, day, *counts in conn.execute(_TERMS).fetchall()
+        }
+        lines = []
+        for key in sorted(received.keys() | pending.keys() | terms.keys()):
+            accepted, duplicate, quarantined, held, discarded = terms.get(key, (0, 0, 0, 0, 0))
+            lines.append(
+                Line(
+                    *key,
+                    received=received.get(key, 0),
+                    accepted=accepted,
+                    duplicate=duplicate,
+                    quarantined=quarantined,
+                    held=held,
+                    discarded=discarded,
+                    pending=pending.get(key, 0),
+                )
             )
-            for key in sorted(received.keys() | pending.keys() | terms.keys())
-        ]
+        return lines
 
     def _logged(self, conn: Connection, positions: Mapping[tuple[int, int, Lane], int]) -> tuple[Counts, Counts]:
         """Received and pending, in the snapshot where the log lies in the same database."""

@@ -14,7 +14,7 @@ import pytest
 from mainstem.analytics import trim_history
 from mainstem.analytics.customers import CustomerQuery, Customers
 from mainstem.analytics.happenings import restated_days, shown_scores
-from mainstem.analytics.overview import average, band_counts, histogram, movers
+from mainstem.analytics.overview import movers, spread
 from mainstem.errors import NotFoundError
 from mainstem.privacy import Keyring
 from mainstem.processing import REFERENCES
@@ -150,11 +150,8 @@ def test_all_customers_at_a_glance(world: Any, keyring: Keyring, customers: Cust
         world.scorer.run_once()
     before = (world.clock.data() - 7 * DAY).date()
     with world.database.snapshot() as conn:
-        [up] = movers(conn, "default", before, rising=True, limit=1)
-        [down] = movers(conn, "default", before, rising=False, limit=1)
-        mean = average(conn, "default", before)
-        counts = {one.band: (one.count, one.previous) for one in band_counts(conn, "default", before)}
-        bins = histogram(conn, "default")
+        [up], [down] = movers(conn, "default", before, 1)
+        seen = spread(conn, "default", before)
         query = CustomerQuery("default", before=_midnight(before), sort="change", descending=True, limit=2)
         _, most = customers.page(conn, query)
         _, least = customers.page(conn, dataclasses.replace(query, after=(most[-1].sort_value, most[-1].ref)))
@@ -164,12 +161,14 @@ def test_all_customers_at_a_glance(world: Any, keyring: Keyring, customers: Cust
     assert up.change > 0 > down.change
     assert up.reason == "Active within the last hour."
     assert down.reason == "No activity for 7 days."
+    mean = seen.average
+    counts = {one.band: (one.count, one.previous) for one in seen.bands}
     assert mean.score is not None
     assert abs(mean.score * 3 - sum(world.score(name) for name in names)) < Decimal("0.02")
     assert mean.previous is not None
     assert sum(count for count, _ in counts.values()) == 3
     assert sum(previous or 0 for _, previous in counts.values()) == 3
-    assert sum(count for _, _, count in bins) == 3
+    assert sum(count for _, _, count in seen.histogram) == 3
 
 
 def test_midnights_stay_and_exported_moments_go(world: Any) -> None:

@@ -2,7 +2,7 @@
 
 The month's events are loaded through the door, so references, cells, timelines and the ledger are real ones, and the
 scorer of the tree scores the customers. Eleven earlier months of cells, sums and ledger lines are that month again; daily
-scores are the present ones with a swing, those of the last 60 days with inputs and contributions as they really are, older
+scores are the present ones with a swing, those of the last 40 days with inputs and contributions as they really are, older
 ones (which nothing but their score is asked of) without.
 """
 
@@ -13,6 +13,8 @@ import json
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -27,8 +29,10 @@ __all__ = ["DAYS", "EVENTS_A_MONTH", "SEGMENTS", "SOURCE", "build_year", "wait_s
 SOURCE, SEGMENTS, DAYS = "shop", ("large", "middle", "small", "trial"), 365
 EVENTS_A_MONTH = 12
 _MONTH = 30
-_RICH_DAYS = 60
+_RICH_DAYS = 40
 _PATIENCE = 300.0
+
+_Connection = psycopg.Connection[tuple[object, ...]]
 
 _ENTITIES = f"""
     INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash, attributes)
@@ -100,11 +104,11 @@ def build_year(tree: RunningTree, customers: int) -> tuple[float, str]:
         wait_scored(conn)
         seconds = time.monotonic() - began
         SegmentRollups(database).refresh()
-        _copy_back(conn)
+        _copy_back(database)
     return seconds, state.dsn
 
 
-def wait_scored(conn: psycopg.Connection[tuple[object, ...]]) -> None:
+def wait_scored(conn: _Connection) -> None:
     """Wait until nobody that was touched waits for a score. Raises AssertionError after five minutes."""
     deadline = time.monotonic() + _PATIENCE
     while conn.execute("SELECT FROM touched LIMIT 1").fetchone() is not None:
@@ -151,10 +155,23 @@ def _make_partitions(database: Database) -> None:
         ensure_partitions(database, table, [today - dt.timedelta(days=back) for back in range(DAYS + _MONTH)])
 
 
-def _copy_back(conn: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Everything of before the last month, and what is asked for of this one."""
+def _copy_back(database: Database) -> None:
+    """Everything of before the last month, and what is asked for of this one; metrics and scores at once."""
     today = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    conn.execute("SET synchronous_commit = off; SET work_mem = '64MB'")
+    with ThreadPoolExecutor(2) as copiers:
+        for done in [copiers.submit(_copied, database, copy, today) for copy in (_copy_metrics, _copy_scores)]:
+            done.result()
+    with database.connect() as conn:
+        conn.execute("VACUUM ANALYZE")
+
+
+def _copied(database: Database, copy: Callable[[_Connection, dt.datetime], None], today: dt.datetime) -> None:
+    with database.connect() as conn:
+        conn.execute("SET synchronous_commit = off; SET work_mem = '64MB'")
+        copy(conn, today)
+
+
+def _copy_metrics(conn: _Connection, today: dt.datetime) -> None:
     end = today + dt.timedelta(days=1)
     month = {"from": end - dt.timedelta(days=_MONTH), "to": end}
     for number in range(1, DAYS // _MONTH):
@@ -165,8 +182,10 @@ def _copy_back(conn: psycopg.Connection[tuple[object, ...]]) -> None:
         conn.execute(statement, {"days": DAYS})
     conn.execute(_CORRECTIONS)
     conn.execute(_TIMELINE)
+
+
+def _copy_scores(conn: _Connection, today: dt.datetime) -> None:
     rich = today - dt.timedelta(days=_RICH_DAYS)
     plain = {"from": today - dt.timedelta(days=DAYS), "to": rich - dt.timedelta(days=1)}
     conn.execute(_SCORES.format(inputs="'{}'", contributions="'[]'").encode(), plain)
     conn.execute(_SCORES.format(inputs="inputs", contributions="contributions").encode(), {"from": rich, "to": today})
-    conn.execute("VACUUM ANALYZE")

@@ -115,13 +115,10 @@ class _Present:
         subject = self._subjects[place]
         if subject.churned_at is not None and subject.churned_at <= min(now, ahead.settled_at):
             return _NOTHING_AHEAD // _SECOND
-        used = np.zeros(len(self._context.feeds), np.bool_)
-        for uses in self._live.inputs.uses:
-            used |= uses[place]
         instants = [ahead.daily_at + DAY + settings.daily_wait // dt.timedelta(microseconds=1)]
         if subject.churned_at is not None and subject.churned_at > now:
             instants.append(subject.churned_at)
-        for feed in np.flatnonzero(used):
+        for feed in np.flatnonzero(self._group.uses[place]):
             stands = min(self._context.feeds[feed].complete_until, now)
             if stands != NEVER:
                 # A window loses a day right after the midnight that ends it, as its stream sees it.

@@ -8,7 +8,7 @@ import numpy as np
 
 from mainstem.analytics.context import Context
 from mainstem.analytics.evaluation import GRADES, Evaluation, evaluate
-from mainstem.analytics.inputs import DAY, NEVER, DaySpan, Ints, Rows, Subjects, read_history
+from mainstem.analytics.inputs import DAY, NEVER, DaySpan, Flags, Ints, Rows, Subjects, read_history
 from mainstem.analytics.model import CHURNED
 from mainstem.analytics.outcomes import HistoryRow
 from mainstem.analytics.rendering import Renderer
@@ -60,7 +60,9 @@ class Group:
         names = Subjects([one.ref for one in subjects], [one.source for one in subjects])
         self._history = read_history(conn, names, context.feeds, span)
         self.now = self.evaluated(np.arange(len(subjects)), [context.now] * len(subjects))
-        self.horizons = _horizons(context, self.now)
+        self.uses = np.logical_or.reduce(self.now.inputs.uses)
+        """Customers x feeds: on which feeds anything of the score rests."""
+        self.horizons = _horizons(context, self.uses)
 
     def evaluated(self, customers: Ints, instants: Sequence[int]) -> Evaluation:
         """The scores of customers (by their places) at instants."""
@@ -97,11 +99,8 @@ class Told:
         return HistoryRow(kind, at, complete, score, band, grade, cause, inputs, contributions)
 
 
-def _horizons(context: Context, live: Evaluation) -> Ints:
+def _horizons(context: Context, uses: Flags) -> Ints:
     """Up to where all streams that a row rests on vouch; now where it rests on none."""
     stands = np.array([min(feed.complete_until, context.now) for feed in context.feeds], np.int64)
-    used = np.zeros((len(live.total), len(stands)), np.bool_)
-    for uses in live.inputs.uses:
-        used |= uses
-    horizons: Ints = np.where(used, stands[None, :], context.now).min(axis=1, initial=context.now)
+    horizons: Ints = np.where(uses, stands[None, :], context.now).min(axis=1, initial=context.now)
     return horizons

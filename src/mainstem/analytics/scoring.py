@@ -79,6 +79,7 @@ class Scorer:
         self._swept_at: dt.datetime | None = None
         self._model: tuple[str, int] | None = None
         self._fed: _Fed = frozenset()
+        self._fed_anew = False
         self._due: dt.datetime | None = None
         self._customers, self._midnights = Pace(_LEAST_CUSTOMERS), Pace(_LEAST_MIDNIGHTS)
 
@@ -139,7 +140,7 @@ class Scorer:
         now = parts.clock.data()
         ensure_partitions(self._database, "score_history", [now.date(), (now + _MONTH_AHEAD).date()])
         count = self._score_touched(parts)
-        overdue = self._swept_at is None or abs(now - self._swept_at) >= parts.settings.sweep
+        overdue = self._swept_at is None or abs(now - self._swept_at) >= parts.settings.sweep or self._fed_anew
         if self._due is None and may_sweep and overdue:
             self._prepare_sweep(parts)
             # What the preparation touched comes first.
@@ -188,9 +189,8 @@ class Scorer:
             release(conn, claims)
             tell(conn, context, outcomes)
         self._customers.took(len(claims), time.monotonic() - started)
-        if _feeds(context) != self._fed:
-            # Customers of whom nothing was measured before have to be looked at: with the next step.
-            self._swept_at = None
+        # Customers of whom nothing was measured before have to be looked at: with the next sweep, which then is due.
+        self._fed_anew = self._fed_anew or _feeds(context) != self._fed
         SCORES_COMPUTED.inc(len(outcomes))
         return len(claims), len(claims) == size
 
@@ -230,7 +230,7 @@ class Scorer:
             if (self._model, self._fed) != ((model.name, model.version), fed):
                 _look_at_all(conn, context)
             [(first,)] = conn.execute("SELECT min(settled_at) FROM score WHERE model = %s", [model.name]).fetchall()
-        self._model, self._fed = (model.name, model.version), fed
+        self._model, self._fed, self._fed_anew = (model.name, model.version), fed, False
         if first is not None:
             days = max(0, (context.as_of - first).days)
             ensure_partitions(

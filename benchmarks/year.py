@@ -167,7 +167,7 @@ def _copy_back(database: Database) -> None:
 
 def _copied(database: Database, copy: Callable[[_Connection, dt.datetime], None], today: dt.datetime) -> None:
     with database.connect() as conn:
-        conn.execute("SET synchronous_commit = off; SET work_mem = '64MB'")
+        conn.execute("SET synchronous_commit = off; SET work_mem = '64MB'; SET statement_timeout = 0")
         copy(conn, today)
 
 

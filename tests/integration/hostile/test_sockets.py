@@ -162,7 +162,7 @@ def test_whoever_may_not_look_is_told_so(target: Any) -> None:
             assert client.close_code == code
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.soak
 def test_readers_that_do_not_read_are_cut_off(target: Any) -> None:
     """Their system's buffers are kept small, so that what is sent to them waits in the server."""
     before = target.memory("serve")

@@ -54,7 +54,10 @@ def until(condition: Callable[[], object], tree: RunningTree) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("least_free_mb", [16, 0], ids=["looked ahead", "met by the write"])
+@pytest.mark.parametrize(
+    "least_free_mb",
+    [pytest.param(16, id="looked ahead"), pytest.param(0, id="met by the write", marks=pytest.mark.soak)],
+)
 def test_disks_that_fill_up_while_loading(data_dir: Path, disks: dict[str, SmallDisk], least_free_mb: int) -> None:
     tree = RunningTree(data_dir, free_port())
     tree.environment |= {

@@ -16,7 +16,20 @@ from mainstem.testing.tree import free_port
 pytestmark = pytest.mark.soak
 
 _KILLS = int(os.environ.get("MAINSTEM_SOAK_KILLS", "200"))
-_STEPPED_CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+_STEPPED_CLOCK = """
+import datetime as dt, os
+from pathlib import Path
+from mainstem.clock import SystemClock
+
+_OFFSET = Path(os.environ["MAINSTEM_TEST_OFFSET"])
+_true = SystemClock.wall
+
+def _stepped(self):
+    return _true(self) + dt.timedelta(seconds=int(_OFFSET.read_text() or 0))
+
+SystemClock.wall = _stepped
+"""
+"""What Python runs first in each process of the tree: their one clock is off by what a file says."""
 
 
 @pytest.fixture
@@ -57,24 +70,23 @@ def test_kills_between_put_and_commit_and_other_batch_sizes(run: KillRun, capsys
     assert killed.between >= killed.kills["put"] // 4
 
 
-@pytest.mark.skipif(_STEPPED_CLOCK is None, reason="steps the clock by Debian's package libfaketime, not installed")
-def test_kills_while_the_clock_steps(run: KillRun, capsys: pytest.CaptureFixture[str]) -> None:
-    """The clock of all processes, PostgreSQL among them, jumps by up to an hour, mostly backwards."""
-    # Where PostgreSQL's account can read it too.
-    offset = run.tree.system_folder / "offset"
-    offset.write_text("+0s")
-    offset.chmod(0o644)
-    run.tree.environment |= {
-        "LD_PRELOAD": str(_STEPPED_CLOCK),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DISABLE_SHM": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+def test_kills_while_the_clock_steps(run: KillRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The clock of all processes but PostgreSQL, which only keeps the leases, jumps by up to an hour, mostly backwards."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(_STEPPED_CLOCK)
+    offset = tmp_path / "offset"
 
     def step() -> None:
-        offset.write_text(f"{run.chance.choice((-3600, -600, -61, -5, -1, 0, 30)):+}s")
+        fresh = offset.with_name("offset.new")
+        fresh.write_text(str(run.chance.choice((-3600, -600, -61, -5, -1, 0, 30))))
+        fresh.replace(offset)
 
+    step()
+    run.tree.environment |= {
+        "MAINSTEM_TEST_OFFSET": str(offset),
+        "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
     run.on_turn = step
     killed = run.run(kills=max(_KILLS // 4, len(ROLES)), pause=2.0, rebuild=True)
     tell(capsys, killed)

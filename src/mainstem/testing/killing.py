@@ -20,7 +20,7 @@ __all__ = ["ROLES", "KillRun", "Killed", "declare_accounts"]
 ROLES = ("serve", "work", "postgres", "supervisor", "guardian")
 """Who is killed: door; engine, sink and lake writer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
 
-_LIVES_SECONDS = 60.0
+_LIVES_SECONDS = 300.0
 _PUT_SECONDS = 30.0
 
 

@@ -16,7 +16,7 @@ from mainstem.testing.workload import EVENTS, SOURCE, Expected
 
 __all__ = ["check_rebuild", "reckon"]
 
-_DRAIN_SECONDS = 300.0
+_DRAIN_SECONDS = 900.0
 
 
 def reckon(tree: RunningTree, expected: Expected) -> int:

@@ -11,7 +11,7 @@ import httpx
 
 __all__ = ["RetryingClient"]
 
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 400.0
 _PAUSE_SECONDS = 0.1
 
 

@@ -128,9 +128,9 @@ class FieldSql:
         infinite = (
             f"len(list_filter({numbers}, lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), 'inf'::DOUBLE)))) > 0"
         )
-        perhaps = (
-            f"regexp_matches({v}, '\\d[eE]\\+?\\d{{3}}') OR strlen({v}) > 300 AND regexp_matches({v}, '\\d{{300}}')"
-        )
+        # Each begins with one character, which is searched for much faster than a class of them.
+        exponent = f"regexp_matches({v}, 'e\\+?\\d{{3}}') OR regexp_matches({v}, 'E\\+?\\d{{3}}')"
+        perhaps = f"{exponent} OR strlen({v}) > 300 AND regexp_matches({v}, '\\d{{300}}')"
         return (
             f"WHEN nul AND regexp_matches({v}, {literal(_NUL_ESCAPE)}) THEN {code(Reason.NUL_CHARACTER)}"
             f" WHEN {perhaps} THEN CASE WHEN {infinite} THEN {code(Reason.OUT_OF_RANGE)} END"

@@ -34,7 +34,7 @@ from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
 from mainstem.processing.tables.quarantine import decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
-from mainstem.processing.tables.timeline import pack_timeline, write_timeline
+from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
 from mainstem.processing.verdicts import JudgedEvents, judge_decisions, judge_events
 from mainstem.store import Connection, Database, append_changes, check_lease, ensure_partitions
 from mainstem.telemetry import COMMIT_SECONDS, RECORDS_ACCEPTED, RECORDS_DUPLICATE, RECORDS_QUARANTINED
@@ -220,11 +220,7 @@ class PostgresSink:
         events, runs = judge_events([*effects.events, *(group for _, group in fixed)], dedup)
         deltas = self._changes(effects, events, ahead)
         usual = CellDeltas.joined(deltas[: len(effects.events)])
-        since = now - self._settings.timeline_age
-        timeline = [
-            pack_timeline(judged.fresh.rows, judged.fresh.source, judged.fresh.contract.stream, since)
-            for judged in events
-        ]
+        timeline = [self._timeline(judged.fresh, now) for judged in events]
         for one in (usual, *deltas[len(effects.events) :]):
             prepare_cells(self._database, one, known_at)
         ensure_partitions(self._database, "timeline", {day for rows in timeline for day in rows.days})
@@ -252,6 +248,13 @@ class PostgresSink:
             _deltas(metrics, judged.fresh) if deltas is None else deltas
             for judged, deltas in zip(events, known, strict=True)
         ]
+
+    def _timeline(self, group: EventEffects, now: dt.datetime) -> TimelineRows:
+        settings = self._settings
+        since = now - settings.timeline_age
+        return pack_timeline(
+            group.rows, group.source, group.contract.stream, since=since, keep=settings.timeline_events
+        )
 
     def _foreseen(self, span: Span, decisions: Sequence[DecisionEffect]) -> list[Correction]:
         """The decisions about quarantined records that can be applied, in order; what will not change has no effects."""

@@ -192,10 +192,10 @@ def _failing_on(monkeypatch: pytest.MonkeyPatch, event: str) -> threading.Event:
     healed = threading.Event()
     real = pack_timeline
 
-    def failing(rows: pa.Table, *args: Any) -> Any:
+    def failing(rows: pa.Table, *args: Any, **how: Any) -> Any:
         if not healed.is_set() and event in rows["event"].to_pylist():
             raise ZeroDivisionError("ann@example.org")
-        return real(rows, *args)
+        return real(rows, *args, **how)
 
     monkeypatch.setattr(sink_postgres, "pack_timeline", failing)
     return healed

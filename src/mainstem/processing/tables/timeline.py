@@ -1,19 +1,25 @@
 """The recent timeline of each customer: packed events, a row a customer, stream and commit.
 
 A row's body holds an event a line, each a JSON array of microseconds since 1970, event, object, quantity and person (the
-hexadecimal reference); nothing in it is personal data. Bodies are simply put after each other when rows are joined.
-Older events are in the lake; here they are trimmed by age and number.
+hexadecimal reference); nothing in it is personal data. A long body is one zstd frame of its lines. Bodies, in whichever of
+the two forms, are simply put after each other when rows are joined. Older events are in the lake; here they are trimmed by
+age and number.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
+import threading
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import zstandard
 
 from mainstem.processing.columns import whole
 from mainstem.processing.tables.binary_copy import copy_rows
@@ -21,7 +27,18 @@ from mainstem.store import Connection, Database
 
 __all__ = ["TimelineEvent", "TimelineRows", "pack_timeline", "trim_timeline", "unpack_timeline", "write_timeline"]
 
+Codes = npt.NDArray[np.int64]
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+_COLUMNS = ("occurred_at", "customer", "person", "event", "object", "quantity")
+
+# PostgreSQL would compress what is longer, to twice the size and at ten times the cost.
+_LONG = 2_000
+_LEVEL = 1
+# Begins every frame, and occurs in no UTF-8.
+_FRAME = zstandard.FRAME_HEADER
 
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
 
@@ -56,34 +73,64 @@ class _Line(msgspec.Struct, array_like=True, frozen=True):
 _decode = msgspec.json.Decoder(_Line).decode_lines
 
 
-def pack_timeline(rows: pa.Table, source: str, stream: str, since: dt.datetime) -> TimelineRows:
-    """The events (in `EVENT_EFFECTS` columns) newer than `since`, packed by customer."""
-    rows = rows.filter(pc.greater(rows["occurred_at"], pa.scalar(since, pa.timestamp("us", "UTC"))))
-    if not rows.num_rows:
-        return TimelineRows(_EMPTY, frozenset())
-    codes = whole(rows["customer"]).dictionary_encode().indices.to_numpy()
+class _Compressors(threading.local):
+    """zstd's contexts are costly to make and belong to one thread."""
+
+    def __init__(self) -> None:
+        self.packer = zstandard.ZstdCompressor(level=_LEVEL)
+        self.unpacker = zstandard.ZstdDecompressor()
+
+
+_zstd = _Compressors()
+
+
+def pack_timeline(rows: pa.Table, source: str, stream: str, *, since: dt.datetime, keep: int) -> TimelineRows:
+    """The events (in `EVENT_EFFECTS` columns) newer than `since`, a customer's latest `keep`, packed by customer."""
+    rows = rows.select(_COLUMNS)
     us = rows["occurred_at"].cast(pa.int64()).to_numpy()
+    codes = whole(rows["customer"]).dictionary_encode().indices.to_numpy()
     order = np.lexsort((us, codes))
-    codes = codes[order]
+    order = order[us[order] > (since - _EPOCH) // _MICROSECOND]
+    starts, ends = _stretches(codes[order])
+    if len(order) and int((ends - starts).max()) > keep:
+        # Numbered from a customer's last one backwards.
+        order = order[np.repeat(ends, ends - starts) - np.arange(len(order)) <= keep]
+        starts, ends = _stretches(codes[order])
+    if not len(order):
+        return TimelineRows(_EMPTY, frozenset())
     rows = rows.take(pa.array(order))
-    lines = _lines(rows)
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    ends = np.append(starts[1:], len(codes))
     count = len(starts)
-    # A customer's lines already lie next to each other, so its body is a stretch of the one buffer.
-    offsets = np.frombuffer(lines.buffers()[1], np.int32, count=len(lines) + 1)
-    bounds = pa.array(np.append(offsets[starts], offsets[-1]).astype(np.int32))
     packed = {
         "ref": rows["customer"].take(pa.array(starts)),
         "last_at": rows["occurred_at"].take(pa.array(ends - 1)),
         "source": pa.repeat(source, count),
         "stream": pa.repeat(stream, count),
         "n": pa.array((ends - starts).astype(np.int32)),
-        "body": pa.Array.from_buffers(pa.binary(), count, [None, bounds.buffers()[1], lines.buffers()[2]]),
+        "body": _bodies(_lines(rows), starts),
     }
     table = pa.table(packed)
     days = pc.unique(table["last_at"].cast(pa.timestamp("us", "UTC")).cast(pa.date32())).to_pylist()
     return TimelineRows(table, frozenset(days))
+
+
+def _stretches(codes: Codes) -> tuple[Codes, Codes]:
+    """Where each run of equal codes begins, and where it ends."""
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    return starts, np.append(starts[1:], len(codes))[: len(starts)]
+
+
+def _bodies(lines: pa.Array, starts: Codes) -> pa.Array:
+    """The lines from each start to the next as one body."""
+    # They lie next to each other, so a body is a stretch of the one buffer.
+    offsets = np.frombuffer(lines.buffers()[1], np.int32, count=len(lines) + 1)
+    bounds = np.append(offsets[starts], offsets[-1])
+    data = lines.buffers()[2]
+    if int(np.diff(bounds).max()) <= _LONG:
+        return pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(bounds), data])
+    view = memoryview(data)
+    bodies = [view[start:end] for start, end in itertools.pairwise(bounds.tolist())]
+    compress = _zstd.packer.compress
+    return pa.array([compress(body) if len(body) > _LONG else bytes(body) for body in bodies], pa.binary())
 
 
 def _lines(rows: pa.Table) -> pa.Array:
@@ -112,7 +159,13 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
 
 def _quantities(column: pa.ChunkedArray) -> pa.Array:
     encoded = whole(column).dictionary_encode()
-    texts = pc.replace_substring_regex(encoded.dictionary.cast(pa.string()), r"\.?0+$", "")
+    numbers = encoded.dictionary
+    texts = pc.replace_substring_regex(numbers.cast(pa.string()), r"\.?0+$", "")
+    # Arrow writes zero and the smallest numbers with an exponent.
+    small = pc.match_substring(texts, "E")
+    if pc.any(small).as_py():
+        plain = [f"{number:f}".rstrip("0").rstrip(".") for number in numbers.filter(small).to_pylist()]
+        texts = pc.replace_with_mask(texts, small, pa.array(plain, pa.string()))
     return texts.take(encoded.indices).fill_null("null")
 
 
@@ -156,8 +209,21 @@ def unpack_timeline(body: bytes) -> list[TimelineEvent]:
             None if bytes(line.quantity) == b"null" else bytes(line.quantity).decode(),
             line.person,
         )
-        for line in _decode(body)
+        for line in _decode(b"".join(_plain(body)))
     ]
+
+
+def _plain(body: bytes) -> Iterator[bytes]:
+    """The parts of a body as they were before some were compressed."""
+    while body:
+        if body.startswith(_FRAME):
+            frame = _zstd.unpacker.decompressobj()
+            yield frame.decompress(body)
+            body = frame.unused_data
+        else:
+            end = body.find(_FRAME)
+            yield body if end < 0 else body[:end]
+            body = b"" if end < 0 else body[end:]
 
 
 def trim_timeline(database: Database, *, before: dt.datetime, keep: int, crowd: int = 32) -> int:

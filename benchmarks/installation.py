@@ -70,7 +70,7 @@ def installation() -> Iterator[Installation]:
                 hasher=keyring.hasher,
                 segments=LocalSegments(folder / "dedup"),
                 clock=clock,
-                metrics=Metrics(database).current,
+                metrics=Metrics(database),
                 partitions=lambda _: PARTITIONS,
             )
             engine = EmbeddedEngine(registry, keyring.references, keyring.hasher, keyring.sealer)

@@ -1,8 +1,10 @@
 """Declarations in force: which text of a metric or health model holds, since when.
 
 A declaration's version rises with every new text. What a metric *measures* never changes under its name: its cells would
-then be the sum of two meanings. So that a rebuild counts what was counted, a metric measures the records received from a
-moment on, a little after its activation, when every process has heard of it; or all records, where there were none yet.
+then be the sum of two meanings. So that a rebuild counts what was counted, a metric measures the records received from its
+activation on, or all records, where there were none yet. No commit misses it, however late a process hears of it: a
+committer proves inside its transaction (`Metrics.prove`) that the metrics it measured are those in force, and an
+activation waits for the transactions that have.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import threading
 import time
 
-from mainstem.errors import ConfigurationError
+from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics.definition import Metric
 from mainstem.metrics.metric_set import MetricSet
 from mainstem.metrics.reader import builtin_metrics, read_metric
@@ -29,8 +31,8 @@ __all__ = [
 ]
 
 _LOOK_AGAIN = 3.0
-_HEARD_OF = dt.timedelta(seconds=10)
-# Any number nobody else uses: activations come one after another.
+# Any number nobody else uses: activations come one after another, and none while a commit that has proven its metrics is
+# under way.
 _LOCK = int.from_bytes(b"declare") >> 1
 
 
@@ -105,7 +107,7 @@ def declaration_decided(database: Database, declaration: Declaration) -> None:
 
 
 def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at: dt.datetime) -> dt.datetime | None:
-    """From when on the records of a metric count."""
+    """From when on the records of a metric count: behind everything received so far, by whichever clock."""
     if kind != "metric":
         return None
     if known is not None:
@@ -115,8 +117,15 @@ def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at
                 hint="Declare it under a new name.",
             )
         return known.since
-    [(records,)] = conn.execute("SELECT EXISTS (SELECT FROM log_received WHERE source <> 'mainstem')").fetchall()
-    return at + _HEARD_OF if records else None
+    [(records, latest)] = conn.execute(
+        """
+        SELECT EXISTS (SELECT FROM log_received WHERE source <> 'mainstem'),
+            (SELECT max(last_received_at) FROM log_head WHERE last_received_at > '-infinity')
+        """
+    ).fetchall()
+    if not records:
+        return None
+    return at if latest is None else max(at, latest + dt.timedelta(microseconds=1))
 
 
 class Metrics:
@@ -126,8 +135,8 @@ class Metrics:
         self._database = database
         self._lock = threading.Lock()
         self._current: MetricSet | None = None
-        self._versions: dict[str, int] = {}
-        self._looked_at = 0.0
+        self._declared = 0
+        self._looked_at = float("-inf")
 
     def current(self) -> MetricSet:
         """The metrics in force, as of a few seconds ago. Raises UnavailableError."""
@@ -143,15 +152,33 @@ class Metrics:
             raise ConfigurationError(f"The metric {metric.name!r} is built in.", hint="Give yours another name.")
         declaration, changed = activate_declaration(self._database, "metric", metric.name, metric.text, at)
         with self._lock:
-            self._looked_at = 0.0
+            self._looked_at = float("-inf")
         return declaration, changed
+
+    def prove(self, conn: Connection, used: MetricSet) -> None:
+        """Inside a transaction: `used` are the metrics in force, and no other comes into force before its end.
+
+        Raises UnavailableError when there are others by now: try again with what `current` then gives.
+        """
+        conn.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
+        declared = _count(conn)
+        with self._lock:
+            if used is self._current and declared == self._declared:
+                return
+            self._looked_at = float("-inf")
+        raise UnavailableError("Another metric has come into force.", retry_after=0.01)
 
     def _look(self) -> None:
         with self._database.snapshot() as conn:
-            declared = active_declarations(conn, "metric")
-        versions = {one.name: one.version for one in declared}
-        if self._current is None or versions != self._versions:
-            own = [dataclasses.replace(read_metric(one.text, where=one.name), since=one.since) for one in declared]
+            declared, active = _count(conn), active_declarations(conn, "metric")
+        if self._current is None or declared != self._declared:
+            own = [dataclasses.replace(read_metric(one.text, where=one.name), since=one.since) for one in active]
             self._current = MetricSet([*builtin_metrics(), *own])
-            self._versions = versions
+            self._declared = declared
         self._looked_at = time.monotonic()
+
+
+def _count(conn: Connection) -> int:
+    """How many texts of metrics were ever put in force: it rises with each, and never falls."""
+    [(count,)] = conn.execute("SELECT count(*) FROM declaration WHERE kind = 'metric'").fetchall()
+    return int(count)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mainstem.errors import IntegrityError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed
-from mainstem.metrics import CellDeltas
+from mainstem.metrics import CellDeltas, MetricSet
 from mainstem.model import Place, Span
 from mainstem.processing.dedup import Days, Run
 from mainstem.processing.effects import Effects, EventEffects, StateEffects
@@ -46,6 +46,8 @@ class Plan:
     events: Sequence[JudgedEvents]
     """First those of the span's groups, then those that corrections come to, each in order."""
     runs: Sequence[Run]
+    metrics: MetricSet
+    """Those that `deltas` were computed with."""
     deltas: CellDeltas
     corrected_deltas: Sequence[tuple[Place, CellDeltas]]
     timeline: Sequence[TimelineRows]

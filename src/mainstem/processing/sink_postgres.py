@@ -15,7 +15,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -51,9 +51,21 @@ def lease_name(epoch: int, partition: int, fold: str = _LIVE) -> str:
     return f"{fold}/{epoch}/{partition}"
 
 
+class MetricsInForce(Protocol):
+    """What the sink asks of `metrics.Metrics`."""
+
+    def current(self) -> MetricSet:
+        """The metrics in force, as of a few seconds ago."""
+        ...
+
+    def prove(self, conn: Connection, used: MetricSet) -> None:
+        """Inside a transaction: these are in force until its end. Raises UnavailableError when there are others."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class SinkParts:
-    """What a sink works with. `metrics` gives those in force, `partitions` the number of partitions of a log epoch.
+    """What a sink works with. `partitions` gives the number of partitions of a log epoch.
 
     `decisions` applies those that are not about quarantined records; without one they are only counted.
     """
@@ -62,7 +74,7 @@ class SinkParts:
     hasher: Hasher
     segments: SegmentStore
     clock: Clock
-    metrics: Callable[[], MetricSet]
+    metrics: MetricsInForce
     partitions: Callable[[int], int]
     decisions: DecisionApplier | None = None
 
@@ -161,7 +173,7 @@ class PostgresSink:
         owned = self._owned.get((effects.span.epoch, effects.span.partition))
         if owned is not None and owned.repeats:
             return None
-        metrics = self._parts.metrics()
+        metrics = self._parts.metrics.current()
         return Ahead(metrics, [_deltas(metrics, group) for group in effects.events])
 
     def commit(
@@ -218,7 +230,8 @@ class PostgresSink:
         corrections = self._foreseen(effects.span, decisions.fresh)
         fixed = [(one.place, one.corrected) for one in corrections if isinstance(one.corrected, EventEffects)]
         events, runs = judge_events([*effects.events, *(group for _, group in fixed)], dedup)
-        deltas = self._changes(effects, events, ahead)
+        metrics = self._parts.metrics.current()
+        deltas = self._changes(metrics, effects, events, ahead)
         usual = CellDeltas.joined(deltas[: len(effects.events)])
         timeline = [self._timeline(judged.fresh, now) for judged in events]
         for one in (usual, *deltas[len(effects.events) :]):
@@ -232,14 +245,17 @@ class PostgresSink:
             corrections=corrections,
             events=events,
             runs=[*decisions.runs, *runs],
+            metrics=metrics,
             deltas=usual,
             corrected_deltas=list(zip(places, deltas[len(effects.events) :], strict=True)),
             timeline=timeline,
         )
 
-    def _changes(self, effects: Effects, events: Sequence[JudgedEvents], ahead: Ahead | None) -> list[CellDeltas]:
+    @staticmethod
+    def _changes(
+        metrics: MetricSet, effects: Effects, events: Sequence[JudgedEvents], ahead: Ahead | None
+    ) -> list[CellDeltas]:
         """Changes of cells by each group without its repeats; those computed ahead where there were none."""
-        metrics = self._parts.metrics()
         known: list[CellDeltas | None] = [None] * len(events)
         if ahead is not None and ahead.metrics is metrics:
             for number, (judged, group) in enumerate(zip(events, effects.events, strict=False)):
@@ -277,6 +293,7 @@ class PostgresSink:
         """The transaction."""
         span = effects.span
         check_lease(conn, lease_name(span.epoch, span.partition, self._fold), owned.lease_epoch)
+        self._parts.metrics.prove(conn, plan.metrics)
         self._advance(conn, span, owned, plan.known_at)
         self._apply_decisions(conn, span, plan)
         references = self._references.write(conn, effects.references, effects.received_at)

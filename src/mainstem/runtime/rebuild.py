@@ -149,7 +149,6 @@ def _recover(runtime: Runtime) -> int | None:
 
 
 def _sink(runtime: Runtime, database: Database, clock: FoldClock) -> PostgresSink:
-    metrics = Metrics(runtime.database)
     with runtime.database.autocommit() as conn:
         partitions = dict(conn.execute("SELECT epoch, partitions FROM log_epoch").fetchall())
     parts = SinkParts(
@@ -157,7 +156,7 @@ def _sink(runtime: Runtime, database: Database, clock: FoldClock) -> PostgresSin
         hasher=runtime.keyring.hasher,
         segments=runtime.segments,
         clock=clock,
-        metrics=metrics.current,
+        metrics=Metrics(runtime.database),
         partitions=partitions.__getitem__,
     )
     return PostgresSink(database, parts, runtime.config.processing, fold=REBUILD)

@@ -184,7 +184,7 @@ class Runtime:
             hasher=self.keyring.hasher,
             segments=self.segments,
             clock=self.clock,
-            metrics=self.metrics.current,
+            metrics=self.metrics,
             partitions=self.partitions_of,
         )
         return PostgresSink(self.database, parts, self.config.processing)

@@ -32,8 +32,6 @@ _LEAD = dt.timedelta(days=3)
 _MOST_ROWS_A_SECOND = 20_000
 # Working off may take long on a small machine with the whole data set; that nothing moves for so long is a fault.
 _STANDSTILL_SECONDS = 300.0
-# Workers look for new declarations every three seconds; records that came before would not be measured by new metrics.
-_HEARD_OF_SECONDS = 5.0
 
 
 def dataset_folder(name: str) -> Path:
@@ -93,8 +91,7 @@ class Demo:
         `on_progress` gets first day, day reached, last day, rows sent.
         """
         runtime, plan = self._runtime, self._plan
-        if any(one.new for one in activate_folder(runtime, plan.declarations)):
-            self._stopping.wait(_HEARD_OF_SECONDS)
+        activate_folder(runtime, plan.declarations)
         data = OuladData(plan.data, plan.last_day)
         first, last = data.days()
         starts = max(first, data.first_usage() - _LEAD)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mainstem.errors import ConfigurationError
+from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics import Metrics, read_metric
 from mainstem.store import Database
 
@@ -24,13 +25,38 @@ def test_a_metric_in_force_counts_from_the_first_record_when_there_are_none(data
     assert metrics.activate(read_metric(TEXT), NOW) == (declared, False)
 
 
-def test_a_later_metric_counts_what_is_received_after_everybody_heard_of_it(database: Database) -> None:
+@pytest.mark.parametrize("behind", [dt.timedelta(0), dt.timedelta(seconds=5)])
+def test_a_later_metric_counts_what_is_received_after_it(database: Database, behind: dt.timedelta) -> None:
+    latest = NOW - dt.timedelta(seconds=1)
     with database.transaction() as conn:
         conn.execute("INSERT INTO log_epoch VALUES (1, 1, %s)", [NOW])
         conn.execute("INSERT INTO log_received VALUES (1, 0, 0, 'app', 'usage', %s, 5)", [NOW.date()])
-    declared, _ = Metrics(database).activate(read_metric(TEXT), NOW)
-    assert declared.since is not None
-    assert declared.since > NOW
+        conn.execute(
+            "INSERT INTO log_head (epoch, partition, lane, position, open, last_received_at) VALUES "
+            "(1, 0, 0, 1, true, %s), (1, 0, 1, 0, true, '-infinity')",
+            [latest],
+        )
+    # This clock may be behind the one that stamped the last record.
+    declared, _ = Metrics(database).activate(read_metric(TEXT), NOW - behind)
+    assert declared.since == max(NOW - behind, latest + dt.timedelta(microseconds=1))
+
+
+def test_a_commit_proves_its_metrics_and_an_activation_waits_for_it(database: Database) -> None:
+    mine, others = Metrics(database), Metrics(database)
+    used = mine.current()
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as conn:
+            mine.prove(conn, used)
+            activation = pool.submit(others.activate, read_metric(TEXT), NOW)
+            while not conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchall():
+                assert not activation.done()
+            mine.prove(conn, used)
+        activation.result(timeout=30)
+    with database.transaction() as conn, pytest.raises(UnavailableError, match="metric"):
+        mine.prove(conn, used)
+    with database.transaction() as conn:
+        mine.prove(conn, mine.current())
+    assert "logins" in mine.current().metrics
 
 
 def test_words_may_change_and_meanings_may_not(database: Database) -> None:

@@ -31,7 +31,7 @@ from mainstem.processing import (
     WorkerParts,
 )
 from mainstem.processing.sink_postgres import lease_name
-from mainstem.store import Database, Lease
+from mainstem.store import Connection, Database, Lease
 from mainstem.testing import FixedClock
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
@@ -179,6 +179,19 @@ class Kit:
         return pa.RecordBatch.from_pylist(rows, ENVELOPE)
 
 
+class OnlyEvents:
+    """One metric, and never another."""
+
+    def __init__(self) -> None:
+        self._metrics = MetricSet(metric for metric in builtin_metrics() if metric.name == "events")
+
+    def current(self) -> MetricSet:
+        return self._metrics
+
+    def prove(self, conn: Connection, used: MetricSet) -> None:
+        """Nothing comes between."""
+
+
 @dataclasses.dataclass
 class Plant(Kit):
     """Everything behind the door; `deliver` is the door, `run` the worker without its threads."""
@@ -188,6 +201,7 @@ class Plant(Kit):
     settings: ProcessingSettings
     log: PostgresLog
     opened: list[PostgresSink] = dataclasses.field(default_factory=list)
+    metrics: Any = dataclasses.field(default_factory=OnlyEvents)
 
     def sink(self, database: Database | None = None) -> PostgresSink:
         """A sink with a memory of its own, as another process would have it."""
@@ -196,7 +210,7 @@ class Plant(Kit):
             hasher=self.keyring.hasher,
             segments=LocalSegments(self.folder),
             clock=self.clock,
-            metrics=lambda: _METRICS,
+            metrics=self.metrics,
             partitions=lambda number: next(e.partitions for e in self._epochs() if e.number == number),
         )
         sink = PostgresSink(database or self.database, parts, self.settings)
@@ -266,9 +280,6 @@ class Plant(Kit):
 
     def _epochs(self) -> Any:
         return self.log.epochs()
-
-
-_METRICS = MetricSet(metric for metric in builtin_metrics() if metric.name == "events")
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from mainstem.processing.effects import DecisionEffect, Effects, EventEffects, S
 from mainstem.processing.settings import ProcessingSettings
 from mainstem.processing.sink import Commit, DecisionApplier
 from mainstem.processing.tables.entities import Entities
+from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
 from mainstem.processing.tables.quarantine import decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
@@ -337,6 +338,8 @@ class PostgresSink:
         ).rowcount
         if not moved:
             raise FencedError(f"{span} does not follow the position, which another owner has moved.")
+        if span.lane is Lane.BULK:
+            write_turn(conn, span.epoch, span.partition, Turn(owned.positions.get(Lane.LIVE, 0), span.last))
 
     def _apply_decisions(self, conn: Connection, span: Span, plan: Plan) -> None:
         for correction in plan.corrections:

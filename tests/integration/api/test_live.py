@@ -79,11 +79,20 @@ async def test_resuming_goes_on_with_a_delta(address: str, headers: dict[str, st
         assert first["token"] != token
 
 
+async def listen(socket: ClientConnection) -> None:
+    """Until the server ends it; raises how."""
+    async for _ in socket:
+        pass
+
+
 async def test_an_old_token_starts_anew(address: str, headers: dict[str, str], services: Services) -> None:
     async with connect(address + PATH, additional_headers=headers) as socket:
         token = (await message(socket, "snapshot"))["token"]
-    with services.database.transaction() as connection:
-        connection.execute("UPDATE installation SET generation = generation + 1")
+        with services.database.transaction() as connection:
+            connection.execute("UPDATE installation SET generation = generation + 1")
+        # The server has noticed when it ends those of the old generation.
+        with pytest.raises(ConnectionClosedError, match="rebuilt"):
+            await listen(socket)
     for stale in (token, "forged"):
         async with connect(f"{address}{PATH}?token={stale}", additional_headers=headers) as socket:
             assert json.loads(await socket.recv())["type"] == "reset"

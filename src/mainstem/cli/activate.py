@@ -27,6 +27,7 @@ def activate(
     All files are read and checked before the first is put into force. What is in force already stays as it is; another
     text under a known name becomes a new version. Records that came before keep the version they came with.
     """
+    from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.declarations import activate_folder, read_folder
     from mainstem.runtime.wiring import connect_runtime
 
@@ -39,6 +40,8 @@ def activate(
             return
         with runtime.door:
             activations = activate_folder(runtime, folder)
+        # Records that are stamped with a contract may reach the lake before the decision about it does.
+        copy_control(runtime)
     if json:
         rows = [{"kind": one.kind, "name": one.name, "version": one.version, "new": one.new} for one in activations]
         print(json_format.dumps(rows))

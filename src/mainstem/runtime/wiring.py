@@ -11,10 +11,13 @@ import functools
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+import structlog
 
 from mainstem.clock import Replay, ReplayClock
 from mainstem.errors import NotFoundError, UnavailableError
@@ -305,6 +308,9 @@ def connect_runtime(
     Raises ConfigurationError, MissingKeysError, UnavailableError when nothing runs (and `start` is not given).
     """
     loaded = load_config(data_dir, file)
+    if not structlog.is_configured():
+        # What a command prints is read by programs; what it logs goes elsewhere.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     with contextlib.ExitStack() as stack:
         dsn = None
         if start and loaded.config.database.url is None and running_state(data_dir) is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
     from mainstem.contracts.door_plan import DoorPlan, Picked
+    from mainstem.contracts.nesting import deepest
     from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
@@ -24,6 +25,7 @@ else:
             "builtins": "builtin_contracts",
             "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Repeat",
             "door_plan": "DoorPlan Picked",
+            "nesting": "deepest",
             "plan": "CHECKED FIELD_PREFIX RECORDS CheckPlan",
             "reader": "read_contract",
             "reasons": "Reason",
@@ -47,5 +49,6 @@ __all__ = [
     "Registry",
     "Repeat",
     "builtin_contracts",
+    "deepest",
     "read_contract",
 ]

@@ -8,7 +8,6 @@ looked at one by one for the reason.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mainstem.contracts.nesting import deepest
 from mainstem.contracts.reasons import Reason
 
 __all__ = ["DEEPEST", "SCREENED", "screen"]
@@ -35,9 +35,6 @@ class _Nothing(msgspec.Struct, gc=False):
 _skip = msgspec.json.Decoder(_Nothing).decode
 _skip_any = msgspec.json.Decoder(msgspec.Raw).decode
 # A string, or what is left of one that does not end: it always matches, so that no text makes it go back.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+["\\]?', re.DOTALL)
-_LEVELS = np.zeros(256, dtype=np.int8)
-_LEVELS[[ord("{"), ord("[")]], _LEVELS[[ord("}"), ord("]")]] = 1, -1
 _EMPTY = b"{}"
 
 
@@ -51,7 +48,7 @@ def screen(payloads: pa.Array) -> tuple[pa.Array, Mapping[int, Reason]]:
     except (msgspec.MsgspecError, RecursionError):
         defects = _defects(values)
     for row in _perhaps_deep(payloads):
-        if _depth(values[row]) > DEEPEST:
+        if deepest(values[row]) > DEEPEST:
             defects[row] = Reason.TOO_DEEP
     try:
         text = payloads.cast(pa.string())
@@ -77,7 +74,7 @@ def _defects(values: list[bytes]) -> dict[int, Reason]:
 
 def _why(value: bytes) -> Reason:
     """The reason of a payload that msgspec does not read as an object."""
-    if _depth(value) > DEEPEST:
+    if deepest(value) > DEEPEST:
         return Reason.TOO_DEEP
     try:
         _skip_any(value)
@@ -115,9 +112,3 @@ def _perhaps_deep(payloads: pa.Array) -> list[int]:
     some = payloads.take(pa.array(long))
     brackets = pc.add(pc.count_substring(some, "{"), pc.count_substring(some, "["))
     return [int(row) for row in long[brackets.to_numpy(zero_copy_only=False) > DEEPEST]]
-
-
-def _depth(value: bytes) -> int:
-    """The deepest level of brackets outside strings; of what is no JSON some number, in linear time."""
-    bare = np.frombuffer(_STRING.sub(b"", value), dtype=np.uint8)
-    return int(np.cumsum(_LEVELS[bare], dtype=np.int64).max(initial=0))

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mainstem.contracts import deepest
 from mainstem.errors import RefusedError
 from mainstem.hints import near_miss
 from mainstem.intake._envelope import ENVELOPE_KEYS, Envelope, LenientEnvelope, PlainEnvelope
-from mainstem.intake._salvage import Salvaged, deepest, judge_bare, judge_envelope, split_array
+from mainstem.intake._salvage import Salvaged, judge_bare, judge_envelope, split_array
 from mainstem.intake.delivery import Refusal
 from mainstem.intake.settings import DoorSettings
 from mainstem.model import ENVELOPE, is_name

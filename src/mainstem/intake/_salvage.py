@@ -16,13 +16,14 @@ from typing import NoReturn
 
 import msgspec
 
+from mainstem.contracts import deepest
 from mainstem.hints import near_miss
 from mainstem.intake._envelope import ENVELOPE_KEYS, Identifier, LenientEnvelope, OpName
 from mainstem.intake.delivery import Refusal
 from mainstem.intake.settings import DoorSettings
 from mainstem.model import NAME_PATTERN, is_name
 
-__all__ = ["Salvaged", "deepest", "judge_bare", "judge_envelope", "split_array"]
+__all__ = ["Salvaged", "judge_bare", "judge_envelope", "split_array"]
 
 # A string, a structural character, or a quote that nothing closes.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{},]', re.DOTALL)
@@ -120,11 +121,6 @@ def split_array(body: bytes, limit: int) -> list[bytes] | None:
                 return None
             return [] if elements == [b""] else elements
     return None
-
-
-def deepest(record: bytes) -> int:
-    """How deep the brackets of a record nest."""
-    return max((level for _, mark, level in _structure(record) if mark in b"[{"), default=0)
 
 
 def _structure(text: bytes, token: re.Pattern[bytes] = _TOKEN) -> Iterator[tuple[int, bytes, int]]:

@@ -114,20 +114,20 @@ def test_without_a_partition_key_the_delivery_decides(door: Door, logged: Any, k
 
 def test_a_record_without_id_counts_by_key_and_index(door: Door, logged: Any) -> None:
     bodies = [event(0), event(1, id=None), event(2, id="")]
-    receipt = send(door, bodies, idempotency_key="k-1")
+    receipt = send(door, bodies, idempotency_key="key-one")
     assert receipt.warnings == ()
-    assert [row["record_id"] for row in logged.records()] == ["e0", "ik:k-1:1", "ik:k-1:2"]
+    assert [row["record_id"] for row in logged.records()] == ["e0", "ik:key-one:1", "ik:key-one:2"]
 
 
 def test_the_same_idempotency_key_is_the_same_delivery(door: Door, logged: Any) -> None:
-    first = send(door, event(0, id=None), idempotency_key="k-1")
-    again = send(door, event(0, id=None), idempotency_key="k-1")
-    other = send(door, event(0, id=None), idempotency_key="k-2")
-    elsewhere = send(door, event(0, id=None), source="crm", idempotency_key="k-1")
+    first = send(door, event(0, id=None), idempotency_key="key-one")
+    again = send(door, event(0, id=None), idempotency_key="key-one")
+    other = send(door, event(0, id=None), idempotency_key="key-two")
+    elsewhere = send(door, event(0, id=None), source="crm", idempotency_key="key-one")
     assert first.delivery == again.delivery
     assert len({first.delivery, other.delivery, elsewhere.delivery}) == 3
-    assert "k-1" not in first.delivery
-    assert sorted(logged.column("record_id")) == ["ik:k-1:0", "ik:k-1:0", "ik:k-1:0", "ik:k-2:0"]
+    assert "key-one" not in first.delivery
+    assert sorted(logged.column("record_id")) == ["ik:key-one:0", "ik:key-one:0", "ik:key-one:0", "ik:key-two:0"]
 
 
 def test_an_index_is_the_same_whatever_is_refused(door: Door, logged: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,14 +72,16 @@ def test_killed_while_starting_while_recovering_and_while_working(tree: RunningT
 
 def test_a_closed_terminal_is_an_orderly_end(tree: RunningTree, until: Until) -> None:
     terminal, other = os.openpty()
-    name = os.ttyname(other)
-    # The leader of a new session gets the first terminal that it opens.
     with subprocess.Popen(
-        ["sh", "-c", 'exec "$0" "$@" <"$TERMINAL" >"$TERMINAL" 2>&1', sys.executable, "-m", "mainstem.cli.main",
-         "up", "--data-dir", str(tree.data_dir), "--port", str(tree.port)],
-        env={**os.environ, "TERMINAL": name, "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(tree.system_folder)},
+        [sys.executable, "-m", "mainstem.cli.main", "up", "--data-dir", str(tree.data_dir), "--port", str(tree.port)],
+        env={**os.environ, "MAINSTEM_DATABASE__SYSTEM_FOLDER": str(tree.system_folder)},
+        stdin=other,
+        stdout=other,
+        stderr=other,
         start_new_session=True,
-    ) as process:  # fmt: skip
+        # The leader of the new session makes it its terminal.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other thread runs here
+    ) as process:
         os.close(other)
         printed = b""
         try:

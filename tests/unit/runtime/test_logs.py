@@ -14,10 +14,14 @@ from mainstem.runtime.settings import RuntimeSettings
 def logged() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    # A server that another test ran in this process may have cut it off.
+    server = logging.getLogger("uvicorn")
+    propagates, server.propagate = server.propagate, True
     stream = io.StringIO()
     configure_logging(RuntimeSettings(), "serve", stream)
     yield stream
     root.handlers[:], root.level = handlers, level
+    server.propagate = propagates
 
 
 @pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.access"])

@@ -34,9 +34,9 @@ lint: $(VENV)/.installed
 web-check: web
 	cd web && npm run typecheck --silent && npm run lint --silent && npm run test --silent
 
-# Three workers on two cores: tests that start and kill processes wait more than they compute.
+# Three workers on two cores: tests that start and kill processes wait more than they compute, and come first.
 test: install lint web-check
-	$(BIN)/pytest -m "not stack and not soak" -n 3 --dist loadscope $(ARGS)
+	$(BIN)/pytest -m "not stack and not soak" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-stack: install
 	$(BIN)/python tests/stack/provide.py

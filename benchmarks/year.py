@@ -2,8 +2,7 @@
 
 The month's events are loaded through the door, so references, cells, timelines and the ledger are real ones, and the
 scorer of the tree scores the customers. Eleven earlier months of cells, sums and ledger lines are that month again; daily
-scores are the present ones with a swing, those of the last 40 days with inputs and contributions as they really are, older
-ones (which nothing but their score is asked of) without.
+scores are the present ones with a swing.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ __all__ = ["DAYS", "EVENTS_A_MONTH", "SEGMENTS", "SOURCE", "build_year", "wait_s
 SOURCE, SEGMENTS, DAYS = "shop", ("large", "middle", "small", "trial"), 365
 EVENTS_A_MONTH = 12
 _MONTH = 30
-_RICH_DAYS = 40
 _PATIENCE = 300.0
 
 _Connection = psycopg.Connection[tuple[object, ...]]
@@ -79,11 +77,11 @@ _TIMELINE = """
     SELECT ref, last_at, source, stream, n, body FROM timeline, generate_series(1, 12)
     """
 _SCORES = """
-    INSERT INTO score_history (ref, model, model_version, kind, complete, as_of, known_at, score, band, grade, inputs,
-                               contributions, cause)
+    INSERT INTO score_history (ref, model, model_version, kind, complete, as_of, known_at, score, band, grade, basis,
+                               cause)
     SELECT ref, model, model_version, 'daily', true, day, day + interval '1 hour',
            greatest(0, least(100, score + 8 * sin(extract(epoch FROM day) / 864000 + get_byte(uuid_send(ref), 3)))),
-           band, grade, {inputs}, {contributions}, 'time'
+           band, grade, basis, 'time'
     FROM generate_series(%(from)s::timestamptz, %(to)s::timestamptz, interval '1 day') AS day, score
     """
 
@@ -185,7 +183,4 @@ def _copy_metrics(conn: _Connection, today: dt.datetime) -> None:
 
 
 def _copy_scores(conn: _Connection, today: dt.datetime) -> None:
-    rich = today - dt.timedelta(days=_RICH_DAYS)
-    plain = {"from": today - dt.timedelta(days=DAYS), "to": rich - dt.timedelta(days=1)}
-    conn.execute(_SCORES.format(inputs="'{}'", contributions="'[]'").encode(), plain)
-    conn.execute(_SCORES.format(inputs="inputs", contributions="contributions").encode(), {"from": rich, "to": today})
+    conn.execute(_SCORES, {"from": today - dt.timedelta(days=DAYS), "to": today})

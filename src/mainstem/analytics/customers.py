@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from mainstem.analytics.wording import Contribution, Wording
 from mainstem.errors import NotFoundError
 from mainstem.privacy import References, Sealer
 from mainstem.processing import TimelineEvent, entity_context, open_reference, unpack_timeline
@@ -35,7 +36,7 @@ _BEFORE = """
     """
 
 _SCORE_THEN = """
-    SELECT model, model_version, score, band, grade, as_of, known_at, inputs, contributions FROM score_history AS one
+    SELECT model, model_version, score, band, grade, as_of, known_at, basis FROM score_history AS one
     WHERE ref = %(ref)s AND model = %(model)s
       AND as_of <= coalesce(%(as_of)s::timestamptz, 'infinity')
       AND known_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
@@ -83,8 +84,9 @@ class CustomerRow:
     grade: str
     as_of: dt.datetime | None
     last_activity_at: dt.datetime | None
-    contributions: Sequence[Mapping[str, Any]]
     sort_value: str | None
+    reason: str | None
+    """Of the component that cost most points."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,8 +115,7 @@ class ScoreView:
     grade: str
     as_of: dt.datetime
     computed_at: dt.datetime
-    inputs: Mapping[str, Any]
-    contributions: Sequence[Mapping[str, Any]]
+    contributions: Sequence[Contribution]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class Customers:
 
     references: References
     sealer: Sealer
+    wording: Wording
 
     def find(self, connection: Connection, customer_id: str) -> uuid.UUID:
         """The reference of `<source>:<value>`, or of a bare value that exactly one source knows.
@@ -207,7 +209,10 @@ class Customers:
         if len(rows) < query.limit:
             asked = parameters | {"after_ref": ref, "limit": query.limit - len(rows)}
             rows += connection.execute(_without_value(query), asked).fetchall()
-        return total, [CustomerRow(*row) for row in rows]
+        return total, [
+            CustomerRow(*(*told, basis and self.wording.worst(query.model, version, basis)))
+            for *told, version, basis in rows
+        ]
 
     def choices(self, connection: Connection) -> tuple[list[str], list[str]]:
         """Segments and sources that customers have."""
@@ -233,7 +238,7 @@ class Customers:
         """
         if as_of is None and known_at is None:
             row = connection.execute(
-                "SELECT model, model_version, score, band, grade, as_of, computed_at, inputs, contributions FROM score"
+                "SELECT model, model_version, score, band, grade, as_of, computed_at, basis FROM score"
                 " WHERE ref = %s AND model = %s",
                 (ref, model),
             ).fetchone()
@@ -242,7 +247,10 @@ class Customers:
                 _SCORE_THEN,
                 {"ref": ref, "model": model, "as_of": as_of, "known_at": known_at},
             ).fetchone()
-        return None if row is None else ScoreView(*row)
+        if row is None:
+            return None
+        told = self.wording.contributions(row[0], row[1], row[7])
+        return ScoreView(*(*row[:7], told))
 
     def history(
         self, connection: Connection, ref: uuid.UUID, model: str, until: dt.datetime, known_at: dt.datetime | None
@@ -339,7 +347,7 @@ def _with_value(query: CustomerQuery) -> str:
     )
     return f"""
         SELECT page.ref, score.source, score.segment, score.score, score.band, score.grade, score.as_of,
-               score.last_seen_at, score.contributions, page.value::text
+               score.last_seen_at, page.value::text, score.model_version, score.basis
         FROM (
             SELECT score.ref, {expression} AS value FROM score {_BEFORE if query.sort == "change" else ""}
             WHERE score.model = %(model)s AND {expression} IS NOT NULL AND {_conditions(query, "score")} {behind}
@@ -354,7 +362,7 @@ def _without_value(query: CustomerQuery) -> str:
     expression, _ = SORTS[query.sort]
     return f"""
         SELECT reference.ref, reference.source, score.segment, score.score, score.band, coalesce(score.grade, 'none'),
-               score.as_of, score.last_seen_at, coalesce(score.contributions, '[]'), NULL
+               score.as_of, score.last_seen_at, NULL, score.model_version, score.basis
         FROM reference LEFT JOIN score ON score.ref = reference.ref AND score.model = %(model)s
         {_BEFORE if query.sort == "change" else ""}
         WHERE reference.kind = 'customer' AND {expression} IS NULL AND {_conditions(query, "reference")}

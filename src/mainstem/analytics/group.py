@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mainstem.analytics.basis import encode_bases
 from mainstem.analytics.context import Context
 from mainstem.analytics.evaluation import GRADES, Evaluation, evaluate
 from mainstem.analytics.inputs import DAY, NEVER, DaySpan, Flags, Ints, Rows, Subjects, read_history
 from mainstem.analytics.model import CHURNED
 from mainstem.analytics.outcomes import HistoryRow
-from mainstem.analytics.rendering import Renderer
 from mainstem.analytics.subjects import Subject
 from mainstem.store import Connection
 
@@ -84,7 +84,7 @@ class Told:
         self._group = group
         self._evaluation = evaluation
         self._customers = evaluation.rows.customers.tolist()
-        self._renderer = Renderer(group.context, evaluation, group.segments)
+        self._bases = encode_bases(group.context.model, evaluation, group.segments)
 
     def short(self, row: int, at: int) -> tuple[int, str, str]:
         """Score in hundredths, band and grade."""
@@ -95,8 +95,7 @@ class Told:
     def row(self, row: int, kind: str, at: int, cause: str, *, complete: bool) -> HistoryRow:
         """All of it."""
         score, band, grade = self.short(row, at)
-        inputs, contributions = self._renderer.inputs(row), self._renderer.contributions(row)
-        return HistoryRow(kind, at, complete, score, band, grade, cause, inputs, contributions)
+        return HistoryRow(kind, at, complete, score, band, grade, cause, self._bases[row].tobytes())
 
 
 def _horizons(context: Context, uses: Flags) -> Ints:

@@ -9,6 +9,7 @@ import time
 
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import builtin_health_model, check_health_model, read_health_model
+from mainstem.errors import NotFoundError
 from mainstem.metrics import Declaration, Metrics, activate_declaration
 from mainstem.store import Connection, Database
 
@@ -39,6 +40,7 @@ class HealthModels:
         self._lock = threading.Lock()
         self._current: HealthModel | None = None
         self._looked_at = 0.0
+        self._known: dict[tuple[str, int], HealthModel] = {}
 
     def current(self) -> HealthModel:
         """The model in force, as of a few seconds ago. Raises UnavailableError."""
@@ -47,6 +49,25 @@ class HealthModels:
                 self._current = self._look()
                 self._looked_at = time.monotonic()
             return self._current
+
+    def at(self, name: str, version: int) -> HealthModel:
+        """A version of a model, whether in force or not. Raises NotFoundError or UnavailableError."""
+        known = self._known.get((name, version))
+        if known is None:
+            known = self._known[name, version] = self._read(name, version)
+        return known
+
+    def _read(self, name: str, version: int) -> HealthModel:
+        builtin = builtin_health_model()
+        if (name, version) == (builtin.name, builtin.version):
+            return builtin
+        with self._database.autocommit() as conn:
+            row = conn.execute(
+                "SELECT text FROM declaration WHERE kind = %s AND name = %s AND version = %s", [_KIND, name, version]
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(f"There is no version {version} of the health model {name!r}.")
+        return dataclasses.replace(read_health_model(row[0], where=f"health model {name}"), version=version)
 
     def _look(self) -> HealthModel:
         with self._database.autocommit() as conn:

@@ -20,8 +20,8 @@ class HistoryRow:
     band: str
     grade: str
     cause: str
-    inputs: bytes
-    contributions: bytes
+    basis: bytes
+    """See `basis`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

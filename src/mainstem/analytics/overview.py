@@ -9,10 +9,10 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
 
+from mainstem.analytics.wording import Contribution, Wording
 from mainstem.store import Connection
 
 __all__ = ["Average", "BandCount", "Mover", "Spread", "movers", "spread"]
@@ -108,7 +108,9 @@ def _mean(total: Decimal | int, count: int) -> Decimal | None:
     return (Decimal(total) / count).quantize(Decimal("0.01"), ROUND_HALF_UP) if count else None
 
 
-def movers(connection: Connection, model: str, before: dt.date, limit: int) -> tuple[list[Mover], list[Mover]]:
+def movers(
+    connection: Connection, wording: Wording, model: str, before: dt.date, limit: int
+) -> tuple[list[Mover], list[Mover]]:
     """Those who moved most since the day `before`: who rose and who fell, the largest change first."""
     # Why is read of those few alone: the scores of a day lie in an index, what explains them does not.
     rows = connection.execute(
@@ -120,7 +122,8 @@ def movers(connection: Connection, model: str, before: dt.date, limit: int) -> t
             (SELECT * FROM moved WHERE change > 0 ORDER BY change DESC, ref LIMIT %(limit)s)
             UNION ALL (SELECT * FROM moved WHERE change < 0 ORDER BY change, ref LIMIT %(limit)s)
         )
-        SELECT score.ref, score.score, past.score, score.band, score.grade, score.contributions, past.contributions
+        SELECT score.ref, score.score, past.score, score.band, score.grade,
+               score.model_version, score.basis, past.model_version, past.basis
         FROM most
         JOIN score ON score.ref = most.ref AND score.model = %(model)s
         JOIN score_history AS past
@@ -131,16 +134,17 @@ def movers(connection: Connection, model: str, before: dt.date, limit: int) -> t
     ).fetchall()
     found = [
         Mover(ref, score, previous, band, grade, _reason(now, then, rising=score > previous))
-        for ref, score, previous, band, grade, now, then in rows
+        for ref, score, previous, band, grade, *bases in rows
+        for now, then in [(wording.contributions(model, *bases[:2]), wording.contributions(model, *bases[2:]))]
     ]
     return [mover for mover in found if mover.change > 0], [mover for mover in found if mover.change < 0]
 
 
-def _reason(now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], *, rising: bool) -> str | None:
+def _reason(now: Sequence[Contribution], then: Sequence[Contribution], *, rising: bool) -> str | None:
     """What the component says now whose points went furthest the way the score went."""
-    before = {each["component"]: each["points"] for each in then}
-    moved = [(each["points"] - before.get(each["component"], 0), each["reason"]) for each in now]
+    before = {one.component: one.points for one in then}
+    moved = [(one.points - before.get(one.component, Decimal(0)), one.reason) for one in now]
     if not moved:
         return None
     pick = max if rising else min
-    return str(pick(moved, key=lambda one: one[0])[1])
+    return pick(moved, key=lambda one: one[0])[1]

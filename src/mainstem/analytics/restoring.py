@@ -12,11 +12,10 @@ __all__ = ["restore_scores"]
 # as the history says; a customer's first one is due to be none before its first score.
 _SCORES = """
     INSERT INTO score (ref, model, model_version, revision, score, band, grade, source, as_of, computed_at, due_at,
-                       last_seen_at, daily_at, settled_at, logged_at, inputs, contributions)
+                       last_seen_at, daily_at, settled_at, logged_at, basis)
     SELECT live.ref, live.model, live.model_version, 1, live.score, live.band, live.grade, reference.source, live.as_of,
            live.known_at, live.as_of, (SELECT max(last_at) FROM cell WHERE cell.ref = live.ref),
-           greatest(past.first, past.daily), greatest(past.first, past.settled), live.as_of, live.inputs,
-           live.contributions
+           greatest(past.first, past.daily), greatest(past.first, past.settled), live.as_of, live.basis
     FROM (
         SELECT DISTINCT ON (ref, model) * FROM score_history WHERE kind = 'live'
         ORDER BY ref, model, as_of DESC, known_at DESC, id DESC

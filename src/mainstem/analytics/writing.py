@@ -10,14 +10,17 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from mainstem.analytics.context import Context
 from mainstem.analytics.inputs import instant
+from mainstem.analytics.model import SCORE_UNITS
 from mainstem.analytics.outcomes import Filling, HistoryRow, Outcome
 from mainstem.analytics.subjects import SCORERS, Claim, shard
 from mainstem.errors import UnavailableError
 from mainstem.metrics import copy_in
+from mainstem.metrics.numbers import ONE, decimals
 from mainstem.store import Connection, append_all
 
 __all__ = ["postpone", "release", "tell", "write_fillings", "write_outcomes"]
@@ -27,21 +30,20 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _REPLACE = """
     INSERT INTO score (ref, model, model_version, revision, score, band, grade, source, segment, as_of, computed_at,
                        due_at, last_seen_at, daily_at, settled_at, logged_at, pending, midnights_since, restate_until,
-                       inputs, contributions)
+                       basis)
     SELECT ref, %(model)s, %(version)s, revision + 1, score, band, grade, source, segment, as_of, %(wall)s, due_at,
-           last_seen_at, daily_at, settled_at, logged_at, pending, midnights_since, restate_until, inputs, contributions
+           last_seen_at, daily_at, settled_at, logged_at, pending, midnights_since, restate_until, basis
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
         ref uuid, revision bigint, score numeric, band text, grade text, source text, segment text, as_of timestamptz,
         due_at timestamptz, last_seen_at timestamptz, daily_at timestamptz, settled_at timestamptz,
-        logged_at timestamptz, pending boolean, midnights_since timestamptz, restate_until timestamptz, inputs jsonb,
-        contributions jsonb)
+        logged_at timestamptz, pending boolean, midnights_since timestamptz, restate_until timestamptz, basis bytea)
     ON CONFLICT (ref, model) DO UPDATE SET
         model_version = EXCLUDED.model_version, revision = EXCLUDED.revision, score = EXCLUDED.score,
         band = EXCLUDED.band, grade = EXCLUDED.grade, source = EXCLUDED.source, segment = EXCLUDED.segment,
         as_of = EXCLUDED.as_of, computed_at = EXCLUDED.computed_at, due_at = EXCLUDED.due_at,
         last_seen_at = EXCLUDED.last_seen_at, daily_at = EXCLUDED.daily_at, settled_at = EXCLUDED.settled_at,
         logged_at = EXCLUDED.logged_at, pending = EXCLUDED.pending, midnights_since = EXCLUDED.midnights_since,
-        restate_until = EXCLUDED.restate_until, inputs = EXCLUDED.inputs, contributions = EXCLUDED.contributions
+        restate_until = EXCLUDED.restate_until, basis = EXCLUDED.basis
     WHERE score.revision = EXCLUDED.revision - 1
     """
 _KEEP = """
@@ -127,7 +129,7 @@ def _append(conn: Connection, context: Context, rows: Sequence[tuple[uuid.UUID, 
 
 
 def _told(one: Outcome | Filling) -> dict[str, Any]:
-    """A row of the score table for JSON; inputs and contributions are JSON already."""
+    """A row of the score table for JSON."""
     stored = one.subject.stored
     row: dict[str, Any] = {
         "ref": one.subject.ref,
@@ -153,8 +155,7 @@ def _told(one: Outcome | Filling) -> dict[str, Any]:
             "band": one.shown.band,
             "grade": one.shown.grade,
             "as_of": instant(one.shown.as_of),
-            "inputs": msgspec.Raw(one.shown.inputs),
-            "contributions": msgspec.Raw(one.shown.contributions),
+            "basis": rf"\x{one.shown.basis.hex()}",
         }
     return row
 
@@ -172,12 +173,11 @@ def _history_table(context: Context, rows: Sequence[tuple[uuid.UUID, HistoryRow]
         "complete": pa.array([row.complete for row in own]),
         "as_of": pa.array([row.as_of for row in own], pa.int64()).cast(instants),
         "known_at": pa.repeat(pa.scalar(context.wall, instants), count),
-        "score": pa.array([Decimal(row.score).scaleb(-2) for row in own], pa.decimal128(38, 9)),
+        "score": decimals(np.array([row.score for row in own], np.int64) * (ONE // SCORE_UNITS)),
         "band": pa.array([row.band for row in own]),
         "grade": pa.array([row.grade for row in own]),
         "cause": pa.array([row.cause for row in own]),
-        "inputs": pa.array([b"\x01" + row.inputs for row in own], pa.binary()),
-        "contributions": pa.array([b"\x01" + row.contributions for row in own], pa.binary()),
+        "basis": pa.array([row.basis for row in own], pa.binary()),
     }
     return pa.table(columns)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -13,10 +13,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from mainstem.access import Permission
-from mainstem.analytics.customers import CustomerQuery, CustomerRow, Customers, Profile, ScoreView
+from mainstem.analytics.customers import CustomerQuery, CustomerRow, Customers, Profile
 from mainstem.analytics.health_models import HealthModels
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.overview import Mover, movers
+from mainstem.analytics.wording import Contribution
 from mainstem.api.conservation import Conservation
 from mainstem.api.envelope import Meta, answer, graded, zoned
 from mainstem.api.problems import ProblemError
@@ -62,7 +63,7 @@ class CustomerReader:
 
     def movers(self, connection: Connection, model: HealthModel, before: dt.date) -> dict[str, list[dict[str, Any]]]:
         """Those who moved most, `up` and `down`; see Mover."""
-        up, down = movers(connection, model.name, before, _MOST_MOVERS)
+        up, down = movers(connection, self.customers.wording, model.name, before, _MOST_MOVERS)
         profiles = self.customers.profiles(connection, [mover.ref for mover in (*up, *down)])
         return {
             name: [_told_mover(mover, profiles[mover.ref]) for mover in found if mover.ref in profiles]
@@ -179,7 +180,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
             "computed_at": score.computed_at if score else None,
             "change": _change(score.score, daily, until.date()) if score else None,
             "model": told_model(model),
-            "contributions": _contributions(score, until) if score else [],
+            "contributions": [_contribution(one, until) for one in score.contributions] if score else [],
             "history": history,
             "timeline": timeline,
         }
@@ -210,7 +211,6 @@ def _change(score: Decimal, daily: Mapping[dt.date, Decimal], today: dt.date) ->
 
 
 def _told_row(row: CustomerRow, profile: Profile, daily: Mapping[dt.date, Decimal], today: dt.date) -> dict[str, Any]:
-    worst = min(row.contributions, key=lambda each: each["points"] - each["weight"], default=None)
     return {
         "customer_id": profile.id,
         "name": profile.name,
@@ -223,7 +223,7 @@ def _told_row(row: CustomerRow, profile: Profile, daily: Mapping[dt.date, Decima
         "change": None if row.score is None else _change(row.score, daily, today),
         "trend": [daily.get(today - dt.timedelta(days=n)) for n in range(_DAYS - 1, -1, -1)],
         "last_activity_at": row.last_activity_at,
-        "reason": None if worst is None else worst["reason"],
+        "reason": row.reason,
     }
 
 
@@ -241,16 +241,14 @@ def _told_mover(mover: Mover, profile: Profile) -> dict[str, Any]:
     }
 
 
-def _contributions(score: ScoreView, now: dt.datetime) -> Sequence[Mapping[str, Any]]:
-    return [{**each, "input": _input(score.inputs.get(each["component"], {}), now)} for each in score.contributions]
-
-
-def _input(found: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
-    newest = found.get("at")
-    age = None if newest is None else max((now - dt.datetime.fromisoformat(newest)).total_seconds(), 0.0)
+def _contribution(one: Contribution, now: dt.datetime) -> dict[str, Any]:
+    found = one.input
+    age = None if found.at is None else max((now - found.at).total_seconds(), 0.0)
     return {
-        "value": found.get("value"),
-        "unit": found.get("unit", ""),
-        "age_seconds": age,
-        "grade": found.get("grade", Grade.NONE),
+        "component": one.component,
+        "label": one.label,
+        "points": one.points,
+        "weight": one.weight,
+        "reason": one.reason,
+        "input": {"value": found.value, "unit": found.unit, "age_seconds": age, "grade": found.grade},
     }

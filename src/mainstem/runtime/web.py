@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from mainstem.access import ApiKeys
 from mainstem.analytics.customers import Customers
+from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
@@ -30,7 +31,8 @@ def application(runtime: Runtime) -> FastAPI:
         runtime.database, runtime.ledger, runtime.registry, runtime.clock, runtime.config.metrics
     )
 
-    customers = Customers(runtime.keyring.references, runtime.keyring.sealer)
+    wording = Wording(runtime.health_models, runtime.metrics.current)
+    customers = Customers(runtime.keyring.references, runtime.keyring.sealer, wording)
     reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
 
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:

@@ -24,6 +24,7 @@ import httpx
 from mainstem.access import ApiKeys, Role
 from mainstem.model import Lane
 from mainstem.privacy import Keyring
+from mainstem.processing.rebuild import export_observations
 from mainstem.runtime.folders import keys_folder
 from mainstem.runtime.web import application
 from mainstem.testing.postgres import PostgresServer
@@ -114,6 +115,8 @@ def _live_a_little(site: Site) -> str:
     site.work()
     site.score()
     site.fill_lake()
+    with site.runtime() as runtime:
+        export_observations(runtime.lake, owner=runtime.owner)
     Keyring.open(keys_folder(site.data_dir)).rotate()
     site.stand_at(_day(15))
     site.declare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import uuid
@@ -15,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from mainstem.analytics import AnalyticsSettings, HealthModel, Scorer, ScorerParts, builtin_health_model
+from mainstem.analytics.wording import Wording
 from mainstem.contracts import Contract
 from mainstem.metrics import MetricSet, MetricsSettings, builtin_metrics, merge_cells, prepare_cells, touch_customers
 from mainstem.model import Lane, Place
@@ -44,6 +46,7 @@ class World:
         self.model: HealthModel = builtin_health_model()
         self.settings = AnalyticsSettings()
         self.scorer = Scorer(database, self.parts)
+        self.wording = Wording(self, lambda: self.metrics)
         self._records = 0
 
     def parts(self) -> ScorerParts:
@@ -55,6 +58,10 @@ class World:
             metrics_settings=MetricsSettings(),
             settings=self.settings,
         )
+
+    def at(self, name: str, version: int) -> HealthModel:  # noqa: ARG002 - the protocol names them
+        """The model in force; it is never activated here."""
+        return self.model
 
     @staticmethod
     def ref(name: str) -> uuid.UUID:
@@ -112,16 +119,25 @@ class World:
     def shown(self, name: str) -> dict[str, Any]:
         """The row that is shown."""
         [row] = self.query("SELECT * FROM score WHERE ref = %s", [self.ref(name)])
-        return row
+        return self._told(row)
 
     def score(self, name: str) -> Decimal:
         value: Decimal = self.shown(name)["score"]
         return value
 
     def history(self, name: str, kind: str = "daily") -> list[dict[str, Any]]:
-        return self.query(
+        rows = self.query(
             "SELECT * FROM score_history WHERE ref = %s AND kind = %s ORDER BY as_of, id", [self.ref(name), kind]
         )
+        return [self._told(row) for row in rows]
+
+    def _told(self, row: dict[str, Any]) -> dict[str, Any]:
+        told = self.wording.contributions(row["model"], row["model_version"], row["basis"])
+        return {
+            **row,
+            "contributions": [dataclasses.asdict(one) for one in told],
+            "inputs": {one.component: dataclasses.asdict(one.input) for one in told},
+        }
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self.database.snapshot() as conn, conn.cursor(row_factory=dict_row) as cursor:

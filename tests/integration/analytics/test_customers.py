@@ -25,8 +25,8 @@ HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture
-def customers(keyring: Keyring) -> Customers:
-    return Customers(keyring.references, keyring.sealer)
+def customers(world: Any, keyring: Keyring) -> Customers:
+    return Customers(keyring.references, keyring.sealer, world.wording)
 
 
 def _known(world: Any, keyring: Keyring, *ids: tuple[str, str]) -> dict[str, uuid.UUID]:
@@ -150,7 +150,7 @@ def test_all_customers_at_a_glance(world: Any, keyring: Keyring, customers: Cust
         world.scorer.run_once()
     before = (world.clock.data() - 7 * DAY).date()
     with world.database.snapshot() as conn:
-        [up], [down] = movers(conn, "default", before, 1)
+        [up], [down] = movers(conn, world.wording, "default", before, 1)
         seen = spread(conn, "default", before)
         query = CustomerQuery("default", before=_midnight(before), sort="change", descending=True, limit=2)
         _, most = customers.page(conn, query)

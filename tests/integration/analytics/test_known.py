@@ -14,7 +14,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 def test_a_score_can_be_asked_as_of_then_and_as_known_then(world: Any, keyring: Keyring) -> None:
-    customers = Customers(keyring.references, keyring.sealer)
+    customers = Customers(keyring.references, keyring.sealer, world.wording)
 
     def score(as_of: dt.datetime | None, known_at: dt.datetime | None = None) -> ScoreView:
         with world.database.snapshot() as conn:

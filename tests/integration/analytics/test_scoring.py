@@ -46,7 +46,7 @@ def test_a_touched_customer_is_scored_and_explained(world: Any) -> None:
     assert shown["inputs"]["frequency"] == {
         "value": 30,
         "unit": "events",
-        "at": "2026-01-15T12:00:00Z",
+        "at": dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC),
         "grade": "fresh",
     }
     assert (shown["segment"], shown["source"], shown["grade"]) == ("large", "app", "partial")
@@ -370,7 +370,7 @@ def test_a_model_with_curves_for_a_segment(world: Any) -> None:
     assert world.score("a") == 100
     # Two thirds of 50 and a third of 100.
     assert world.score("b") == Decimal("66.67")
-    assert [one["points"] for one in world.shown("b")["contributions"]] == [33.34, 33.33]
+    assert [one["points"] for one in world.shown("b")["contributions"]] == [Decimal("33.34"), Decimal("33.33")]
 
 
 def test_another_model_scores_everybody_anew(world: Any) -> None:

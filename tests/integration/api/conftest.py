@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from mainstem.access import ApiKeys, Role, Users
 from mainstem.analytics.customers import Customers
 from mainstem.analytics.health_models import HealthModels
+from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
@@ -48,8 +49,9 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
     )
     signer = TokenSigner(b"t" * 32)
     conservation = Conservation(database, Ledger(database, log), registry, clock, MetricsSettings())
-    customers = Customers(keyring.references, keyring.sealer)
-    reader = CustomerReader(database, customers, HealthModels(database), conservation)
+    models, metrics = HealthModels(database), Metrics(database)
+    customers = Customers(keyring.references, keyring.sealer, Wording(models, metrics.current))
+    reader = CustomerReader(database, customers, models, conservation)
     with Door(parts) as door:
         yield Services(
             database=database,
@@ -60,7 +62,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
             signer=signer,
             routers=lambda gate, hub: (
                 data_router(conservation, signer),
-                analytics_router(reader, conservation, Metrics(database)),
+                analytics_router(reader, conservation, metrics),
                 customers_router(reader, signer),
                 live_metrics_router(conservation, gate, hub),
                 live_scores_router(reader, gate, hub),

@@ -24,7 +24,8 @@ from mainstem.testing.site import Site
 
 FOLDERS = sorted((Path(__file__).parents[2] / "data" / "folders").glob("*.tar.xz"))
 # What says how long ago something was, and by the clock on the wall.
-AGEING = {"lag", "freshness_seconds", "age_seconds", "known_at"}
+# Grades too: the wall clock goes on while the folder's data time stands still, and which of the two is behind counts.
+AGEING = {"lag", "freshness_seconds", "age_seconds", "known_at", "grade"}
 # Of the entries of a timeline, those that came to it after the first folders were made.
 LATER_KINDS = {"score", "correction"}
 

@@ -26,7 +26,7 @@ AT = "2026-01-13T12:00:00Z"
 CORRECTIONS = "SELECT to_jsonb(correction) - 'exported' FROM correction ORDER BY id"
 HISTORY = "SELECT to_jsonb(score_history) - 'exported' FROM score_history ORDER BY id"
 # What a customer's score is, without what only says when it was last looked at.
-SCORES = "SELECT ref, model, model_version, score, band, grade, source, daily_at, inputs, contributions FROM score ORDER BY 1"
+SCORES = "SELECT ref, model, model_version, score, band, grade, source, daily_at, basis FROM score ORDER BY 1"
 
 
 def _day(day: int) -> dt.datetime:

@@ -54,7 +54,14 @@ _MARK = "UPDATE {table} SET exported = true WHERE NOT exported AND id = ANY(%s)"
 # The columns are those that the row had when it was exported: a later one gets its default.
 _RESTORE = """
     INSERT INTO {table} ({names}, exported) OVERRIDING SYSTEM VALUE
-    SELECT {names}, true FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb)
+    SELECT {names}, true FROM jsonb_populate_recordset(NULL::{table}, ({rows}))
+    """
+# Early releases kept scores with their words. How these become what is kept now, the fold's migrations know.
+_WORDS = ("inputs", "contributions")
+_WITHOUT_WORDS = """
+    SELECT jsonb_agg(one - 'inputs' - 'contributions'
+                     || jsonb_build_object('basis', score_basis(one -> 'inputs', one -> 'contributions')))
+    FROM jsonb_array_elements(%s::jsonb) AS one
     """
 
 
@@ -86,12 +93,15 @@ def restore_exported(reader: LakeReader, database: Database) -> int:
             days = {at.date() for at in batch.records.column("occurred_at").to_pylist()}
             ensure_partitions(database, kind.table, days)
             # All rows of a batch were exported by one release.
-            names = sql.SQL(", ").join(map(sql.Identifier, msgspec.json.decode(payloads[0])))
+            columns = list(msgspec.json.decode(payloads[0]))
+            rows = "SELECT %s::jsonb"
+            if set(_WORDS) <= set(columns):
+                columns = [*(name for name in columns if name not in _WORDS), "basis"]
+                rows = _WITHOUT_WORDS
+            names = sql.SQL(", ").join(map(sql.Identifier, columns))
+            statement = sql.SQL(_RESTORE).format(table=sql.Identifier(kind.table), names=names, rows=sql.SQL(rows))
             with database.transaction() as conn:
-                conn.execute(
-                    sql.SQL(_RESTORE).format(table=sql.Identifier(kind.table), names=names),
-                    [(b"[" + b",".join(payloads) + b"]").decode()],
-                )
+                conn.execute(statement, [(b"[" + b",".join(payloads) + b"]").decode()])
             restored += len(payloads)
     with database.transaction() as conn:
         renumber(conn, database.fold_schema)

@@ -23,7 +23,6 @@ from mainstem.analytics.context import Context, ScorerParts, read_context
 from mainstem.analytics.filling import fill_midnights, within
 from mainstem.analytics.inputs import instant
 from mainstem.analytics.model import CHURNED
-from mainstem.analytics.pace import Pace
 from mainstem.analytics.subjects import (
     SCORERS,
     Claim,
@@ -36,6 +35,7 @@ from mainstem.analytics.subjects import (
 )
 from mainstem.analytics.writing import postpone, release, tell, write_fillings, write_outcomes
 from mainstem.errors import RetryableError
+from mainstem.pace import Pace
 from mainstem.store import CHANGE_CHANNEL, Connection, Database, ensure_partitions
 from mainstem.telemetry import SCORES_COMPUTED
 

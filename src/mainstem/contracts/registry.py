@@ -63,9 +63,11 @@ class Registry:
         """
         for owner in (source, ANY_SOURCE):
             try:
-                return self._at(owner, stream, version)
+                contract = self._at(owner, stream, version)
             except NotFoundError:
                 continue
+            # A number is given once, to the source's own contract or to any source's: whose it is stays so.
+            return self._read.setdefault((source, stream, version), contract)
         raise NotFoundError(f"{source}.{stream} never had a contract of version {version}.")
 
     def versions(self, source: str, stream: str) -> list[Contract]:

@@ -24,6 +24,7 @@ from mainstem.clock import Clock
 from mainstem.errors import FencedError, MainstemError, RetryableError
 from mainstem.eventlog import EventLog, LogEpoch
 from mainstem.model import Lane
+from mainstem.pace import Pace
 from mainstem.processing.effects import Effects
 from mainstem.processing.engine import Engine
 from mainstem.processing.failures import described
@@ -46,9 +47,11 @@ _Chain = tuple[int, int, Lane]
 # After another took a partition, a rebuild for example, it is asked for this often, for so long.
 _ASK_SECONDS = 1.0
 _ASK_FOR_SECONDS = 60.0
-# While live records come in, a commit of bulk is kept this short, so that they wait for less.
-_SHORT = 10_000
+# While live records come in, or did a moment ago, spans of bulk are kept to this share of their usual length.
+_LIVELY_SHARE = 0.3
 _LIVELY_SECONDS = 2.0
+# Fewer records are not worth a commit of their own.
+_LEAST_BULK = 2_000
 _LONGEST_BACK_OFF = 30
 
 
@@ -76,7 +79,11 @@ class _Flight:
     """A commit under way."""
 
     chain: _Chain
-    done: Future[None]
+    done: Future[float]
+    """Seconds that it took."""
+    records: int
+    prepared: float
+    """Seconds that its effects took."""
 
 
 class Worker:
@@ -94,6 +101,7 @@ class Worker:
         self._trouble: dict[_Partition, _Trouble] = {}
         self._suspects: set[_Chain] = set()
         self._spent: defaultdict[Lane, float] = defaultdict(float)
+        self._bulk = Pace(_LEAST_BULK)
         self._flight: _Flight | None = None
         self._balanced = float("-inf")
         self._ask_until = float("-inf")
@@ -241,6 +249,7 @@ class Worker:
             effects = self._parts.engine.process(batches)
             # Work that either thread can do is done here only while the other one is still busy.
             ahead = self._parts.sink.prepare(effects) if self._flight and not self._flight.done.done() else None
+            prepared = time.monotonic() - began
         except Exception as error:  # noqa: BLE001 - the partition waits, the others go on
             self._fail((epoch, partition), error)
             return
@@ -251,7 +260,7 @@ class Worker:
             return
         self._cursors[chain] = effects.span.last
         done = self._committer.submit(self._commit, effects, lease_epoch, ahead)
-        self._flight = _Flight(chain, done)
+        self._flight = _Flight(chain, done, effects.records, prepared)
         self._spent[lane] += time.monotonic() - began
 
     def _isolate(self, chain: _Chain) -> None:
@@ -275,13 +284,18 @@ class Worker:
         self._suspects.discard(chain)
 
     def _records(self, lane: Lane, now: float) -> int:
-        lively = lane is Lane.BULK and now - self._lively < _LIVELY_SECONDS
-        return min(_SHORT, self._settings.batch_records) if lively else self._settings.batch_records
+        settings = self._settings
+        if lane is Lane.LIVE:
+            return settings.batch_records
+        share = _LIVELY_SHARE if now - self._lively < _LIVELY_SECONDS else 1.0
+        return self._bulk.size(settings.bulk_seconds * share, settings.batch_records)
 
-    def _commit(self, effects: Effects, lease_epoch: int, ahead: Ahead | None) -> None:
+    def _commit(self, effects: Effects, lease_epoch: int, ahead: Ahead | None) -> float:
+        began = time.monotonic()
         span = effects.span
         self._parts.sink.commit(effects, lease_epoch=lease_epoch, ahead=ahead)
         self._parts.sink.maintain(span.epoch, span.partition, lease_epoch=lease_epoch)
+        return time.monotonic() - began
 
     def _land(self) -> None:
         """Wait for the commit under way, and meet its error."""
@@ -294,6 +308,8 @@ class Worker:
         self._spent[lane] += time.monotonic() - began
         if error is None:
             self._trouble.pop((epoch, partition), None)
+            if lane is Lane.BULK:
+                self._bulk.took(flight.records, flight.prepared + flight.done.result())
             return
         if not isinstance(error, MainstemError):
             self._suspects.add(flight.chain)

@@ -25,6 +25,7 @@ _VERBS = {
     "schedule": ("schedule:schedule", "Run the scheduler alone."),
     "activate": ("activate:activate", "Put contracts, metrics and health models into force."),
     "load": ("load:load", "Load files into a stream."),
+    "log": ("log:app", "The event log: how it stands, its number of partitions."),
     "lake": ("lake_command:app", "The raw lake: list, verify, compact."),
     "rebuild": ("rebuild:app", "Make the analytics database anew from the raw lake."),
     "apikey": ("apikey:app", "Create, list and revoke API keys."),

@@ -72,7 +72,8 @@ class RuntimeSettings(BaseModel):
     serve_processes: int = Field(default=1, ge=1, le=64, description="Processes that serve the API.")
     work_processes: int = Field(default=1, ge=1, le=64, description="Processes that work off the log.")
     partitions: int = Field(
-        default=4, description="Partitions of a new event log: 1, 2, 4, 8 or 16. One that exists keeps its own."
+        default=4,
+        description="Partitions of a new event log: 1, 2, 4, 8 or 16. For one that exists: mainstem log repartition.",
     )
     least_free_mb: int = Field(
         default=64,

@@ -299,9 +299,8 @@ class PostgresSink:
         self._apply_decisions(conn, span, plan)
         references = self._references.write(conn, effects.references, effects.received_at)
         run_ids = insert_runs(conn, plan.runs)
-        merged = self._entities.merge(conn, effects.states)
         fixed = [one.corrected for one in plan.corrections if isinstance(one.corrected, StateEffects)]
-        corrected = self._entities.merge(conn, fixed)
+        merged, corrected = self._entities.merge(conn, effects.states, fixed)
         self._merge_cells(conn, plan, Place(span.epoch, span.partition, span.lane, span.last, 0))
         for rows in plan.timeline:
             write_timeline(conn, rows)

@@ -29,6 +29,7 @@ from mainstem.processing.rebuild import (
     Difference,
     Fold,
     FoldClock,
+    crossing_streams,
     differences,
     ensure_same_partitions,
     fold_content,
@@ -189,11 +190,12 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
         found: Sequence[Difference] = ()
         with runtime.database.snapshot() as conn:
             _patiently(conn)
-            content = fold_content(conn, REBUILD_SCHEMA)
+            crossing = crossing_streams(conn, REBUILD_SCHEMA, runtime.registry)
+            content = fold_content(conn, REBUILD_SCHEMA, crossing)
             if not lost:
-                identical = content == fold_content(conn, runtime.database.fold_schema)
+                identical = content == fold_content(conn, runtime.database.fold_schema, crossing)
                 if not identical:
-                    found = differences(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+                    found = differences(conn, runtime.database.fold_schema, REBUILD_SCHEMA, crossing)
         if identical is not False:
             with runtime.database.transaction() as conn:
                 _patiently(conn)

@@ -96,3 +96,8 @@ def second_dsn(postgres: str) -> Iterator[str]:
     yield f"{postgres} dbname={name}"
     with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def contract() -> str:
+    return CONTRACT

@@ -8,6 +8,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.processing.rebuild.compare import Content, Difference, differences, fold_content
+    from mainstem.processing.rebuild.crossing import crossing_streams
     from mainstem.processing.rebuild.declared import restore_declared
     from mainstem.processing.rebuild.exported import export_observations, restore_exported
     from mainstem.processing.rebuild.fold import REBUILD, SPAN, Fold, FoldClock
@@ -22,6 +23,7 @@ else:
         __name__,
         {
             "compare": "Content Difference differences fold_content",
+            "crossing": "crossing_streams",
             "declared": "restore_declared",
             "exported": "export_observations restore_exported",
             "fold": "REBUILD SPAN Fold FoldClock",
@@ -36,6 +38,7 @@ __all__ = [
     "Difference",
     "Fold",
     "FoldClock",
+    "crossing_streams",
     "differences",
     "ensure_same_partitions",
     "export_observations",

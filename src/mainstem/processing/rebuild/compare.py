@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import sql
 
@@ -35,7 +35,7 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Declared:
-    """A query for a table's key and declared columns, `{fold}` being the schema."""
+    """A query for a table's key and declared columns; `{fold}` is the schema, `{crossing}` rows (source, stream)."""
 
     key: str
     columns: str
@@ -45,13 +45,14 @@ class _Declared:
 _TABLES: Mapping[str, _Declared] = {
     "entity": _Declared("entity, ref", "deleted, customer, content_hash, attributes", "SELECT * FROM {fold}.entity"),
     "cell": _Declared("ref, series, bucket", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.cell"),
-    # Which of two copies counts as the repeat, and whether what an entity said again was news, depends on what had come
-    # before: on how the lanes were once interleaved. Their sum does not; keys and entities are compared in their own right.
+    # Where several partitions speak of one entity, whether what it said was news depends on how they were once interleaved,
+    # which nobody wrote down. Their sum does not, and what the entities came to is compared in its own right.
     "ledger": _Declared(
         "source, stream, day, term",
         "n",
         """
-        SELECT source, stream, day, CASE WHEN term = 'duplicate' THEN 'accepted' ELSE term END AS term, sum(n) AS n
+        SELECT source, stream, day, CASE
+            WHEN term = 'duplicate' AND (source, stream) IN {crossing} THEN 'accepted' ELSE term END AS term, sum(n) AS n
         FROM {fold}.ledger GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
         """,
     ),
@@ -69,12 +70,18 @@ _TABLES: Mapping[str, _Declared] = {
 }
 
 
-def fold_content(conn: Connection, schema: str) -> dict[str, Content]:
-    """What each declared table of a fold comes to."""
-    return {name: _content(conn, schema, declared) for name, declared in _TABLES.items()}
+Streams = Collection[tuple[str, str]]
+"""(source, stream)."""
 
 
-def differences(conn: Connection, one: str, other: str, limit: int = 5) -> Sequence[Difference]:
+def fold_content(conn: Connection, schema: str, crossing: Streams = ()) -> dict[str, Content]:
+    """What each declared table of a fold comes to. Of `crossing_streams` accepted and duplicate count as one sum."""
+    return {name: _content(conn, _rows(schema, declared, crossing)) for name, declared in _TABLES.items()}
+
+
+def differences(
+    conn: Connection, one: str, other: str, crossing: Streams = (), *, limit: int = 5
+) -> Sequence[Difference]:
     """The first keys of each table that are not in both folds with the same row, `limit` a table at most."""
     found: list[Difference] = []
     for name, declared in _TABLES.items():
@@ -85,21 +92,23 @@ def differences(conn: Connection, one: str, other: str, limit: int = 5) -> Seque
                 UNION (SELECT key, columns FROM {other} EXCEPT ALL SELECT key, columns FROM {one})
             ) AS differing GROUP BY key ORDER BY key COLLATE "C" LIMIT {limit}
             """
-        ).format(one=_rows(one, declared), other=_rows(other, declared), limit=sql.Literal(limit))
+        ).format(one=_rows(one, declared, crossing), other=_rows(other, declared, crossing), limit=sql.Literal(limit))
         found += [Difference(name, key) for (key,) in conn.execute(query).fetchall()]
     return found
 
 
-def _rows(schema: str, declared: _Declared) -> sql.Composed:
+def _rows(schema: str, declared: _Declared, crossing: Streams) -> sql.Composed:
     """A table expression of a declared table: its key and its columns, each as canonical text."""
     text = f"""
         (SELECT jsonb_build_array({declared.key})::text AS key, jsonb_build_array({declared.columns})::text AS columns
          FROM ({declared.rows}) AS declared) AS texts
     """
-    return sql.SQL(text).format(fold=sql.Identifier(schema))
+    sources, streams = ([pair[n] for pair in sorted(crossing)] for n in range(2))
+    pairs = sql.SQL("(SELECT * FROM unnest({}::text[], {}::text[]))").format(sources, streams)
+    return sql.SQL(text).format(fold=sql.Identifier(schema), crossing=pairs)
 
 
-def _content(conn: Connection, schema: str, declared: _Declared) -> Content:
+def _content(conn: Connection, rows: sql.Composed) -> Content:
     # Four words of 64 bits of each row's hash are added up, and the sums hashed.
     words = ", ".join(f"coalesce(sum(('x' || substr(digest, {1 + 16 * n}, 16))::bit(64)::bigint), 0)" for n in range(4))
     query = sql.SQL(
@@ -107,6 +116,6 @@ def _content(conn: Connection, schema: str, declared: _Declared) -> Content:
         SELECT count(*), {words}
         FROM (SELECT encode(sha256(convert_to(key || columns, 'UTF8')), 'hex') AS digest FROM {{rows}}) AS digests
         """
-    ).format(rows=_rows(schema, declared))
-    [(rows, *sums)] = conn.execute(query).fetchall()
-    return Content(int(rows), hashlib.sha256(repr([int(one) for one in sums]).encode()).hexdigest())
+    ).format(rows=rows)
+    [(count, *sums)] = conn.execute(query).fetchall()
+    return Content(int(count), hashlib.sha256(repr([int(one) for one in sums]).encode()).hexdigest())

@@ -111,6 +111,10 @@ class Merged:
     customers: set[bytes] = dataclasses.field(default_factory=set)
 
 
+_Records = dict[bytes, list[tuple[Version, Merged]]]
+"""An entity kind's records by reference, in the order of their places, each with where it is counted."""
+
+
 def entity_context(ref: bytes) -> bytes:
     """What the personal attributes of an entity are sealed for, in a version and in the state alike."""
     return b"mainstem.entity\0" + ref
@@ -123,17 +127,25 @@ class Entities:
         self._sealer = sealer
         self._hasher = hasher
 
-    def merge(self, conn: Connection, groups: Sequence[StateEffects]) -> Merged:
-        """Make the records part of their entities' histories and states.
+    def merge(
+        self, conn: Connection, groups: Sequence[StateEffects], corrected: Sequence[StateEffects] = ()
+    ) -> tuple[Merged, Merged]:
+        """Make the records part of their entities' histories and states; what became of them, and of corrected ones.
 
-        Raises UnavailableError when another transaction made one of the entities meanwhile: nothing is lost, try again.
+        They follow one another in the order of their places, whatever group they are in: what is a repeat then does not
+        depend on how the log was cut into spans. Raises UnavailableError when another transaction made one of the
+        entities meanwhile: nothing is lost, try again.
         """
-        merged = Merged()
-        rows = [table for group in groups if (table := _with_group(group)).num_rows]
+        merged, mended = Merged(), Merged()
+        rows = [_with_group(group, corrected=False) for group in groups if group.rows.num_rows]
+        rows += [_with_group(group, corrected=True) for group in corrected if group.rows.num_rows]
         if not rows:
-            return merged
+            return merged, mended
         table = pa.concat_tables(rows)
+        if len(rows) > 1:
+            table = table.sort_by([("position", "ascending"), ("index", "ascending")])
         simple = _alone(table["entity"], table["ref"]) & pc.not_equal(table["op"], Op.PATCH.value).to_numpy()
+        simple &= pc.invert(table["corrected"]).to_numpy()
         rest = np.flatnonzero(~simple)
         single = np.flatnonzero(simple)
         if len(single):
@@ -142,8 +154,8 @@ class Entities:
             again = single[pc.is_in(table["ref"].take(single), value_set=refs).to_numpy()]
             rest = np.concatenate([rest, again])
         if len(rest):
-            self._fold(conn, table.take(np.sort(rest)), merged)
-        return merged
+            self._fold(conn, table.take(np.sort(rest)), merged, mended)
+        return merged, mended
 
     def _judge(self, conn: Connection, table: pa.Table, merged: Merged) -> list[uuid.UUID]:
         """Write the records that are newer than all before; the references of those that are not."""
@@ -185,19 +197,16 @@ class Entities:
             raise UnavailableError("Another partition made an entity at the same time.", retry_after=0.05)
         return late
 
-    def _fold(self, conn: Connection, table: pa.Table, merged: Merged) -> None:
-        """Merge records one entity at a time."""
-        by_entity: defaultdict[tuple[str, str], defaultdict[bytes, list[Version]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+    def _fold(self, conn: Connection, table: pa.Table, merged: Merged, mended: Merged) -> None:
+        """Merge records one entity at a time; each is counted where it belongs."""
+        by_entity: defaultdict[tuple[str, str], _Records] = defaultdict(lambda: defaultdict(list))
         for row in table.to_pylist():
-            by_entity[row["entity"], row["source"]][row["ref"]].append(_version(row))
+            counts = mended if row["corrected"] else merged
+            by_entity[row["entity"], row["source"]][row["ref"]].append((_version(row), counts))
         for (entity, source), records in sorted(by_entity.items()):
-            self._fold_entity(conn, entity, source, dict(sorted(records.items())), merged)
+            self._fold_entity(conn, entity, source, dict(sorted(records.items())))
 
-    def _fold_entity(
-        self, conn: Connection, entity: str, source: str, records: dict[bytes, list[Version]], merged: Merged
-    ) -> None:
+    def _fold_entity(self, conn: Connection, entity: str, source: str, records: _Records) -> None:
         refs = [uuid.UUID(bytes=ref) for ref in records]
         there: dict[uuid.UUID, uuid.UUID | None] = dict(
             conn.execute(
@@ -213,9 +222,9 @@ class Entities:
         states: list[tuple[bytes, Version, State]] = []
         for ref, incoming in records.items():
             history = histories[ref]
-            for record in incoming:
+            for record, counts in incoming:
                 history, accepted = merge(history, record)
-                (merged.accepted if accepted else merged.duplicate)[source, record.stream, record.day] += 1
+                (counts.accepted if accepted else counts.duplicate)[source, record.stream, record.day] += 1
             before = set(histories[ref])
             gone += [(ref, row) for row in histories[ref] if row not in set(history)]
             new += [(ref, row) for row in history if row not in before]
@@ -224,7 +233,9 @@ class Entities:
                 continue
             states.append((ref, history[-1], state))
             old = there.get(uuid.UUID(bytes=ref))
-            merged.customers.update(one for one in (state.customer, old and old.bytes) if one)
+            customers = [one for one in (state.customer, old and old.bytes) if one]
+            for _, counts in incoming:
+                counts.customers.update(customers)
         self._rewrite(conn, entity, source, gone, new)
         known = [uuid.UUID(bytes=ref) in there for ref, _, _ in states]
         self._write_states(conn, entity, source, states, known)
@@ -366,7 +377,7 @@ class Entities:
         )
 
 
-def _with_group(group: StateEffects) -> pa.Table:
+def _with_group(group: StateEffects, *, corrected: bool) -> pa.Table:
     """The rows with what their group knows, and the received day."""
     rows, contract = group.rows, group.contract
     constants: dict[str, Any] = {
@@ -374,6 +385,7 @@ def _with_group(group: StateEffects) -> pa.Table:
         "source": group.source,
         "stream": contract.stream,
         "contract_version": pa.scalar(contract.version, pa.int32()),
+        "corrected": corrected,
     }
     for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(value, rows.num_rows))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         SCORES_STREAM,
         SHARDS,
         SLOTS,
+        TURNS_STREAM,
         check_partitions,
         is_name,
     )
@@ -27,7 +28,7 @@ else:
         {
             "entities": "ENTITIES Attribute Entity EntityKind FieldType PiiClass",
             "ids": "CORRECTIONS_STREAM DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN OBSERVED_STREAMS SCORES_STREAM SHARDS "
-            "SLOTS check_partitions is_name",
+            "SLOTS TURNS_STREAM check_partitions is_name",
             "record": "ENVELOPE Lane LogBatch Op Place Span",
         },
     )
@@ -43,6 +44,7 @@ __all__ = [
     "SCORES_STREAM",
     "SHARDS",
     "SLOTS",
+    "TURNS_STREAM",
     "Attribute",
     "Entity",
     "EntityKind",

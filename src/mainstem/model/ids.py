@@ -13,6 +13,7 @@ __all__ = [
     "SCORES_STREAM",
     "SHARDS",
     "SLOTS",
+    "TURNS_STREAM",
     "check_partitions",
     "is_name",
 ]
@@ -38,7 +39,10 @@ CORRECTIONS_STREAM = "corrections"
 SCORES_STREAM = "scores"
 """The history of scores, as they were shown: likewise."""
 
-OBSERVED_STREAMS = frozenset({(MAINSTEM_SOURCE, CORRECTIONS_STREAM), (MAINSTEM_SOURCE, SCORES_STREAM)})
+TURNS_STREAM = "turns"
+"""In which turns the lanes of a partition took effect: likewise."""
+
+OBSERVED_STREAMS = frozenset((MAINSTEM_SOURCE, stream) for stream in (CORRECTIONS_STREAM, SCORES_STREAM, TURNS_STREAM))
 """What the lake has beside what was received."""
 
 _NAME = re.compile(NAME_PATTERN)

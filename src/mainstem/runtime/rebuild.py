@@ -34,10 +34,12 @@ from mainstem.processing.rebuild import (
     ensure_same_partitions,
     fold_content,
     freeze_observations,
+    keep_exported_turns,
     restore_declared,
     restore_exported,
     restore_first_known,
     restore_observations,
+    restore_turns,
 )
 from mainstem.processing.rebuild.pause import Pause
 from mainstem.runtime.control_copy import restore_control
@@ -172,6 +174,7 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
     """Fold, pause, fold the rest, compare, swap."""
     lost, until = _targets(runtime)
     if lost:
+        restore_turns(reader, runtime.database)
         run(until)
         restore_exported(reader, database)
         restore_scores(database, SPAN)
@@ -206,6 +209,7 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
                     conn.execute("UPDATE installation SET generation = extract(epoch FROM clock_timestamp())::bigint")
                 else:
                     restore_observations(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+                keep_exported_turns(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
                 swap_fold(conn, REBUILD_SCHEMA)
     return _Folded(identical, content, found, time.monotonic() - began)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         restore_first_known,
         restore_observations,
     )
+    from mainstem.processing.rebuild.turns import keep_exported_turns, restore_turns
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -28,6 +29,7 @@ else:
             "exported": "export_observations restore_exported",
             "fold": "REBUILD SPAN Fold FoldClock",
             "observations": "ensure_same_partitions freeze_observations restore_first_known restore_observations",
+            "turns": "keep_exported_turns restore_turns",
         },
     )
 
@@ -44,8 +46,10 @@ __all__ = [
     "export_observations",
     "fold_content",
     "freeze_observations",
+    "keep_exported_turns",
     "restore_declared",
     "restore_exported",
     "restore_first_known",
     "restore_observations",
+    "restore_turns",
 ]

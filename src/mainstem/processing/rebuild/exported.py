@@ -1,4 +1,4 @@
-"""What was shown, into the lake and back: corrections of metrics, and the history of scores.
+"""What was shown, into the lake and back: corrections of metrics, and the history of scores. Lanes' turns go with them.
 
 A row's payload is the row itself as JSON, without the mark that it was exported: PostgreSQL writes and reads it, so that
 numbers keep their digits and instants their microseconds. Rows go in the order of their ids; one whose transaction ended
@@ -8,20 +8,17 @@ late goes with the next ones. Back they come with the ids they had.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 import structlog
 from psycopg import sql
 
 from mainstem.errors import FencedError
 from mainstem.lake import Lake, LakeReader, append_observed, observed_chain
-from mainstem.model import CORRECTIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, SCORES_STREAM
+from mainstem.model import CORRECTIONS_STREAM, SCORES_STREAM
 from mainstem.processing.rebuild.observations import renumber
+from mainstem.processing.rebuild.own_records import own_records
+from mainstem.processing.rebuild.turns import export_turns
 from mainstem.store import Connection, Database, ensure_partitions
 
 __all__ = ["export_observations", "restore_exported"]
@@ -66,12 +63,12 @@ _WITHOUT_WORDS = """
 
 
 def export_observations(lake: Lake, *, owner: str, rows: int = _ROWS) -> int:
-    """Bring the observations that the lake does not have into it, each once; how many they were.
+    """Bring the observations that the lake does not have into it, each once, and the turns of lanes; how many they were.
 
     `rows` at most become one commit. Raises FencedError when another took over meanwhile, StorageFullError or
     UnavailableError; what was exported before stays so.
     """
-    exported = 0
+    exported = export_turns(lake, owner=owner)
     for kind in _KINDS:
         while moved := _export_some(lake, kind, owner, rows):
             exported += moved
@@ -120,28 +117,7 @@ def _export_some(lake: Lake, kind: _Kind, owner: str, limit: int) -> int:
         if conn.execute(sql.SQL(_MARK).format(**names), [ids]).rowcount != len(ids):
             raise FencedError(f"Rows of {kind.table} were exported or removed meanwhile.")
 
-    done = append_observed(lake, observed_chain(kind.chain), _records(kind, waiting), owner=owner, beside=mark)
+    done = append_observed(
+        lake, observed_chain(kind.chain), own_records(kind.stream, waiting), owner=owner, beside=mark
+    )
     return len(ids) if done else 0
-
-
-def _records(kind: _Kind, rows: Sequence[tuple[int, dt.datetime, dt.datetime, str, str]]) -> pa.RecordBatch:
-    count = len(rows)
-    ids, ats, known, refs, texts = zip(*rows, strict=True)
-    columns: dict[str, Any] = {
-        "source": [MAINSTEM_SOURCE] * count,
-        "stream": [kind.stream] * count,
-        "contract_version": [0] * count,
-        "record_id": [str(one) for one in ids],
-        "key": [None] * count,
-        "partition_key": list(refs),
-        "slot": [0] * count,
-        "op": ["event"] * count,
-        "occurred_at": list(ats),
-        "observed_at": list(known),
-        "origin": ["export"] * count,
-        "delivery": [f"{kind.stream}-{ids[0]}"] * count,
-        "delivery_index": np.arange(count, dtype=np.uint32),
-        "content_type": ["application/json;canonical"] * count,
-        "payload": [text.encode() for text in texts],
-    }
-    return pa.record_batch([pa.array(columns[field.name], field.type) for field in ENVELOPE], schema=ENVELOPE)

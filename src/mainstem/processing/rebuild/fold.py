@@ -2,8 +2,8 @@
 
 Partitions come one after the other, those of an epoch before those of the next. The two lanes of a partition take the turns
 that they took when they were in effect first (`lane_order`), so that of two records with one identity the same one counts.
-Where no turns are known (the database was lost) they are merged by the minute in which their batches were received; within
-it the live lane comes first, so that lanes which were filled at the same time do not make a commit of every batch. A
+Where no turns are known (the database was lost before they were in the lake) they are merged by the minute in which their
+batches were received; within it the live lane comes first, so that lanes which were filled at the same time do not make a commit of every batch. A
 database knows when something came to be known; here that is when it was received, so that a rebuild a year later says the
 same: to the hour, because what is committed together is known together.
 """

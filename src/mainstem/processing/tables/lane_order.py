@@ -27,7 +27,7 @@ def write_turn(conn: Connection, epoch: int, partition: int, turn: Turn) -> None
     conn.execute(
         """
         INSERT INTO lane_order (epoch, partition, live, bulk) VALUES (%s, %s, %s, %s)
-        ON CONFLICT (epoch, partition, live) DO UPDATE SET bulk = excluded.bulk
+        ON CONFLICT (epoch, partition, live) DO UPDATE SET bulk = excluded.bulk, exported = false
         """,
         [epoch, partition, turn.live, turn.bulk],
     )

@@ -95,10 +95,27 @@ SELECT source, stream, day, verdict, count(*), (SELECT count(*) FROM made),
 FROM judged GROUP BY source, stream, day, verdict
 """
 
+# As much of the histories as the records can touch: from the last version before them that says everything. An entity may
+# have thousands of versions, and nearly always the latest ones are enough.
 _HISTORY = """
-SELECT ref, version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream,
-    contract_version, day, customer, attributes::text, sealed
-FROM entity_version WHERE entity = %s AND ref = ANY(%s) ORDER BY ref, version, observed_at, content_hash
+SELECT given.ref, own.*
+FROM unnest(%(refs)s::uuid[], %(versions)s::text[], %(ats)s::timestamptz[], %(hashes)s::uuid[])
+    AS given (ref, version, at, hash)
+LEFT JOIN LATERAL (
+    SELECT version, observed_at, content_hash FROM entity_version
+    WHERE (entity, ref) = (%(entity)s, given.ref) AND op <> 'patch'
+      AND (version, observed_at, content_hash) <= (given.version COLLATE "C", given.at, given.hash)
+    ORDER BY version DESC, observed_at DESC, content_hash DESC LIMIT 1
+) AS whole ON true
+CROSS JOIN LATERAL (
+    SELECT version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream, contract_version,
+        day, customer, attributes::text, sealed
+    FROM entity_version
+    WHERE (entity, ref) = (%(entity)s, given.ref)
+      AND (version, observed_at, content_hash) >= (coalesce(whole.version, ''), coalesce(whole.observed_at, '-infinity'),
+          coalesce(whole.content_hash, '00000000-0000-0000-0000-000000000000'))
+    ORDER BY version, observed_at, content_hash
+) AS own
 """
 
 
@@ -214,9 +231,7 @@ class Entities:
                 [entity, refs],
             ).fetchall()
         )
-        histories: defaultdict[bytes, list[Version]] = defaultdict(list)
-        for ref, *columns in conn.execute(_HISTORY, [entity, refs]).fetchall():
-            histories[ref.bytes].append(self._stored(ref.bytes, columns))
+        histories = self._histories(conn, entity, records)
         gone: list[tuple[bytes, Version]] = []
         new: list[tuple[bytes, Version]] = []
         states: list[tuple[bytes, Version, State]] = []
@@ -225,8 +240,8 @@ class Entities:
             for record, counts in incoming:
                 history, accepted = merge(history, record)
                 (counts.accepted if accepted else counts.duplicate)[source, record.stream, record.day] += 1
-            before = set(histories[ref])
-            gone += [(ref, row) for row in histories[ref] if row not in set(history)]
+            before, after = set(histories[ref]), set(history)
+            gone += [(ref, row) for row in histories[ref] if row not in after]
             new += [(ref, row) for row in history if row not in before]
             state = fold(history)
             if state is None:
@@ -239,6 +254,21 @@ class Entities:
         self._rewrite(conn, entity, source, gone, new)
         known = [uuid.UUID(bytes=ref) in there for ref, _, _ in states]
         self._write_states(conn, entity, source, states, known)
+
+    def _histories(self, conn: Connection, entity: str, records: _Records) -> dict[bytes, list[Version]]:
+        """The versions of each reference that its records can touch, in merge order, up to the latest."""
+        earliest = [min(record.first for record, _ in incoming) for incoming in records.values()]
+        asked = {
+            "entity": entity,
+            "refs": [uuid.UUID(bytes=ref) for ref in records],
+            "versions": [version for version, _, _ in earliest],
+            "ats": [at for _, at, _ in earliest],
+            "hashes": [uuid.UUID(bytes=content) for _, _, content in earliest],
+        }
+        histories: dict[bytes, list[Version]] = {ref: [] for ref in records}
+        for ref, *columns in conn.execute(_HISTORY, asked).fetchall():
+            histories[ref.bytes].append(self._stored(ref.bytes, columns))
+        return histories
 
     def _rewrite(
         self,

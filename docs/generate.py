@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +35,22 @@ def pages() -> dict[str, str]:
 
 def commands() -> str:
     """Every verb with its options."""
-    text = app.generate_docs().replace("# mainstem\n", "# Commands\n", 1).rstrip()
+    with _named("mainstem"):
+        text = app.generate_docs()
+    text = text.replace("# mainstem\n", "# Commands\n", 1).rstrip()
     codes = _table(("status", "meaning"), ((f"{int(code)}", _words(ExitCode, code.name)) for code in ExitCode))
     return f"{text}\n\n## Exit statuses\n\nScripts may rely on these.\n\n{codes}"
+
+
+@contextlib.contextmanager
+def _named(program: str) -> Iterator[None]:
+    """The library puts the running program's name into usage lines, and `python -m pytest` is not what a user runs."""
+    before = sys.argv
+    sys.argv = [program]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def configuration() -> str:

@@ -76,7 +76,7 @@ def create_app(services: Services, static: Path = STATIC_FOLDER) -> FastAPI:
     # Its permission is checked by what it is made with, and not by a dependency.
     add_ingest(app, services.door, MayIngest(gate))
     routers = (
-        health_router(services.database, services.clock),
+        health_router(services.database, services.clock, services.door.parts.space),
         auth_router(services.users, gate, services.clock),
         *services.routers(gate, hub),
         dashboard_router(static),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -15,7 +16,7 @@ from mainstem.api.envelope import Meta, answer
 from mainstem.api.problems import problem
 from mainstem.api.security import public, requires
 from mainstem.clock import Clock
-from mainstem.errors import MainstemError
+from mainstem.errors import MainstemError, StorageFullError
 from mainstem.store import Database
 
 __all__ = ["health_router"]
@@ -30,8 +31,8 @@ def _figures() -> CollectorRegistry:
     return registry
 
 
-def health_router(database: Database, clock: Clock) -> APIRouter:
-    """`/healthz`, `/readyz`, `/metrics`."""
+def health_router(database: Database, clock: Clock, space: Callable[[], None]) -> APIRouter:
+    """`/healthz`, `/readyz`, `/metrics`. `space` raises StorageFullError when a disk behind the door has no room left."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", dependencies=[public("balancers have no key; says only that the process answers")])
@@ -43,6 +44,9 @@ def health_router(database: Database, clock: Clock) -> APIRouter:
         try:
             with database.autocommit() as connection:
                 connection.execute("SELECT FROM installation")
+            space()
+        except StorageFullError as error:
+            return problem(503, "storage-full", error.message, retry_after=5)
         except MainstemError as error:
             return problem(503, "unavailable", error.message, retry_after=1)
         return answer({"status": "ready"}, Meta.now(clock))

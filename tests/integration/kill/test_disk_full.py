@@ -94,11 +94,16 @@ def fill_and_make_room(tree: RunningTree, key: str, load: Workload, name: str, d
         assert answer.json()["detail"] == reason
         assert int(answer.headers["Retry-After"]) >= 1
         assert httpx.get(f"{tree.url}/healthz", timeout=60).status_code == 200
+        ready = httpx.get(f"{tree.url}/readyz", timeout=60)
+        assert (ready.status_code, ready.json()["type"]) == (503, "/problems/storage-full")
+        assert ready.json()["detail"] == reason
+        assert int(ready.headers["Retry-After"]) >= 1
     if ahead or name == "database":
         until(lambda: any(reason in client.turned_away for client in load.clients), tree)
     else:
         # Nobody looks ahead: what the lake has no room for is durable in the log, and waits there.
         until(lambda: "The lake's disk is full." in tree.log.read_text(), tree)
     disk.make_room()
+    until(lambda: httpx.get(f"{tree.url}/readyz", timeout=60).status_code == 200, tree)
     acknowledged = load.acknowledged
     until(lambda: load.acknowledged > acknowledged + 1_000, tree)

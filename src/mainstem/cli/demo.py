@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _USER = "demo"
+# What the feeder has in hand is durable by then, unless a query over a large folder has just begun.
+_LAST_SECONDS = 3.0
 
 
 def demo(
@@ -47,7 +49,8 @@ def demo(
 ) -> int:
     """Replay real usage data and show it on a live dashboard, until Ctrl-C.
 
-    With --exit the status is 0 only if the conservation equation and the totals hold.
+    With --exit the status is 0 only if the conservation equation and the totals hold, and 130 when it was told to stop
+    before that was known.
     """
     os.umask(0o077)
     from mainstem.clock import SystemClock
@@ -72,9 +75,21 @@ def demo(
     run.supervise()
     if json:
         print(json_format.dumps(run.outcome), flush=True)
-    if not exit:
-        return ExitCode.OK
-    differences = run.outcome.get("differences", ("The demo was interrupted.",))
+    status = _judged(run.outcome) if exit else ExitCode.OK
+    if run.feeding:
+        # A query of minutes may be under way, and the interpreter would not end before it. Nothing waits for its answer.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _judged(outcome: dict[str, Any]) -> ExitCode:
+    """The status of a demo that was to end by itself."""
+    differences = outcome.get("differences")
+    if differences is None:
+        print("mainstem: The demo was told to stop before it was done.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
     for difference in differences:
         print(f"mainstem: {difference}", file=sys.stderr)
     return ExitCode.FAILED if differences else ExitCode.OK
@@ -105,18 +120,24 @@ class _Run:
 
     def supervise(self) -> None:
         """Run until Ctrl-C, or until the demo has ended. Raises what feeding failed of."""
-        try:
-            self._supervisor.run(self._ready)
-        finally:
-            self._stopping.set()
-            if self._feeder is not None:
-                self._feeder.join()
+        self._supervisor.run(self._ready, self._stop)
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def feeding(self) -> bool:
+        """Whether the feeder is still at work."""
+        return self._feeder is not None and self._feeder.is_alive()
+
+    def _stop(self) -> None:
+        """Have the feeder end while there is still a database for what it has in hand."""
+        self._stopping.set()
+        if self._feeder is not None:
+            self._feeder.join(_LAST_SECONDS)
+
     def _ready(self, url: str | None) -> None:
         self.outcome["seconds_to_ready"] = self._seconds()
-        self._feeder = threading.Thread(target=self._feed_guarded, args=(url,), name="demo")
+        self._feeder = threading.Thread(target=self._feed_guarded, args=(url,), name="demo", daemon=True)
         self._feeder.start()
 
     def _feed_guarded(self, url: str | None) -> None:
@@ -141,8 +162,8 @@ class _Run:
             if self._stopping.is_set():
                 return
             self._say.line("\nThe replay has reached today; everything from now on is live. Ctrl-C ends.")
-            if self._ends:
-                self.outcome |= demo.result().as_json()
+            if self._ends and (result := demo.result()) is not None:
+                self.outcome |= result.as_json()
                 self._say.line(_summary(self.outcome))
 
     def _seconds(self) -> float:

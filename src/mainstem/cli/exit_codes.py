@@ -43,7 +43,7 @@ class ExitCode(enum.IntEnum):
     ORPHANED = 75
     """A role whose supervisor has gone."""
     INTERRUPTED = 130
-    """Stopped by Ctrl-C before it was done."""
+    """Told to stop, by Ctrl-C or a signal, before it was done."""
 
 
 _CODES: tuple[tuple[type[MainstemError], ExitCode], ...] = (

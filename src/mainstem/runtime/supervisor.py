@@ -93,10 +93,15 @@ class Supervisor:
         """Ask for the end, from any thread; asking again hurries it."""
         self._stop.request()
 
-    def run(self, on_ready: Callable[[str | None], None] = lambda _url: None) -> None:
-        """Run until asked to stop. `on_ready` is called once, with the address, when every role has worked.
+    def run(
+        self,
+        on_ready: Callable[[str | None], None] = lambda _url: None,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run until asked to stop.
 
-        Raises UnavailableError when another tree runs on the data folder or the port is taken, FatalError when a role
+        `on_ready` is called once, with the address, when every role has worked; `on_stop` when the end has begun and
+        everything still runs. Raises UnavailableError when another tree runs on the data folder or the port is taken, FatalError when a role
         cannot work without a person changing something, and what `prepare` and the embedded server raise.
         """
         with self._stop, FileLock(run_folder(self._data_dir) / "lock", f"The data folder {self._data_dir}"):
@@ -105,7 +110,10 @@ class Supervisor:
                 while not self._stop.requested:
                     self._look(on_ready)
             finally:
-                self._drain()
+                try:
+                    on_stop()
+                finally:
+                    self._drain()
 
     def _start(self) -> None:
         self._end_orphans()

@@ -105,12 +105,14 @@ class Demo:
         self._start_clock(starts, min(plan.speed, _MOST_ROWS_A_SECOND / rows_a_day))
         feeder.follow(starts, last, lambda day: on_progress(starts, day, last, feeder.rows))
 
-    def result(self) -> DemoResult:
+    def result(self) -> DemoResult | None:
         """Wait until everything is in effect, in the lake and scored, and hold it against the source's own files.
 
-        Raises UnavailableError when the work stands still for five minutes.
+        None when stopping came first. Raises UnavailableError when the work stands still for five minutes.
         """
         self._wait_until_worked_off()
+        if self._stopping.is_set():
+            return None
         lines = self._runtime.ledger.status(SOURCE)
         differences = [
             f"{violation.source}.{violation.stream}, {violation.day}: {violation.message}"

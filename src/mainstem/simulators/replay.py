@@ -83,4 +83,4 @@ class Feeder:
             except RetryableError as error:
                 if time.monotonic() > deadline or self._stopping.is_set():
                     raise
-                time.sleep(error.retry_after or 0.5)
+                self._stopping.wait(error.retry_after or 0.5)

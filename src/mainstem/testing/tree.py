@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -39,13 +39,20 @@ class RunningTree:
     """One installation in `data_dir`, serving on `port`. Its output goes to `log` beside the data folder.
 
     `settings` are environment variables of its configuration; `verb` is `up`, or `demo`, which runs the same tree and
-    feeds it.
+    feeds it, with options of its own.
     """
 
     def __init__(
-        self, data_dir: Path, port: int, settings: Mapping[str, str] = MappingProxyType({}), *, verb: str = "up"
+        self,
+        data_dir: Path,
+        port: int,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        *,
+        verb: str = "up",
+        options: Sequence[str] = (),
     ) -> None:
         self.verb = verb
+        self.options = tuple(options)
         self.data_dir = data_dir
         self.port = port
         self.log = data_dir.with_name(f"{data_dir.name}.log")
@@ -88,6 +95,7 @@ class RunningTree:
                     self.data_dir,
                     "--port",
                     str(self.port),
+                    *self.options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

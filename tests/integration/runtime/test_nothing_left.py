@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import os
 import random
@@ -15,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from mainstem.cli.exit_codes import ExitCode
+from mainstem.runtime.wiring import connect_runtime
+from mainstem.simulators.demo import dataset_folder
+from mainstem.simulators.oulad import OuladData
 from mainstem.testing.reckoning import reckon
 from mainstem.testing.tree import RunningTree, free_port
 from mainstem.testing.workload import Workload
@@ -103,3 +108,40 @@ def test_a_killed_demo_leaves_nothing_and_is_taken_up_again(tmp_path: Path, unti
     with tree:
         assert tree.left()
     assert tree.left() == []
+
+
+@pytest.mark.parametrize("moment", ["loading", "replaying", "waiting at the end"])
+def test_a_demo_that_is_told_to_stop_ends_in_order(tmp_path: Path, until: Until, moment: str) -> None:
+    everything = _everything()
+    # What the demo waits for at its end, that everything is in the lake, does not come.
+    tree = RunningTree(
+        tmp_path / "data",
+        free_port(),
+        {"MAINSTEM_LAKE__FLUSH_SECONDS": "600"},
+        verb="demo",
+        options=["--exit", *(["--speed", "1"] if moment == "replaying" else ["--speed", "0"])],
+    )
+    with tree:
+        if moment == "replaying":
+            until(lambda: _received(tree) > 0)
+        elif moment == "waiting at the end":
+            until(lambda: _received(tree) == everything)
+        began = time.monotonic()
+        assert tree.stop() == ExitCode.INTERRUPTED, tree.tail()
+        assert time.monotonic() - began < 10
+    assert tree.left() == []
+    said = tree.log.read_text()
+    assert "The demo was told to stop before it was done." in said
+    assert "Traceback" not in said
+    assert "57P01" not in said
+
+
+def _received(tree: RunningTree) -> int:
+    """How many records the demo has brought."""
+    with connect_runtime(tree.data_dir) as runtime:
+        return sum(line.received for line in runtime.ledger.status("oulad"))
+
+
+def _everything() -> int:
+    data = OuladData(dataset_folder("oulad") / "data", dt.date(2026, 1, 1))
+    return sum(data.counts().values())

@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from mainstem.contracts._pieces import Kind
     from mainstem.contracts.builtins import builtin_contracts
-    from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
+    from mainstem.contracts.contract import (
+        ANY_SOURCE,
+        Constant,
+        Contract,
+        ContractField,
+        EntityMapping,
+        Limit,
+        Repeat,
+        Rule,
+        Severity,
+    )
     from mainstem.contracts.door_plan import DoorPlan, Picked
+    from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.nesting import deepest
-    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan
+    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan, Warned
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
     from mainstem.contracts.registry import Registry
@@ -23,10 +35,12 @@ else:
         __name__,
         {
             "builtins": "builtin_contracts",
-            "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Repeat",
+            "_pieces": "Kind",
+            "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
             "door_plan": "DoorPlan Picked",
+            "expression": "Column Expression compile_condition",
             "nesting": "deepest",
-            "plan": "CHECKED FIELD_PREFIX RECORDS CheckPlan",
+            "plan": "CHECKED FIELD_PREFIX RECORDS CheckPlan Warned",
             "reader": "read_contract",
             "reasons": "Reason",
             "registry": "Registry",
@@ -39,16 +53,24 @@ __all__ = [
     "FIELD_PREFIX",
     "RECORDS",
     "CheckPlan",
+    "Column",
     "Constant",
     "Contract",
     "ContractField",
     "DoorPlan",
     "EntityMapping",
+    "Expression",
+    "Kind",
+    "Limit",
     "Picked",
     "Reason",
     "Registry",
     "Repeat",
+    "Rule",
+    "Severity",
+    "Warned",
     "builtin_contracts",
+    "compile_condition",
     "deepest",
     "read_contract",
 ]

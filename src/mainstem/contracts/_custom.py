@@ -35,6 +35,7 @@ STREAM_PROPERTIES = {
 FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
     "pii": "What the field says about a person.",
+    "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
 }
 """On a property of the schema object, by name."""
 

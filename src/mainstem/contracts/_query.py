@@ -6,20 +6,27 @@ parse), t (a field's text), v (its typed value), `op`, `defect` (the number of t
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from mainstem.contracts._limits import limit_condition
+from mainstem.contracts._rules import field_columns
 from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
-from mainstem.contracts.contract import Contract, ContractField
+from mainstem.contracts.contract import Contract, ContractField, Severity
+from mainstem.contracts.expression import compile_condition
 from mainstem.contracts.reasons import Reason
 from mainstem.model import ENTITIES, EntityKind, FieldType
 
-__all__ = ["FIELD_PREFIX", "Query"]
+__all__ = ["FIELD_PREFIX", "WARNED_PREFIX", "Defect", "Query", "Warned"]
 
 FIELD_PREFIX = "f_"
 """Before the names of declared fields in a result, so that they never meet its other columns."""
+
+WARNED_PREFIX = "w_"
+"""Before the numbers of checks that only warn."""
 
 _QUOTE = ord('"')
 _THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partition_key"
@@ -27,8 +34,23 @@ _THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partitio
 _Tree: TypeAlias = dict[str, "_Tree | str"]
 
 
+Defect: TypeAlias = tuple[Reason, str | None, str | None]
+"""Reason, field and rule."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Warned:
+    """A limit or rule that lets a record through: the name of either, and the field it stands at."""
+
+    rule: str
+    field: str | None
+
+
 class Query:
-    """`sql` reads the table `records`; `defects` says what the numbers in its column `defect` stand for."""
+    """`sql` reads the table `records`; `defects` says what the numbers in its column `defect` stand for.
+
+    Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails.
+    """
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -39,7 +61,9 @@ class Query:
         self._fields = [FieldSql(i, field, self._kind(field)) for i, field in enumerate(contract.fields.values())]
         keys = (contract.partition_key, contract.record_id, *contract.key)
         self._identifying = {name for name in keys if name is not None} | _referring(contract)
-        self.defects: list[tuple[Reason, str | None]] = []
+        self._columns = field_columns(contract.fields, self._value)
+        self.defects: list[Defect] = []
+        self.warned: list[Warned] = []
         self.sql = self._sql()
 
     def _sql(self) -> str:
@@ -52,15 +76,19 @@ class Query:
         if self._contract.entity_version is not None:
             columns.append(f"{self._version(self._contract.entity_version)} AS version")
         columns += [f"v{i} AS {FIELD_PREFIX}{name}" for name, i in self._index.items()]
+        for number, (warned, failed) in enumerate(self._warnings()):
+            self.warned.append(warned)
+            columns.append(f"coalesce({failed}, false) AS {WARNED_PREFIX}{number}")
         return f"SELECT {', '.join(columns)} FROM ({self._typed()})"
 
     def _value(self, name: str) -> str:
         return f"v{self._index[name]}"
 
-    def _number(self, reason: Reason, field: str | None) -> str:
-        if (reason, field) not in self.defects:
-            self.defects.append((reason, field))
-        return str(self.defects.index((reason, field)))
+    def _number(self, reason: Reason, field: str | None, rule: str | None = None) -> str:
+        defect = (reason, field, rule)
+        if defect not in self.defects:
+            self.defects.append(defect)
+        return str(self.defects.index(defect))
 
     def _kind(self, field: ContractField) -> str:
         kind = f"ascii(json_extract(payload, {_json_path(field.path)}))"
@@ -166,6 +194,7 @@ class Query:
         first = self._index[self._contract.partition_key]
         cases += [self._field_defect(one) for one in sorted(self._fields, key=lambda one: one.i != first)]
         cases += self._time_defects()
+        cases += self._rule_defects()
         return f"coalesce({', '.join(cases)})::SMALLINT"
 
     def _field_defect(self, one: FieldSql) -> str:
@@ -182,6 +211,10 @@ class Query:
         permitted = one.allowed()
         if permitted is not None:
             cases.append(f"WHEN NOT {permitted} THEN {code(Reason.NOT_ALLOWED)}")
+        for limit in field.limits:
+            if limit.severity is Severity.QUARANTINE:
+                number = self._number(Reason.OUTSIDE_LIMITS, field.name, f"{field.name}.{limit.word}")
+                cases.append(f"WHEN NOT ({limit_condition(limit, field.type, f'v{i}')}) THEN {number}")
         hidden = one.hidden(code)
         if hidden is not None:
             cases.append(hidden)
@@ -213,6 +246,40 @@ class Query:
             f"CASE WHEN {at} < as_of - {_interval(self._contract.oldest)} THEN {self._number(Reason.TOO_OLD, name)}"
             f" WHEN {at} > as_of + {_interval(self._contract.ahead)} THEN {self._number(Reason.IN_FUTURE, name)} END"
         )
+
+    # Rules, and limits that only warn.
+
+    def _failed(self, condition: str, uses: Iterable[str]) -> str:
+        """Where a record makes a condition false: a tombstone has none, a patch those about what it says."""
+        failed = f"NOT ({condition})"
+        if not self._state:
+            return failed
+        said = " AND ".join(f"t{self._index[name]} IS NOT NULL" for name in sorted(uses))
+        return f"(op = 'upsert' OR op = 'patch' AND {said}) AND {failed}"
+
+    def _condition(self, expression: str) -> str:
+        return compile_condition(expression, self._columns, where="rule").duckdb
+
+    def _rule_defects(self) -> Iterator[str]:
+        """One CASE for all rules: each looks only at the rows that passed those before it."""
+        branches = [
+            f"WHEN {self._failed(self._condition(rule.expression), rule.uses)}"
+            f" THEN {self._number(Reason.RULE_FAILED, rule.field, rule.name)}"
+            for rule in self._contract.rules
+            if rule.severity is Severity.QUARANTINE
+        ]
+        if branches:
+            yield f"CASE {' '.join(branches)} END"
+
+    def _warnings(self) -> Iterator[tuple[Warned, str]]:
+        for i, field in enumerate(self._contract.fields.values()):
+            for limit in field.limits:
+                if limit.severity is Severity.WARN:
+                    condition = limit_condition(limit, field.type, f"v{i}")
+                    yield Warned(f"{field.name}.{limit.word}", field.name), self._failed(condition, [field.name])
+        for rule in self._contract.rules:
+            if rule.severity is Severity.WARN:
+                yield Warned(rule.name, rule.field), self._failed(self._condition(rule.expression), rule.uses)
 
 
 def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:

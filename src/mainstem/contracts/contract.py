@@ -12,7 +12,17 @@ from collections.abc import Mapping
 
 from mainstem.model import EntityKind, FieldType, PiiClass
 
-__all__ = ["ANY_SOURCE", "Constant", "Contract", "ContractField", "EntityMapping", "Repeat"]
+__all__ = [
+    "ANY_SOURCE",
+    "Constant",
+    "Contract",
+    "ContractField",
+    "EntityMapping",
+    "Limit",
+    "Repeat",
+    "Rule",
+    "Severity",
+]
 
 ANY_SOURCE = "*"
 """The source of a built-in contract that holds for every source without one of its own."""
@@ -25,6 +35,38 @@ class Repeat(enum.StrEnum):
     BODY = "body"
     OCCURRENCE = "occurrence"
     NONE = "none"
+
+
+class Severity(enum.StrEnum):
+    """What becomes of a record that fails a limit or a rule."""
+
+    QUARANTINE = "quarantine"
+    WARN = "warn"
+    """It takes effect all the same, and is counted."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on a field's value: a word of the standard's `logicalTypeOptions`, and its value as text."""
+
+    word: str
+    value: str
+    severity: Severity = Severity.QUARANTINE
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition that a record must not make false, by a name that no other rule of the stream has.
+
+    `field` is the one it stands at, None where it stands at the stream. `uses` are the fields that it names.
+    """
+
+    name: str
+    expression: str
+    severity: Severity
+    field: str | None
+    uses: frozenset[str]
+    description: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +82,7 @@ class ContractField:
     description: str = ""
     array: bool = False
     """Of an OBJECT: the value is a JSON array, not an object."""
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,3 +133,4 @@ class Contract:
     """An event further back from data time than this is quarantined as a clock gone wrong."""
     ahead: dt.timedelta = dt.timedelta(minutes=10)
     """An event further ahead of data time than this is quarantined as a clock gone wrong."""
+    rules: tuple[Rule, ...] = ()

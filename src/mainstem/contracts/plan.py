@@ -7,19 +7,21 @@ same defects on every machine and in every repetition.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mainstem.contracts._bench import Bench
-from mainstem.contracts._query import FIELD_PREFIX, Query
+from mainstem.contracts._query import FIELD_PREFIX, WARNED_PREFIX, Defect, Query, Warned
 from mainstem.contracts._screen import SCREENED, screen
 from mainstem.contracts.contract import Contract
 from mainstem.contracts.reasons import Reason
 from mainstem.model import EntityKind, FieldType
 
-__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan"]
+__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan", "Warned"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
@@ -47,6 +49,8 @@ CHECKED = pa.schema(
         # A `Reason`, null for a good record, and the field at fault, null where it is the whole record.
         pa.field("reason", pa.string()),
         pa.field("field", pa.string()),
+        # The rule that is broken, or the limit (`<field>.<word>`).
+        pa.field("rule", pa.string()),
         # Resolved: the envelope's value, else the payload's.
         pa.field("record_id", pa.string()),
         pa.field("key", pa.string()),
@@ -57,7 +61,8 @@ CHECKED = pa.schema(
         pa.field("version", pa.string()),
     ]
 )
-"""The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order."""
+"""The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order, and one for each
+limit or rule that only warns."""
 
 _ARROW_TYPES = {
     FieldType.STRING: pa.string(),
@@ -76,19 +81,42 @@ class CheckPlan:
 
     contract: Contract
     schema: pa.Schema
-    """Of the result: `CHECKED`, then `f_<name>` for every declared field."""
+    """Of the result: `CHECKED`, then `f_<name>` for every declared field, then `w_<n>` for every one of `warned`."""
     sql: str
     """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
-    defects: tuple[tuple[Reason, str | None], ...]
+    defects: tuple[Defect, ...]
     """What the query's defect numbers stand for."""
+    warned: tuple[Warned, ...]
+    """What only warns."""
 
     @classmethod
     def compile(cls, contract: Contract) -> CheckPlan:
         """The plan of a contract."""
         query = Query(contract)
         fields = [pa.field(FIELD_PREFIX + field.name, _ARROW_TYPES[field.type]) for field in contract.fields.values()]
-        defects = (*query.defects, *((reason, None) for reason in SCREENED))
-        return cls(contract, pa.schema([*CHECKED, *fields]), query.sql, defects)
+        fields += [pa.field(f"{WARNED_PREFIX}{number}", pa.bool_()) for number in range(len(query.warned))]
+        defects = (*query.defects, *((reason, None, None) for reason in SCREENED))
+        return cls(contract, pa.schema([*CHECKED, *fields]), query.sql, defects, tuple(query.warned))
+
+    def failures(self, checked: pa.Table) -> Iterator[tuple[Warned, npt.NDArray[np.bool_]]]:
+        """Of a result of `run`: each limit or rule that warns of some row, and of which."""
+        for number, warned in enumerate(self.warned):
+            column = checked[f"{WARNED_PREFIX}{number}"]
+            failed = np.asarray(_whole(column))
+            if failed.any():
+                yield warned, failed
+
+    def told(self, reason: Reason, field: str | None, rule: str | None) -> str:
+        """What is wrong with a record and what to do, with the words of the rule or limit."""
+        known = next((one for one in self.contract.rules if one.name == rule), None)
+        if known is not None:
+            text = known.description.rstrip(".") or known.expression
+            return f"Rule {rule!r} does not hold: {text}. Correct the record, or change the rule."
+        if rule is not None and field is not None:
+            limit = next(one for one in self.contract.fields[field].limits if rule == f"{field}.{one.word}")
+            text = f"{limit.word} is {limit.value}"
+            return f"Field {field!r} is outside its limits: {text}. Correct the record, or change the limit."
+        return reason.message(field)
 
     def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> pa.Table:
         """The records (columns of `RECORDS`, others are ignored) typed and checked, in `schema`, in the order given.
@@ -112,21 +140,22 @@ class CheckPlan:
                 "env_at": records["occurred_at"].cast(_NAIVE),
             },
         )
-        reason, field = self._named(_whole(read["defect"]), screened)
-        columns = {"n": records["n"], "reason": reason, "field": field, **self._resolved(records, read)}
+        named = dict(zip(("reason", "field", "rule"), self._named(_whole(read["defect"]), screened), strict=True))
+        columns = {"n": records["n"], **named, **self._resolved(records, read)}
         columns.update((name, read[name]) for name in self.schema.names[len(CHECKED) :])
         return pa.table(columns).cast(self.schema)
 
-    def _named(self, numbers: pa.Array, screened: Mapping[int, Reason]) -> tuple[pa.Array, pa.Array]:
-        """Reason and field of every row; what was found before the query goes first."""
+    def _named(self, numbers: pa.Array, screened: Mapping[int, Reason]) -> list[pa.Array]:
+        """Reason, field and rule of every row; what was found before the query goes first."""
         if screened:
             every = numbers.fill_null(-1).to_numpy(zero_copy_only=False).copy()
             for row, why in screened.items():
-                every[row] = self.defects.index((why, None))
+                every[row] = self.defects.index((why, None, None))
             numbers = pa.array(every, mask=every < 0)
-        reasons = pa.array([str(reason) for reason, _ in self.defects], pa.string())
-        fields = pa.array([field for _, field in self.defects], pa.string())
-        return reasons.take(numbers), fields.take(numbers)
+        return [
+            pa.array([None if part is None else str(part) for part in parts], pa.string()).take(numbers)
+            for parts in zip(*self.defects, strict=True)
+        ]
 
     def _resolved(self, records: pa.Table, read: pa.Table) -> Mapping[str, pa.ChunkedArray]:
         """The envelope's values, or where the contract names a field, the field's (which the envelope's have won)."""

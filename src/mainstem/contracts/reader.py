@@ -23,6 +23,8 @@ from open_data_contract_standard.model import (
 
 from mainstem.contracts._coherence import check_coherence
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Custom
+from mainstem.contracts._limits import read_limits
+from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._standard import VERSIONS, read_standard
 from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
 from mainstem.errors import ConfigurationError
@@ -44,7 +46,6 @@ _LOGICAL_TYPES = {
 
 # Keys of the standard that would promise a check which is not made, and what to do instead.
 _REFUSED = {
-    "logicalTypeOptions": "Limits on values are not checked in this version; remove it.",
     "unique": "Repeats are removed by `recordId` or the primary key; remove it.",
     "properties": "The inside of an object is not checked; declare its parts as fields with a `path`.",
     "items": "The members of an array are not checked; remove it.",
@@ -118,6 +119,10 @@ class _Reading:
         self._check_stream()
         mapping = self._mapping()
         fields, key = self._fields(mapping)
+        rules = RuleReader(fields, self._where)
+        for index, one in enumerate(self._stream.properties or ()):
+            rules.read(one.quality, f"schema[0].properties[{index}].quality", one.name)
+        rules.read(self._stream.quality, "schema[0].quality", None)
         contract = Contract(
             source=self._source(),
             stream=self._stream.name or "",
@@ -134,6 +139,7 @@ class _Reading:
             entity_version=custom.text("entityVersion"),
             deleted=custom.text("deleted"),
             freshness=self._freshness(self._standard.slaProperties or ()),
+            rules=rules.rules,
             **self._given(),
         )
         check_coherence(contract, custom, self._where)
@@ -173,11 +179,11 @@ class _Reading:
         if self._stream.logicalType not in {None, "object"}:
             raise self._wrong("schema[0].logicalType", "is not `object`.", "Write object, or remove it.")
         for index, rule in enumerate(self._stream.quality or ()):
-            if rule.type != "text":
+            if rule.type != "text" and not RuleReader.is_rule(rule):
                 raise self._wrong(
                     f"schema[0].quality[{index}]",
                     "is a rule that is not checked.",
-                    "Write it as `type: text`, or remove it.",
+                    "Write a condition: `type: custom`, `engine: mainstem`, `implementation: ...`; or `type: text`.",
                 )
 
     def _freshness(self, agreed: Sequence[ServiceLevelAgreementProperty]) -> dt.timedelta | None:
@@ -299,6 +305,7 @@ class _Reading:
             pii=self._pii(one, custom, place, name in referring),
             description=(one.description or "").strip(),
             array=one.logicalType == "array",
+            limits=read_limits(one, kind, custom, place, self._where),
         )
 
     def _path(self, one: SchemaProperty, custom: Custom, place: str) -> tuple[str, ...]:
@@ -341,7 +348,7 @@ class _Reading:
         if one.enum is not None:
             lists.append(([value.value for value in one.enum], f"{place}.enum"))
         for index, rule in enumerate(one.quality or ()):
-            if rule.type == "text":
+            if rule.type == "text" or RuleReader.is_rule(rule):
                 continue
             at = f"{place}.quality[{index}]"
             lists.append((self._valid_values(rule, at), f"{at}.arguments.validValues"))
@@ -364,8 +371,9 @@ class _Reading:
             raise self._wrong(
                 at,
                 "is a rule that is not checked.",
-                "Checked are `required`, `enum`, and `metric: invalidValues` with `mustBe: 0` and `arguments: {validValues: "
-                "[…]}`; write others as `type: text`.",
+                "Checked are `required`, `enum`, `logicalTypeOptions`, conditions (`type: custom`, `engine: mainstem`, "
+                "`implementation: ...`), and `metric: invalidValues` with `mustBe: 0` and `arguments: {validValues: […]}`; "
+                "write others as `type: text`.",
             )
         if not isinstance(values, list):
             raise self._wrong(f"{at}.arguments.validValues", "is no list.", "List the allowed values.")

@@ -28,6 +28,8 @@ class Reason(enum.StrEnum):
     NO_CONTRACT = "no_contract"
     WRONG_OPERATION = "wrong_operation"
     UNPROCESSABLE = "unprocessable"
+    OUTSIDE_LIMITS = "outside_limits"
+    RULE_FAILED = "rule_failed"
 
     def message(self, field: str | None = None) -> str:
         """What is wrong and what to do, as sentences; never holds a value of the record."""
@@ -53,5 +55,7 @@ _MESSAGES = {
     Reason.NO_IDENTITY: "{subject} is needed to know which entity this is, and missing or blank. Send it.",
     Reason.NO_CONTRACT: "No contract is active for this stream. Activate one, then replay the record.",
     Reason.WRONG_OPERATION: "An event cannot be patched or deleted. Send `op: event`, or declare the stream as `state`.",
+    Reason.OUTSIDE_LIMITS: "{subject} is outside the limits of the contract. Correct it, or change the limit.",
+    Reason.RULE_FAILED: "{subject} breaks a rule of the contract. Correct it, or change the rule.",
     Reason.UNPROCESSABLE: "Mainstem failed on this record. Keep it, and report it with the log's lines of that time.",
 }

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import duckdb
 
+from mainstem.contracts import Column, Kind, compile_condition
 from mainstem.contracts.duck import connect
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.metrics.definition import Bucket, Measure, Metric
-from mainstem.metrics.expression import compile_condition
 from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.model import ENTITIES, EntityKind, FieldType, is_name
 
@@ -106,7 +106,8 @@ def _value(fields: Fields, measure: Measure, columns: Mapping[str, str]) -> str 
 
 def _condition(text: str, columns: Mapping[str, str], where: str) -> str:
     """The condition rendered, and tried on one row: what DuckDB does not take is said now and not by the engine."""
-    rendered = compile_condition(text, columns, where=where)
+    named = {name: _as_column(name, kind) for name, kind in columns.items()}
+    rendered = compile_condition(text, named, where=where).duckdb
     row = ", ".join(f"CAST({_SAMPLES[kind]}) AS {name}" for name, kind in columns.items())
     with connect() as connection:
         try:
@@ -115,3 +116,10 @@ def _condition(text: str, columns: Mapping[str, str], where: str) -> str:
             reason = str(error).split("\n", 1)[0]
             raise ConfigurationError(f"The condition does not fit the columns. {reason}", where=where) from None
     return rendered
+
+
+def _as_column(name: str, kind: str) -> Column:
+    """The column for an expression: times of events carry a zone, and an expression's do not."""
+    if kind == "timestamp":
+        return Column(Kind.TIMESTAMP, f"timezone('UTC', {name})", f"({name} AT TIME ZONE 'UTC')")
+    return Column(Kind(kind), name, name)

@@ -21,6 +21,7 @@ __all__ = [
     "REFERENCES",
     "SEALED",
     "STATE_EFFECTS",
+    "WARNING_EFFECTS",
     "DecisionEffect",
     "Effects",
     "EventEffects",
@@ -82,6 +83,21 @@ QUARANTINE_EFFECTS = pa.schema(
         pa.field("field", pa.string()),
         # What is wrong and what to do; never a value of the record.
         pa.field("message", pa.string(), nullable=False),
+        # The rule that is broken, or the limit (`<field>.<word>`).
+        pa.field("rule", pa.string()),
+    ]
+)
+
+WARNING_EFFECTS = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("stream", pa.string(), nullable=False),
+        # A rule, or a limit (`<field>.<word>`), that lets records through, and the field it stands at.
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("field", pa.string()),
+        # The received day, and how many copies that were received on it failed.
+        pa.field("day", pa.date32(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
     ]
 )
 
@@ -155,3 +171,5 @@ class Effects:
     """When the last batch of the span was received."""
     records: int
     """Records of the span, counted from the log's batches and not from the parts."""
+    warnings: pa.Table = dataclasses.field(default_factory=WARNING_EFFECTS.empty_table)
+    """In `WARNING_EFFECTS` columns."""

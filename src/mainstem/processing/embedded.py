@@ -33,6 +33,7 @@ from mainstem.processing.effects import (
     QUARANTINE_EFFECTS,
     REFERENCES,
     SEALED,
+    WARNING_EFFECTS,
     DecisionEffect,
     Effects,
     EventEffects,
@@ -41,6 +42,7 @@ from mainstem.processing.effects import (
 from mainstem.processing.failures import described
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
+from mainstem.processing.verdicts import count_days
 
 __all__ = ["Contracts", "EmbeddedEngine"]
 
@@ -73,6 +75,17 @@ class _Parts:
     quarantined: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     references: list[pa.Table] = dataclasses.field(default_factory=list)
+    warnings: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Told:
+    """What is wrong with a record."""
+
+    reason: Reason
+    field: str | None
+    message: str
+    rule: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,6 +132,7 @@ class EmbeddedEngine:
             references=_distinct(parts.references),
             received_at=last.received_at,
             records=sum(batch.records.num_rows for batch in batches),
+            warnings=pa.Table.from_pylist(parts.warnings, WARNING_EFFECTS),
         )
 
     def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
@@ -135,13 +149,13 @@ class EmbeddedEngine:
             if group.records.num_rows == 1:
                 _log.error("engine_record_failed", source=group.source, stream=group.stream, **described(error))
                 message = f"{Reason.UNPROCESSABLE.message()} ({type(error).__name__})"
-                self._quarantine(parts, group, [0], [(Reason.UNPROCESSABLE, None, message)])
+                self._quarantine(parts, group, [0], [_Told(Reason.UNPROCESSABLE, None, message)])
                 return
             middle = group.records.num_rows // 2
             for half in (group.records.slice(0, middle), group.records.slice(middle)):
                 self._halving(parts, dataclasses.replace(group, records=half), effect)
             return
-        for name in ("events", "states", "decisions", "quarantined", "sealed", "references"):
+        for name in ("events", "states", "decisions", "quarantined", "sealed", "references", "warnings"):
             getattr(parts, name).extend(getattr(done, name))
 
     def _check(self, parts: _Parts, group: _Group) -> None:
@@ -152,18 +166,22 @@ class EmbeddedEngine:
             self._quarantine(parts, group, rows, [_told(Reason.NO_CONTRACT, None)] * len(rows))
             return
         records = group.records
-        checked = self._plan(contract, group).run(self._connection(), _plan_input(records))
+        plan = self._plan(contract, group)
+        checked = plan.run(self._connection(), _plan_input(records))
         bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
         if len(bad):
-            reasons, fields = (checked[name].take(bad).to_pylist() for name in ("reason", "field"))
-            self._quarantine(
-                parts, group, bad.tolist(), [_told(*defect) for defect in zip(reasons, fields, strict=True)]
-            )
+            reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
+            told = [
+                _Told(Reason(reason), field, plan.told(Reason(reason), field, rule), rule)
+                for reason, field, rule in zip(reasons, fields, rules, strict=True)
+            ]
+            self._quarantine(parts, group, bad.tolist(), told)
             good = checked["reason"].is_null()
             checked, records = checked.filter(good), records.filter(good)
         if not records.num_rows:
             return
         shaped = self._shape(contract, group.source, records, checked)
+        parts.warnings += _warnings(plan, group, records, checked, shaped)
         if shaped.defects:
             found = [_told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
@@ -218,21 +236,20 @@ class EmbeddedEngine:
         parts.references.extend(alone.references)
         return effects[0]
 
-    def _quarantine(
-        self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[tuple[Reason, str | None, str]]
-    ) -> None:
+    def _quarantine(self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[_Told]) -> None:
         """Put rows of a group in quarantine, each with its reason, field and message."""
         span = parts.span
-        for row, (reason, field, message) in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
+        for row, one in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
             place = Place(span.epoch, span.partition, span.lane, row["position"], row["index"])
             parts.quarantined.append(
                 {
                     **{name: row[name] for name in ("position", "index", "received_at", "slot", "contract_version")},
                     "source": group.source,
                     "stream": group.stream,
-                    "reason": reason.value,
-                    "field": field,
-                    "message": message,
+                    "reason": one.reason.value,
+                    "field": one.field,
+                    "message": one.message,
+                    "rule": one.rule,
                 }
             )
             sealed = seal_record(self._sealer, place, row)
@@ -260,9 +277,27 @@ class EmbeddedEngine:
         return connection
 
 
-def _told(reason: str, field: str | None) -> tuple[Reason, str | None, str]:
-    known = Reason(reason)
-    return known, field, known.message(field)
+def _told(reason: Reason, field: str | None) -> _Told:
+    return _Told(reason, field, reason.message(field))
+
+
+def _warnings(
+    plan: CheckPlan, group: _Group, records: pa.Table, checked: pa.Table, shaped: Shaped
+) -> Iterator[dict[str, Any]]:
+    """How many of the rows that go on fail what only warns, by received day."""
+    gone = [defect.row for defect in shaped.defects]
+    for warned, failed in plan.failures(checked):
+        counted = failed.copy()
+        counted[gone] = False
+        for day, n in count_days(records["received_at"], counted).items():
+            yield {
+                "source": group.source,
+                "stream": group.stream,
+                "rule": warned.rule,
+                "field": warned.field,
+                "day": day,
+                "n": n,
+            }
 
 
 def _records(batches: Sequence[LogBatch]) -> pa.Table:

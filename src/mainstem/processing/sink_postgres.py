@@ -36,6 +36,7 @@ from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, 
 from mainstem.processing.tables.quarantine import decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
 from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
+from mainstem.processing.tables.warnings import write_warnings
 from mainstem.processing.verdicts import JudgedEvents, judge_decisions, judge_events
 from mainstem.store import Connection, Database, append_changes, check_lease, ensure_partitions
 from mainstem.telemetry import COMMIT_SECONDS, RECORDS_ACCEPTED, RECORDS_DUPLICATE, RECORDS_QUARANTINED
@@ -305,6 +306,7 @@ class PostgresSink:
         for rows in plan.timeline:
             write_timeline(conn, rows)
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
+        write_warnings(conn, span, effects.warnings)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects))

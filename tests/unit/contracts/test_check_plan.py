@@ -38,7 +38,7 @@ def test_a_good_event_is_typed_and_resolved(check: Check) -> None:
     }  # fmt: skip
     assert check(builtin_contracts()["usage_events"], [payload]) == [
         {
-            "n": 0, "reason": None, "field": None, "record_id": "e-1", "key": None, "partition_key": "c",
+            "n": 0, "reason": None, "field": None, "rule": None, "record_id": "e-1", "key": None, "partition_key": "c",
             "occurred_at": _utc(2026, 1, 15, 11, 0, 0, 500000), "op": "event", "version": "",
             "f_customer_id": "c", "f_person_id": "p", "f_event": "click",
             "f_occurred_at": _utc(2026, 1, 15, 11, 0, 0, 500000), "f_quantity": Decimal("2.5"), "f_object": "page",

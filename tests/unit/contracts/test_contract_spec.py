@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from mainstem.contracts import CheckPlan, DoorPlan, Reason, Repeat, read_contract
+from mainstem.contracts import CheckPlan, DoorPlan, Reason, Repeat, Severity, read_contract
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES
+from mainstem.contracts._functions import FUNCTIONS
+from mainstem.contracts._limits import FORMATS, LIMITS
 from mainstem.contracts._screen import DEEPEST
 from mainstem.contracts._standard import VERSIONS
 from mainstem.contracts.reader import _LOGICAL_TYPES, _REFUSED
 from mainstem.model import NAME_PATTERN, EntityKind, PiiClass
 
 SPEC = (Path(__file__).parents[3] / "docs" / "specs" / "contract.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", SPEC, re.DOTALL)
+EXAMPLES = re.findall(r"```yaml\n(apiVersion.*?)```", SPEC, re.DOTALL)
 WORDS = [
     *STREAM_PROPERTIES, *FIELD_PROPERTIES, *Reason, *Repeat, *PiiClass, *EntityKind, *_LOGICAL_TYPES, *_REFUSED, *VERSIONS,
     "name", "logicalType", "required", "physicalName", "primaryKey", "primaryKeyPosition", "enum", "quality", "description",
     "apiVersion", "id", "version", "schema", "customProperties", "slaProperties", "classification", "vendor", NAME_PATTERN,
+    *Severity, *FORMATS, *(word for words in LIMITS.values() for word in words), *(one.call for one in FUNCTIONS.values()),
+    "logicalTypeOptions", "engine", "implementation", "severity",
 ]  # fmt: skip
 
 

@@ -156,7 +156,7 @@ FIELD = "schema[0].properties[3]"
         ({"requird": True}, f"{FIELD}.requird", "Did you mean 'required'?"),
         ({"required": "yes please"}, f"{FIELD}.required", "Write true or false."),
         ({"description": 5}, f"{FIELD}.description", "Put the value in quotes."),
-        ({"logicalTypeOptions": {"maxLength": 5}}, f"{FIELD}.logicalTypeOptions", "not checked"),
+        ({"logicalTypeOptions": {"maximum": 5}}, f"{FIELD}.logicalTypeOptions.maximum", "not checked"),
         ({"unique": True}, f"{FIELD}.unique", "not supported"),
         ({"logicalType": "array", "items": {"logicalType": "string"}}, f"{FIELD}.items", "not checked"),
         ({"logicalType": "object", "properties": [{"name": "a"}]}, f"{FIELD}.properties", "`path`"),

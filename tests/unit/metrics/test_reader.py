@@ -15,7 +15,7 @@ def test_a_metric_is_read() -> None:
     assert metric.name == "logins"
     assert metric.measure is Measure.COUNT
     assert metric.bucket is Bucket.HOUR
-    assert metric.condition == "event = 'login'"
+    assert metric.condition == "(event = 'login')"
     assert metric.label == "Logins"
     assert not metric.rollup
     assert [grain.value for grain in metric.grains()] == ["hour", "day"]

@@ -65,7 +65,12 @@ _TABLES: Mapping[str, _Declared] = {
         ) AS keys GROUP BY 1, 2
         """,
     ),
-    "quarantine": _Declared("id", "state, reason", "SELECT * FROM {fold}.quarantine"),
+    "warning": _Declared(
+        "source, stream, rule, day",
+        "n",
+        "SELECT source, stream, rule, day, sum(n) AS n FROM {fold}.rule_warning GROUP BY 1, 2, 3, 4",
+    ),
+    "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }
 

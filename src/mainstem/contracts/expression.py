@@ -1,0 +1,551 @@
+"""Expressions: SQL in an allow-listed subset over named columns; the one reader of them, for rules and for metrics.
+
+The text is parsed with sqlglot in a dialect without functions of its own, every node of the tree is looked at, and only
+what is named below gets through; what comes out is put together from texts of ours. There are no subqueries, no table
+functions and no way to name anything but the columns. Every part has one of a few kinds, and only equal kinds are
+compared: DuckDB would rather cast a column of texts to numbers, and fail at the first text of a customer that is none.
+
+An expression never fails on a row: what has no result (a sum that no decimal holds, a division's rest by zero) is null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
+
+import sqlglot
+from sqlglot import errors, exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.parsers.duckdb import DuckDBParser
+
+from mainstem.contracts._functions import FUNCTIONS, UNITS, Function
+from mainstem.contracts._pieces import Kind, Piece, bounded, quoted
+from mainstem.contracts._regex import portable_pattern
+from mainstem.errors import ConfigurationError
+from mainstem.hints import near_miss
+
+__all__ = ["Column", "Expression", "compile_condition"]
+
+_LONGEST = 4_000
+_DEEPEST = 200
+_MOST_CHARACTERS = 10_000
+_MOST_PLACES = 9
+_PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
+# What DECIMAL(38, 9) holds; DuckDB makes a float of anything longer.
+_NUMBER = re.compile(r"\d{1,29}(\.\d{1,9})?")
+_COMPARISONS: Mapping[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}
+_NUMERIC = (Kind.INTEGER, Kind.NUMBER)
+_TIMES = (Kind.TIMESTAMP, Kind.DATE)
+_NAMED_KINDS: Mapping[type[exp.Expr], str] = {
+    exp.Subquery: "a subquery",
+    exp.Select: "a subquery",
+    exp.Exists: "a subquery",
+    exp.Window: "a window over other rows",
+    exp.Placeholder: "a parameter",
+    exp.Parameter: "a parameter",
+    exp.Lambda: "a lambda",
+    exp.Interval: "an interval",
+    exp.Div: "a division",
+    exp.IntDiv: "a division",
+}
+_HINTS: Mapping[type[exp.Expr], str] = {
+    exp.Div: "Multiply the other side instead: a < b * c.",
+    exp.IntDiv: "Multiply the other side instead: a < b * c.",
+    exp.Interval: "Compare the result of date_diff(unit, time, time).",
+}
+_ALLOWED = (
+    "Allowed are columns, literals, = <> < <= > >=, + - * % ||, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, IS TRUE, "
+    "IS DISTINCT FROM, CASE, CAST(time AS DATE), and the functions "
+)
+
+
+class _Dialect(DuckDB):
+    """DuckDB's grammar, in which every function is just a name with arguments."""
+
+    class Parser(DuckDBParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": DuckDBParser.FUNCTION_PARSERS["CAST"]}
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """A column that may be named: its kind, and what it is for each engine; times in UTC, without a zone."""
+
+    kind: Kind
+    duckdb: str
+    postgres: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expression:
+    """A condition for every engine; `columns` are those it names."""
+
+    duckdb: str
+    postgres: str
+    columns: frozenset[str]
+
+
+def compile_condition(text: str, columns: Mapping[str, Column], *, where: str, called: str = "condition") -> Expression:
+    """The condition in a text.
+
+    Raises ConfigurationError, naming `where` and the position in the text; `called` is what the text is to its reader.
+    """
+    reading = _Reading(columns, where, called)
+    tree = reading.tree(text)
+    piece = reading.read(tree)
+    if piece.kind is not Kind.BOOLEAN:
+        reading.refuse(tree, f"the {called} is neither true nor false", "Compare with a value.")
+    return Expression(piece.duckdb, piece.postgres, frozenset(reading.named))
+
+
+class _Reading:
+    """One walk over a tree; raises at the first node that is not allowed."""
+
+    def __init__(self, columns: Mapping[str, Column], where: str, called: str) -> None:
+        self._columns = columns
+        self._where = where
+        self._called = called
+        self._depth = 0
+        self.named: set[str] = set()
+        self._rules: Mapping[type[exp.Expr], Callable[[Any], Piece]] = {
+            exp.And: lambda node: self._both(node, "AND"),
+            exp.Or: lambda node: self._both(node, "OR"),
+            exp.Not: lambda node: _boolean("(NOT {})", self._expect(node.this, Kind.BOOLEAN)),
+            **dict.fromkeys(_COMPARISONS, self._comparison),
+            exp.In: self._in,
+            exp.Between: self._between,
+            exp.Like: self._like,
+            exp.Is: self._is,
+            exp.Paren: lambda node: self.read(node.this),
+            exp.Null: lambda _: Piece.same(Kind.UNKNOWN, "NULL"),
+            exp.Boolean: lambda node: Piece.same(Kind.BOOLEAN, "true" if node.this else "false"),
+            exp.Literal: self._literal,
+            exp.Column: self._column,
+            exp.Neg: self._negative,
+            exp.Add: lambda node: self._arithmetic(node, "+"),
+            exp.Sub: lambda node: self._arithmetic(node, "-"),
+            exp.Mul: lambda node: self._arithmetic(node, "*"),
+            exp.Mod: lambda node: self._rest([node.this, node.expression]),
+            exp.DPipe: lambda node: self._made("({} || {})", Kind.TEXT, [node.this, node.expression]),
+            exp.Case: self._case,
+            exp.Cast: self._cast,
+            exp.Anonymous: self._call,
+        }
+        self._calls: Mapping[str, Callable[[exp.Anonymous], Piece]] = {
+            "abs": lambda node: self._rounding(node, "abs({})"),
+            "ceil": lambda node: self._rounding(node, "ceil({})"),
+            "floor": lambda node: self._rounding(node, "floor({})"),
+            "round": self._round,
+            "mod": lambda node: self._rest(self._arguments(node, 2, 2)),
+            "greatest": self._extreme,
+            "least": self._extreme,
+            "coalesce": self._coalesce,
+            "nullif": self._nullif,
+            "substring": self._substring,
+            "regexp_matches": self._regexp,
+            "json_extract_string": self._json,
+            "date_diff": self._date_diff,
+        }
+
+    def tree(self, text: str) -> exp.Expr:
+        """The text parsed: one expression."""
+        if len(text) > _LONGEST:
+            raise ConfigurationError(f"The {self._called} is longer than {_LONGEST} characters.", where=self._where)
+        try:
+            trees = sqlglot.parse(text, read=_Dialect)
+        except (errors.ParseError, errors.TokenError) as error:
+            message = f"The {self._called} cannot be read{_position(error)}."
+            raise ConfigurationError(message, where=self._where, hint="It is one SQL condition.") from None
+        except RecursionError:
+            raise ConfigurationError(f"The {self._called} is nested too deeply.", where=self._where) from None
+        if not trees or trees[0] is None:
+            raise ConfigurationError(f"The {self._called} cannot be read: it is empty.", where=self._where)
+        if len(trees) > 1:
+            first = next((tree for tree in trees[1:] if tree is not None), trees[0])
+            self.refuse(first, "a second statement is not allowed", "Write one condition, without a semicolon.")
+        return trees[0]
+
+    def read(self, node: exp.Expr) -> Piece:
+        """A node rendered, after everything below it was checked."""
+        rule = self._rules.get(type(node))
+        if rule is None:
+            self._refuse_kind(node)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            self.refuse(node, f"the {self._called} is nested too deeply", None)
+        piece = rule(node)
+        self._depth -= 1
+        return piece
+
+    # Conditions.
+
+    def _both(self, node: exp.Binary, word: str) -> Piece:
+        left, right = (self._expect(part, Kind.BOOLEAN) for part in (node.this, node.expression))
+        return _boolean("({} " + word + " {})", left, right)
+
+    def _comparison(self, node: exp.Binary) -> Piece:
+        return _boolean("({} " + _COMPARISONS[type(node)] + " {})", *self._compared([node.this, node.expression]))
+
+    def _in(self, node: exp.In) -> Piece:
+        if not node.expressions or any(node.args.get(part) is not None for part in ("query", "unnest", "field")):
+            self.refuse(node, "IN takes a list", "Subqueries are not allowed.")
+        parts = self._compared([node.this, *node.expressions])
+        return _boolean("({} IN (" + ", ".join("{}" for _ in parts[1:]) + "))", *parts)
+
+    def _between(self, node: exp.Between) -> Piece:
+        if node.args.get("symmetric"):
+            self.refuse(node, "BETWEEN SYMMETRIC is not allowed", "Write the lower bound first.")
+        return _boolean("({} BETWEEN {} AND {})", *self._compared([node.this, node.args["low"], node.args["high"]]))
+
+    def _like(self, node: exp.Like) -> Piece:
+        if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
+            self.refuse(node, "the pattern of LIKE is not a literal", None)
+        text, pattern = self._expect(node.this, Kind.TEXT), self.read(node.expression)
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        # PostgreSQL would take a backslash for an escape.
+        return Piece.of(
+            f"({{}} {word} {{}})", f"(({{}}) COLLATE \"C\" {word} {{}} ESCAPE '')", text, pattern, kind=Kind.BOOLEAN
+        )
+
+    def _is(self, node: exp.Is) -> Piece:
+        if isinstance(node.expression, exp.Boolean):
+            word = "TRUE" if node.expression.this else "FALSE"
+            return _boolean("({} IS " + word + ")", self._expect(node.this, Kind.BOOLEAN))
+        if not isinstance(node.expression, exp.Null):
+            self.refuse(node, "IS takes NULL, TRUE or FALSE, or NOT and one of them", None)
+        return _boolean(
+            "({} IS NULL)", self._named(node.this) if isinstance(node.this, exp.Column) else self.read(node.this)
+        )
+
+    def _case(self, node: exp.Case) -> Piece:
+        if node.this is not None:
+            self.refuse(node, "CASE takes conditions", "Write CASE WHEN column = value THEN ... END.")
+        branches: list[exp.If] = node.args["ifs"]
+        conditions = [self._expect(one.this, Kind.BOOLEAN) for one in branches]
+        default = node.args.get("default")
+        values = self._alike([*(one.args["true"] for one in branches), *([] if default is None else [default])])
+        parts = [part for pair in zip(conditions, values, strict=False) for part in pair]
+        template = "(CASE" + " WHEN {} THEN {}" * len(branches) + ("" if default is None else " ELSE {}") + " END)"
+        every = [*parts, *values[len(branches) :]]
+        return Piece.of(template, template, *every, kind=_kind_of(values))
+
+    # Values.
+
+    def _literal(self, node: exp.Literal) -> Piece:
+        if node.is_string:
+            if "\0" in node.name:
+                self.refuse(node, "no text holds a NUL character", None)
+            return dataclasses.replace(Piece.same(Kind.TEXT, quoted(node.name)), literal=node.name)
+        if _NUMBER.fullmatch(node.name) is None:
+            self.refuse(node, f"the number {node.name} is out of range", "29 digits, then up to 9 decimal places.")
+        if "." not in node.name and int(node.name) < 2**63:
+            return Piece(Kind.INTEGER, node.name, node.name, int(node.name))
+        return Piece.same(Kind.UNKNOWN, node.name).number()
+
+    def _named(self, node: exp.Column) -> Piece:
+        """The column, whatever it may be used for."""
+        column = self._columns.get(node.name)
+        if node.table or column is None:
+            self.refuse(
+                node,
+                f"there is no column {node.sql()!r}",
+                "Only the record's own columns can be named."
+                if node.table
+                else near_miss(node.name.lower(), self._columns),
+            )
+        self.named.add(node.name)
+        return Piece(column.kind, column.duckdb, column.postgres)
+
+    def _column(self, node: exp.Column) -> Piece:
+        piece = self._named(node)
+        if piece.kind is Kind.REFERENCE:
+            self.refuse(node, f"{node.name!r} is a reference", "It can only be tested: IS NULL, IS NOT NULL.")
+        if piece.kind is Kind.OBJECT:
+            self.refuse(
+                node, f"{node.name!r} is an object", f"Look into it: json_extract_string({node.name}, '$.key')."
+            )
+        return piece
+
+    def _negative(self, node: exp.Neg) -> Piece:
+        piece = self._numeric(node.this)
+        if piece.literal is not None and isinstance(piece.literal, int):
+            return Piece(Kind.INTEGER, f"(-{piece.literal})", f"(-{piece.literal})", -piece.literal)
+        return Piece.of("(-{})", "(-{})", piece.number(), kind=Kind.NUMBER)
+
+    def _arithmetic(self, node: exp.Binary, sign: str) -> Piece:
+        for part in (node.this, node.expression):
+            if isinstance(part, exp.Interval):
+                self._refuse_kind(part)
+        parts = [self._numeric(part).number() for part in (node.this, node.expression)]
+        # A product of two numbers has eighteen decimal places before it is rounded, which leaves twenty digits.
+        below = "1e20" if sign == "*" else "1e29"
+        return bounded(f"{{}} {sign} {{}}", f"{{}} {sign} {{}}", *parts, below=below)
+
+    def _rest(self, nodes: Sequence[exp.Expr]) -> Piece:
+        parts = [self._numeric(part).number() for part in nodes]
+        return bounded("{} % {}", "mod({}, nullif({}, 0))", *parts)
+
+    def _cast(self, node: exp.Cast) -> Piece:
+        to: exp.DataType = node.to
+        if to.this is not exp.DType.DATE:
+            self.refuse(node, "a cast is not allowed", "Only CAST(time AS DATE) is, the day in UTC.")
+        piece = self._time(node.this)
+        return Piece.of("CAST({} AS DATE)", "CAST({} AS DATE)", piece, kind=Kind.DATE)
+
+    # Functions.
+
+    def _call(self, node: exp.Anonymous) -> Piece:
+        name = str(node.this).lower()
+        function = FUNCTIONS.get(name)
+        if function is None:
+            self.refuse(node, f"the function {name!r} is not allowed", near_miss(name, FUNCTIONS))
+        if function.takes is None:
+            return self._calls[name](node)
+        return self._plain(node, function, function.takes)
+
+    def _plain(self, node: exp.Anonymous, function: Function, takes: Sequence[Kind]) -> Piece:
+        nodes = self._arguments(node, len(takes), len(takes))
+        parts = [
+            self._time(part).timestamp() if kind is Kind.TIMESTAMP else self._expect(part, kind)
+            for part, kind in zip(nodes, takes, strict=True)
+        ]
+        return Piece.of(function.duckdb, function.postgres, *parts, kind=function.gives)
+
+    def _arguments(self, node: exp.Anonymous, least: int, most: int) -> Sequence[exp.Expr]:
+        function = FUNCTIONS[str(node.this).lower()]
+        if not least <= len(node.expressions) <= most:
+            self.refuse(node, f"{len(node.expressions)} arguments are given", f"Write {function.call}.")
+        return node.expressions
+
+    def _rounding(self, node: exp.Anonymous, template: str) -> Piece:
+        [part] = self._arguments(node, 1, 1)
+        return bounded(template, template, self._numeric(part).number())
+
+    def _round(self, node: exp.Anonymous) -> Piece:
+        number, *rest = self._arguments(node, 1, 2)
+        places = self._whole(rest[0], _MOST_PLACES, "the decimal places of round") if rest else 0
+        template = f"round({{}}, {places})"
+        return bounded(template, template, self._numeric(number).number())
+
+    def _extreme(self, node: exp.Anonymous) -> Piece:
+        parts = self._alike(self._arguments(node, 2, 20))
+        kind = _kind_of(parts)
+        if kind not in {*_NUMERIC, *_TIMES, Kind.UNKNOWN}:
+            self.refuse(node, f"this is {kind} where numbers or times are expected", None)
+        template = f"{str(node.this).lower()}({', '.join('{}' for _ in parts)})"
+        return Piece.of(template, template, *parts, kind=kind)
+
+    def _coalesce(self, node: exp.Anonymous) -> Piece:
+        parts = self._alike(self._arguments(node, 1, 20))
+        template = f"coalesce({', '.join('{}' for _ in parts)})"
+        return Piece.of(template, template, *parts, kind=_kind_of(parts))
+
+    def _nullif(self, node: exp.Anonymous) -> Piece:
+        parts = self._compared(self._arguments(node, 2, 2))
+        return Piece.of("nullif({}, {})", "nullif({}, {})", *parts, kind=_kind_of(parts))
+
+    def _substring(self, node: exp.Anonymous) -> Piece:
+        text, *rest = self._arguments(node, 2, 3)
+        numbers = [self._whole(part, _MOST_CHARACTERS, "a place or length of substring") for part in rest]
+        if numbers[0] == 0:
+            self.refuse(rest[0], "the first character is at place 1", None)
+        template = f"substring({{}}, {', '.join(map(str, numbers))})"
+        return self._made(template, Kind.TEXT, [text])
+
+    def _regexp(self, node: exp.Anonymous) -> Piece:
+        text, pattern = self._arguments(node, 2, 2)
+        if not (isinstance(pattern, exp.Literal) and pattern.is_string):
+            self.refuse(node, "the pattern of regexp_matches is not a literal", None)
+        try:
+            portable = portable_pattern(pattern.name)
+        except ValueError as error:
+            self.refuse(pattern, f"the pattern cannot be used: {error}", None)
+        piece = self._expect(text, Kind.TEXT)
+        return Piece.of(
+            f"regexp_matches({{}}, {_braced(quoted(portable))})",
+            f'(({{}}) COLLATE "C" ~ {_braced(quoted(portable))})',
+            piece,
+            kind=Kind.BOOLEAN,
+        )
+
+    def _json(self, node: exp.Anonymous) -> Piece:
+        column, path = self._arguments(node, 2, 2)
+        if not isinstance(column, exp.Column) or self._named(column).kind is not Kind.OBJECT:
+            objects = [name for name, one in self._columns.items() if one.kind is Kind.OBJECT]
+            known = f"Known are: {', '.join(objects)}." if objects else "There is none here."
+            self.refuse(node, "json_extract_string looks into an object only", known)
+        if not (isinstance(path, exp.Literal) and path.is_string) or _PATH.fullmatch(path.name) is None:
+            self.refuse(node, "the path of json_extract_string is not a literal like '$.plan.name'", None)
+        steps = ",".join(path.name.split(".")[1:])
+        return Piece.of(
+            f"json_extract_string({{}}, {quoted(path.name)})",
+            f"(CAST({{}} AS json) #>> '{_braced('{' + steps + '}')}')",
+            self._named(column),
+            kind=Kind.TEXT,
+        )
+
+    def _date_diff(self, node: exp.Anonymous) -> Piece:
+        unit, *times = self._arguments(node, 3, 3)
+        word = unit.name.lower() if isinstance(unit, exp.Literal) and unit.is_string else ""
+        if word not in UNITS:
+            self.refuse(unit, "the unit of date_diff is none", near_miss(word, UNITS))
+        parts = [self._time(part).timestamp() for part in times]
+        since = f"extract(epoch FROM date_trunc('{word}', {{}}))"
+        return Piece.of(
+            f"date_diff('{word}', {{}}, {{}})",
+            # The two stand the other way round.
+            f"(SELECT CAST(({since.format('later')} - {since.format('earlier')}) / {UNITS[word]} AS bigint) "
+            "FROM (SELECT {} AS earlier, {} AS later) AS made)",
+            *parts,
+            kind=Kind.INTEGER,
+        )
+
+    # Kinds.
+
+    def _expect(self, node: exp.Expr, wanted: Kind) -> Piece:
+        piece = self.read(node)
+        if piece.kind not in {wanted, Kind.UNKNOWN}:
+            self.refuse(node, f"this is {piece.kind} where {wanted} is expected", None)
+        return piece
+
+    def _numeric(self, node: exp.Expr) -> Piece:
+        piece = self.read(node)
+        if piece.kind not in {*_NUMERIC, Kind.UNKNOWN}:
+            self.refuse(node, f"this is {piece.kind} where number is expected", None)
+        return piece
+
+    def _time(self, node: exp.Expr) -> Piece:
+        """A timestamp or a date; a literal is one of them."""
+        piece = self.read(node)
+        if piece.kind is Kind.TEXT and isinstance(piece.literal, str):
+            piece = _as_date(piece) or _as_timestamp(piece) or piece
+        if piece.kind is Kind.UNKNOWN:
+            return dataclasses.replace(piece, kind=Kind.DATE).timestamp()
+        if piece.kind not in _TIMES:
+            self.refuse(
+                node, f"this is {piece.kind} where a time is expected", "Times are ISO 8601, in UTC if not said."
+            )
+        return piece
+
+    def _made(self, template: str, kind: Kind, nodes: Sequence[exp.Expr]) -> Piece:
+        """What a template makes of parts that are all of its kind."""
+        return Piece.of(template, template, *(self._expect(node, kind) for node in nodes), kind=kind)
+
+    def _whole(self, node: exp.Expr, most: int, what: str) -> int:
+        value = self.read(node).literal
+        if not isinstance(value, int) or not 0 <= value <= most:
+            self.refuse(node, f"{what} is no literal", f"Write a whole number up to {most}.")
+        return value
+
+    def _compared(self, nodes: Sequence[exp.Expr]) -> list[Piece]:
+        """Parts of one kind, whose texts are compared by their bytes."""
+        return [
+            dataclasses.replace(part, postgres=f'(({part.postgres}) COLLATE "C")') if part.kind is Kind.TEXT else part
+            for part in self._alike(nodes)
+        ]
+
+    def _alike(self, nodes: Sequence[exp.Expr]) -> list[Piece]:
+        """Parts brought to one kind: a text beside a time is read as one, a whole number beside decimals is one."""
+        parts = [self.read(node) for node in nodes]
+        kinds = {part.kind for part in parts} - {Kind.UNKNOWN}
+        if kinds & set(_TIMES):
+            parts = [_as_time(part, kinds) for part in parts]
+            kinds = {part.kind for part in parts} - {Kind.UNKNOWN}
+            if kinds == set(_TIMES):
+                parts = [part if part.kind is Kind.UNKNOWN else part.timestamp() for part in parts]
+                kinds = {Kind.TIMESTAMP}
+        if kinds == set(_NUMERIC):
+            parts = [part if part.kind is Kind.UNKNOWN else part.number() for part in parts]
+            kinds = {Kind.NUMBER}
+        if len(kinds) > 1:
+            names = sorted({"number" if kind is Kind.INTEGER else str(kind) for kind in kinds})
+            self.refuse(nodes[0], f"{names[0]} is compared with {names[1]}", None)
+        return parts
+
+    # Refusals.
+
+    def _refuse_kind(self, node: exp.Expr) -> NoReturn:
+        if isinstance(node, exp.Func) and type(node) not in _NAMED_KINDS:
+            name = node.sql_name().lower()
+            self.refuse(node, f"the function {name!r} is not allowed", near_miss(name, FUNCTIONS))
+        what = _NAMED_KINDS.get(type(node), repr(type(node).__name__))
+        self.refuse(node, f"{what} is not allowed", _HINTS.get(type(node), f"{_ALLOWED}{', '.join(FUNCTIONS)}."))
+
+    def refuse(self, node: exp.Expr, why: str, hint: str | None) -> NoReturn:
+        """Raise ConfigurationError with the position of the first word of the node, or else the one before it."""
+        place: exp.Expr | None = node
+        positions: list[tuple[int, int]] = []
+        while place is not None and not positions:
+            positions = _positions(place)
+            place = place.parent
+        at = "at line {}, column {}: ".format(*min(positions)) if positions else ""
+        raise ConfigurationError(f"In the {self._called}, {at}{why}.", where=self._where, hint=hint)
+
+
+def _positions(node: exp.Expr) -> list[tuple[int, int]]:
+    # sqlglot's column is that of a word's last letter.
+    return [
+        (meta["line"], meta["col"] - (meta["end"] - meta["start"]))
+        for meta in (part.meta for part in node.walk())
+        if "line" in meta
+    ]
+
+
+def _position(error: errors.ParseError | errors.TokenError) -> str:
+    details: list[dict[str, Any]] = getattr(error, "errors", [])
+    if not details or details[0].get("col") is None:
+        return ""
+    near = details[0].get("highlight")
+    return f" at line {details[0]['line']}, column {details[0]['col']}" + (f", near {near!r}" if near else "")
+
+
+def _boolean(template: str, *parts: Piece) -> Piece:
+    return Piece.of(template, template, *parts, kind=Kind.BOOLEAN)
+
+
+def _braced(text: str) -> str:
+    """A text that stands in a template."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _kind_of(parts: Sequence[Piece]) -> Kind:
+    return next((part.kind for part in parts if part.kind is not Kind.UNKNOWN), Kind.UNKNOWN)
+
+
+def _as_time(part: Piece, kinds: set[Kind]) -> Piece:
+    """A literal text beside times, read as one of them where it is one."""
+    if part.kind is not Kind.TEXT or part.literal is None:
+        return part
+    if Kind.TIMESTAMP not in kinds and (day := _as_date(part)) is not None:
+        return day
+    return _as_timestamp(part) or part
+
+
+def _as_date(part: Piece) -> Piece | None:
+    try:
+        day = dt.date.fromisoformat(str(part.literal))
+    except ValueError:
+        return None
+    return Piece.same(Kind.DATE, f"DATE '{day.isoformat()}'")
+
+
+def _as_timestamp(part: Piece) -> Piece | None:
+    try:
+        at = dt.datetime.fromisoformat(str(part.literal))
+        at = at if at.tzinfo is None else at.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return Piece.same(Kind.TIMESTAMP, f"TIMESTAMP '{at.isoformat(' ')}'")

@@ -24,6 +24,7 @@ _VERBS = {
     "work": ("work:work", "Run a worker alone."),
     "schedule": ("schedule:schedule", "Run the scheduler alone."),
     "activate": ("activate:activate", "Put contracts, metrics and health models into force."),
+    "contract": ("contract:app", "Check, show, compare and draft contracts."),
     "load": ("load:load", "Load files into a stream."),
     "log": ("log:app", "The event log: how it stands, its number of partitions."),
     "lake": ("lake_command:app", "The raw lake: list, verify, compact."),

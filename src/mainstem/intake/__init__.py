@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from mainstem.intake.delivery import CANONICAL_JSON, JSON, Delivery, Receipt, Refusal, Rows
     from mainstem.intake.door import Door, DoorParts
     from mainstem.intake.loading import Load, LoadProgress, LoadReport, load_files, occurrence_ids
+    from mainstem.intake.sampling import sample_rows
     from mainstem.intake.settings import DoorSettings, LoadSettings
 else:
     __getattr__ = lazy_door(
         __name__,
         {
+            "sampling": "sample_rows",
             "_backlog": "Positions",
             "_rows": "BadLine",
             "decisions": "ContractActivated CorrectedRecord Decision Decisions DeclarationActivated QuarantineDismissed QuarantineFixed decode_decision encode_decision",
@@ -65,4 +67,5 @@ __all__ = [
     "encode_decision",
     "load_files",
     "occurrence_ids",
+    "sample_rows",
 ]

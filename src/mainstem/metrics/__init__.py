@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mainstem.metrics.merge import merge_cells, prepare_cells, touch_customers
     from mainstem.metrics.metric_set import MetricSet
     from mainstem.metrics.query import TIMEFRAMES, Point, Trend, TrendRequest, read_trend
-    from mainstem.metrics.reader import builtin_metrics, read_metric
+    from mainstem.metrics.reader import attributes_used, builtin_metrics, read_metric
     from mainstem.metrics.segments import SegmentRollups
     from mainstem.metrics.settings import MetricsSettings
     from mainstem.metrics.state import DISTINCT_BOUND, distinct_entries, distinct_total
@@ -41,7 +41,7 @@ else:
             "merge": "merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
             "query": "TIMEFRAMES Point Trend TrendRequest read_trend",
-            "reader": "builtin_metrics read_metric",
+            "reader": "attributes_used builtin_metrics read_metric",
             "segments": "SegmentRollups",
             "settings": "MetricsSettings",
             "state": "DISTINCT_BOUND distinct_entries distinct_total",
@@ -76,6 +76,7 @@ __all__ = [
     "TrendRequest",
     "activate_declaration",
     "active_declarations",
+    "attributes_used",
     "builtin_metrics",
     "copy_in",
     "declaration_decided",

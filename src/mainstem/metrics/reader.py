@@ -15,7 +15,7 @@ from mainstem.metrics.definition import Bucket, Measure, Metric
 from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.model import ENTITIES, EntityKind, FieldType, is_name
 
-__all__ = ["builtin_metrics", "read_metric"]
+__all__ = ["attributes_used", "builtin_metrics", "read_metric"]
 
 _NUMERIC = (Measure.SUM, Measure.MIN, Measure.MAX)
 _COLUMN_NAMES = {"customer_id": "customer", "person_id": "person"}
@@ -70,6 +70,19 @@ def builtin_metrics() -> tuple[Metric, ...]:
     folder = importlib.resources.files("mainstem.metrics") / "builtin"
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".yaml")}
     return tuple(read_metric(text, where=f"built-in metric {name}") for name, text in sorted(texts.items()))
+
+
+def attributes_used(metric: Metric) -> Mapping[str, str]:
+    """The attributes of its entity that a metric rests on, each with what for."""
+    used = {"customer_id": "cells", "occurred_at": "buckets"}
+    names = {column: attribute for attribute, column in _COLUMN_NAMES.items()}
+    if metric.where is not None:
+        columns = {name: _as_column(name, kind) for name, kind in _columns(metric.entity).items()}
+        condition = compile_condition(metric.where, columns, where=metric.name)
+        used |= {names.get(column, column): "where" for column in sorted(condition.columns)}
+    if metric.value is not None:
+        used[names.get(metric.value, metric.value)] = "value"
+    return used
 
 
 def _columns(entity: str) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ from mainstem.metrics import (
 )
 from mainstem.runtime.wiring import Runtime
 
-__all__ = ["Activation", "activate_folder", "read_folder", "record_activations"]
+__all__ = ["Activation", "activate_folder", "read_files", "read_folder", "read_text", "record_activations"]
 
 _Read = TypeVar("_Read")
 _SUFFIXES = frozenset({".yaml", ".yml"})
@@ -60,9 +60,9 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
     Raises ConfigurationError, naming the file, for the first thing that is wrong, and for a folder that declares nothing.
     """
     found = Declarations(
-        _read(folder / "contracts", read_contract),
-        _read(folder / "metrics", lambda text, where: read_metric(text, where=where)),
-        _read(folder / "health", lambda text, where: read_health_model(text, where=where)),
+        read_files(folder / "contracts", read_contract),
+        read_files(folder / "metrics", lambda text, where: read_metric(text, where=where)),
+        read_files(folder / "health", lambda text, where: read_health_model(text, where=where)),
     )
     if not (found.contracts or found.metrics or found.health):
         raise ConfigurationError(
@@ -135,12 +135,14 @@ def _activation(declaration: Declaration, new: bool) -> Activation:  # noqa: FBT
     return Activation(declaration.kind, declaration.name, declaration.version, new)
 
 
-def _read(folder: Path, read: Callable[[str, str], _Read]) -> list[tuple[Path, _Read]]:
+def read_files(folder: Path, read: Callable[[str, str], _Read]) -> list[tuple[Path, _Read]]:
+    """The declarations in a folder and those below it, each with its file. Raises ConfigurationError."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-    return [(path, read(_text(path), str(path))) for path in paths]
+    return [(path, read(read_text(path), str(path))) for path in paths]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A declaration's text. Raises ConfigurationError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

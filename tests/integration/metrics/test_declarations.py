@@ -20,7 +20,7 @@ def test_a_metric_in_force_counts_from_the_first_record_when_there_are_none(data
     assert "logins" not in metrics.current().metrics
     declared, new = metrics.activate(read_metric(TEXT), NOW)
     assert (declared.version, new, declared.since) == (1, True, None)
-    assert metrics.current().metrics["logins"].condition == "event = 'login'"
+    assert metrics.current().metrics["logins"].condition == "(event = 'login')"
     assert Metrics(database).current().metrics["logins"].since is None
     assert metrics.activate(read_metric(TEXT), NOW) == (declared, False)
 

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mainstem.cli.main import main
 from mainstem.intake import Delivery
-from mainstem.processing.rebuild import fold_content
 from mainstem.testing.site import Site
 
 CONTRACT = """
@@ -43,7 +45,9 @@ schema:
 AMOUNTS = [("sale", 5), ("sale", 5.5), ("refund", 5), ("refund", -5), ("sale", 1000.5), ("sale", None), ("sale", 2000)]
 
 
-def test_rules_from_the_door_to_the_tables(empty_dsn: str, tmp_path: Path) -> None:
+def test_rules_from_the_door_to_the_tables_and_again_from_the_lake(
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     site = Site.begin(tmp_path / "data", empty_dsn)
     site.stand_at(dt.datetime(2026, 1, 14, 12, tzinfo=dt.UTC))
     records: list[dict[str, Any]] = [
@@ -71,4 +75,8 @@ def test_rules_from_the_door_to_the_tables(empty_dsn: str, tmp_path: Path) -> No
             ("shop", "orders", "amount.maximum", "amount", 1, 4),
             ("shop", "orders", "round", None, 1, 4),
         ]
-        assert fold_content(connection, runtime.database.fold_schema)["warning"].rows == 2
+    site.fill_lake()
+    capsys.readouterr()
+    status = main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(site.data_dir)])
+    result = json.loads(capsys.readouterr().out)
+    assert (status, result["identical"], result["tables"]["warning"]["rows"]) == (0, True, 2)

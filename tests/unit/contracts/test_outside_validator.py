@@ -16,7 +16,10 @@ from mainstem.contracts._standard import _load
 
 ROOT = Path(__file__).parents[3]
 TEXTS = {
-    **{str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "examples").glob("*/contracts/*/*.yaml"))},
+    **{
+        str(path.relative_to(ROOT)): path.read_text()
+        for path in sorted((ROOT / "examples").glob("*/contracts/*/*.yaml"))
+    },
     **{f"built-in {name}": contract.text for name, contract in builtin_contracts().items()},
     **{
         f"{page.name} {number}": text
@@ -79,7 +82,11 @@ schema:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("kind: DataContract", "kind: Contract"), ("logicalType: string", "logicalType: text"), ("version: 1.0.0", "versoin: 1")],
+    [
+        ("kind: DataContract", "kind: Contract"),
+        ("logicalType: string", "logicalType: text"),
+        ("version: 1.0.0", "versoin: 1"),
+    ],
 )
 def test_the_validator_refuses(validator: Any, old: str, new: str) -> None:
     text = TEXTS["built-in usage_events"]

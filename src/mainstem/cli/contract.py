@@ -1,0 +1,196 @@
+"""`mainstem contract`: whether a contract is right, what it says, what a new version would break."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_format
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from mainstem.cli.exit_codes import ExitCode
+from mainstem.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from mainstem.contracts import Contract, Use
+
+__all__ = ["app"]
+
+app = App(name="contract", help="Check, show, compare and draft contracts; needs no running installation.")
+
+_File = Annotated[Path, Parameter(help="A contract's file.")]
+# More would scroll away what matters.
+_SHOWN = 10
+
+
+@app.command
+def check(
+    file: _File,
+    /,
+    *,
+    against: Annotated[Path | None, Parameter(help="The version before: a breaking change fails.")] = None,
+    sample: Annotated[
+        str | None, Parameter(help="Records to try it on: .csv, .ndjson, .parquet, a folder, a glob.")
+    ] = None,
+    rows: Annotated[int, Parameter(help="At most so many records of the sample.")] = 1_000_000,
+    json: AsJson = False,
+) -> int:
+    """Read and compile a contract; try it on sample records; compare it with the version before.
+
+    What a breaking change hits is looked for in the project the file lies in: the folders metrics/ and health/ beside
+    contracts/. Values of records are never printed. Exit status 0: all is well; 1: a change breaks something or a record
+    fails; 2: the contract, the version before or the sample cannot be read.
+    """
+    from mainstem.contracts import CheckPlan, DoorPlan
+    from mainstem.runtime.project import read_contract_file
+
+    contract = read_contract_file(file)
+    CheckPlan.compile(contract)
+    DoorPlan.compile(contract)
+    result: dict[str, Any] = {"contract": f"{contract.source}.{contract.stream}", "fingerprint": contract.fingerprint}
+    good = True
+    if against is not None:
+        result["changes"] = _changes(against, file)
+        good = not any(change["breaking"] for change in result["changes"])
+    if sample is not None:
+        result["sample"] = _tried(contract, sample, rows)
+        good = good and result["sample"]["rows"] == result["sample"]["passed"] and not result["sample"]["unreadable"]
+    result["ok"] = good
+    if json:
+        print(json_format.dumps(result))
+    else:
+        _print_check(result)
+    return ExitCode.OK if good else ExitCode.FAILED
+
+
+@app.command
+def diff(old: _File, new: _File, /, *, json: AsJson = False) -> int:
+    """Every change from one version of a contract to the next, and what the breaking ones hit.
+
+    Exit status 0: none breaks anything; 1: one does; 2: a file cannot be read, or the two are of different streams.
+    """
+    changes = _changes(old, new)
+    if json:
+        print(json_format.dumps(changes))
+    else:
+        _print_changes(changes)
+    return ExitCode.FAILED if any(change["breaking"] for change in changes) else ExitCode.OK
+
+
+@app.command
+def show(file: _File, /, *, json: AsJson = False) -> None:
+    """What a contract says once it is compiled: fields, limits, rules, personal data, mapping."""
+    from mainstem.contracts import described
+    from mainstem.runtime.project import read_contract_file
+
+    said = described(read_contract_file(file))
+    print(json_format.dumps(said)) if json else _print_contract(said)
+
+
+def _changes(old: Path, new: Path) -> list[dict[str, Any]]:
+    """Changes, each with what it hits where it breaks something."""
+    from mainstem.contracts import compare_contracts
+    from mainstem.runtime.project import project_dependents, read_contract_file
+
+    before, after = read_contract_file(old), read_contract_file(new)
+    dependents = project_dependents(new)
+    rows = []
+    for change in compare_contracts(before, after):
+        uses: list[Use] = []
+        if change.breaking:
+            for field in change.fields:
+                uses += dependents.of(before if field in before.fields else after, field)
+        hits = [dataclasses.asdict(use) for use in dict.fromkeys(uses)]
+        rows.append({**dataclasses.asdict(change), "fields": list(change.fields), "hits": hits})
+    return rows
+
+
+def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
+    from mainstem.clock import SystemClock
+    from mainstem.contracts import Trial
+    from mainstem.contracts.duck import connect
+    from mainstem.intake import BadLine, sample_rows
+
+    bad: list[BadLine] = []
+    with connect() as connection:
+        trial = Trial(contract, connection, SystemClock().wall(), _SHOWN)
+        for payloads, numbers in sample_rows(sample, max(most, 1), bad):
+            trial.add(payloads, numbers)
+    reasons = [
+        {"reason": reason, "field": field, "rule": rule, "count": count}
+        for (reason, field, rule), count in trial.reasons.most_common()
+    ]
+    return {
+        "rows": trial.rows,
+        "passed": trial.passed,
+        "reasons": reasons,
+        "warnings": dict(trial.warnings.most_common()),
+        "failed": [dataclasses.asdict(one) for one in trial.failed],
+        "unreadable": [{"file": one.file, "line": one.line, "reason": one.reason} for one in bad],
+    }
+
+
+def _print_check(result: dict[str, Any]) -> None:
+    print(f"{result['contract']}: the contract is valid.")
+    if "changes" in result:
+        _print_changes(result["changes"])
+    sample = result.get("sample")
+    if sample is None:
+        return
+    print(f"{sample['passed']:,} of {sample['rows']:,} records pass.")
+    for one in sample["reasons"]:
+        where = " ".join(part for part in (one["field"], one["rule"]) if part)
+        print(f"  {one['count']:,} {one['reason']} {where}".rstrip())
+    for one in sample["failed"]:
+        print(f"  record {one['row']}: {one['message']}")
+    for rule, count in sample["warnings"].items():
+        print(f"  {count:,} pass with a warning: {rule}")
+    for one in sample["unreadable"][:_SHOWN]:
+        line = "" if one["line"] is None else f":{one['line']}"
+        print(f"  {one['file']}{line}: {one['reason']}")
+
+
+def _print_changes(changes: Sequence[dict[str, Any]]) -> None:
+    if not changes:
+        print("Nothing changes.")
+    for change in changes:
+        print(f"{'BREAKS' if change['breaking'] else 'fits  '}  {change['message']}")
+        for hit in change["hits"]:
+            print(f"          hits the {hit['kind']} {hit['name']} ({hit['by']})")
+
+
+def _print_contract(said: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{said['source']}.{said['stream']}: {said['kind']}, becomes {said['entity']}")
+    for name in ("key", "partition_key", "record_id", "occurred_at", "repeat", "freshness_seconds"):
+        if said[name]:
+            console.print(f"  {name.replace('_', ' ')}: {said[name]}")
+    fields = Table("field", "type", "required", "path", "personal data", "limits", "attribute")
+    for one in said["fields"]:
+        limits = [
+            f"{limit['limit']} {limit['value']}" + (" (warn)" if limit["severity"] == "warn" else "")
+            for limit in one["limits"]
+        ]
+        if one["allowed"]:
+            limits.insert(0, f"one of {', '.join(one['allowed'])}")
+        pii = "" if one["pii"] == "none" else one["pii"]
+        fields.add_row(
+            one["name"],
+            one["type"],
+            "yes" if one["required"] else "",
+            ".".join(one["path"]),
+            pii,
+            "; ".join(limits),
+            ", ".join(one["attributes"]),
+        )
+    console.print(fields)
+    if said["rules"]:
+        rules = Table("rule", "severity", "condition", "")
+        for one in said["rules"]:
+            rules.add_row(one["name"], one["severity"], one["condition"], one["description"])
+        console.print(rules)

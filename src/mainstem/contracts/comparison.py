@@ -1,0 +1,186 @@
+"""Two versions of a contract compared: every change, and whether it breaks who sends records or who uses them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
+from mainstem.errors import ConfigurationError
+from mainstem.model import FieldType
+
+__all__ = ["Change", "compare_contracts"]
+
+# A record that was accepted may now be quarantined, or a number that was shown may now mean something else.
+_IDENTITY = {
+    "kind": "the kind",
+    "key": "the primary key",
+    "partition_key": "the partition key",
+    "record_id": "the record id",
+    "repeat": "what makes a repeat",
+    "occurred_at": "the field of time",
+    "occurred_at_immutable": "whether a repeat carries the same time",
+    "entity_version": "the field that orders versions",
+    "deleted": "the field that marks tombstones",
+}
+_LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `fields` are those it is about, by the names of the old version (of the new one where they are new)."""
+
+    code: str
+    breaking: bool
+    message: str
+    fields: tuple[str, ...] = ()
+
+
+def compare_contracts(old: Contract, new: Contract) -> list[Change]:
+    """Every change from one version to the next, breaking ones first.
+
+    Raises ConfigurationError for contracts of two streams.
+    """
+    if (old.source, old.stream) != (new.source, new.stream):
+        raise ConfigurationError(
+            f"{new.source}.{new.stream} is no version of {old.source}.{old.stream}.",
+            hint="Compare two versions of one stream's contract.",
+        )
+    changes = [*_stream(old, new), *_mapping(old, new), *_fields(old, new), *_rules(old, new)]
+    return sorted(changes, key=lambda change: not change.breaking)
+
+
+def _stream(old: Contract, new: Contract) -> Iterator[Change]:
+    for name, words in _IDENTITY.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            named = [*before, *after] if isinstance(before, tuple) else [before, after]
+            fields = tuple(dict.fromkeys(one for one in named if one in old.fields))
+            yield Change(f"{name}_changed", True, f"{words} was {_told(before)} and is {_told(after)}", fields)
+    at = () if old.occurred_at is None else (old.occurred_at,)
+    for name in ("oldest", "ahead"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield Change(f"{name}_changed", after < before, f"`{name}` was {before} and is {after}", at)
+    for name in ("grace", "freshness"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield Change(f"{name}_changed", False, f"`{name}` was {_told(before)} and is {_told(after)}")
+
+
+def _mapping(old: Contract, new: Contract) -> Iterator[Change]:
+    if old.mapping.entity != new.mapping.entity:
+        message = f"the entity was {old.mapping.entity} and is {new.mapping.entity}"
+        yield Change("entity_changed", True, message, tuple(old.fields))
+        return
+    before, after = old.mapping.attributes, new.mapping.attributes
+    for name in [*before, *(name for name in after if name not in before)]:
+        was, now = before.get(name), after.get(name)
+        if was == now:
+            continue
+        fields = tuple(one for one in (was, now) if isinstance(one, str) and one in old.fields)
+        if was is None:
+            yield Change("attribute_added", False, f"the attribute {name!r} is mapped now", fields)
+        elif now is None:
+            yield Change("attribute_removed", True, f"the attribute {name!r} is mapped no more", fields)
+        else:
+            yield Change("mapping_changed", True, f"the attribute {name!r} is mapped to something else", fields)
+
+
+def _fields(old: Contract, new: Contract) -> Iterator[Change]:
+    for name, before in old.fields.items():
+        after = new.fields.get(name)
+        if after is None:
+            yield Change("field_removed", True, f"the field {name!r} is gone", (name,))
+        else:
+            yield from _field(before, after)
+    for name, field in new.fields.items():
+        if name not in old.fields:
+            what = "required" if field.required else "optional"
+            yield Change("field_added", field.required, f"the {what} field {name!r} is new", (name,))
+
+
+def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
+    name = before.name
+    if (before.type, before.array) != (after.type, after.array):
+        wider = (before.type, after.type) == (FieldType.INTEGER, FieldType.NUMBER)
+        words = f"{name!r} was {_type(before)} and is {_type(after)}"
+        yield Change("type_widened" if wider else "type_changed", not wider, words, (name,))
+    if before.path != after.path:
+        yield Change("path_changed", True, f"{name!r} lies elsewhere in the payload", (name,))
+    if before.required != after.required:
+        words = f"{name!r} is {'required now' if after.required else 'optional now'}"
+        yield Change("required_added" if after.required else "required_removed", after.required, words, (name,))
+    if before.pii is not after.pii:
+        yield Change("pii_changed", True, f"{name!r} was of the PII class {before.pii} and is {after.pii}", (name,))
+    if set(before.allowed) != set(after.allowed):
+        narrower = bool(after.allowed) and not (before.allowed and set(before.allowed) <= set(after.allowed))
+        code = "allowed_narrowed" if narrower else "allowed_widened"
+        yield Change(code, narrower, f"{'fewer' if narrower else 'more'} values of {name!r} are allowed", (name,))
+    yield from _limits(before, after)
+
+
+def _limits(before: ContractField, after: ContractField) -> Iterator[Change]:
+    was: Mapping[str, Limit] = {limit.word: limit for limit in before.limits}
+    now: Mapping[str, Limit] = {limit.word: limit for limit in after.limits}
+    for word in dict.fromkeys((*was, *now)):
+        old, new = was.get(word), now.get(word)
+        if old == new:
+            continue
+        hard = new is not None and new.severity is Severity.QUARANTINE
+        tighter = new is not None and (
+            old is None or (hard and old.severity is Severity.WARN) or not _looser(old, new, after.type)
+        )
+        words = f"{before.name}.{word} was {_limit(old)} and is {_limit(new)}"
+        code = "limit_tightened" if tighter else "limit_loosened"
+        yield Change(code, tighter and hard, words, (before.name,))
+
+
+def _looser(old: Limit, new: Limit, kind: FieldType) -> bool:
+    """Whether every value that passed still does."""
+    if old.value == new.value:
+        return True
+    if old.word not in {*_LOWER, *_UPPER, "multipleOf"}:
+        return False
+    if kind in {FieldType.TIMESTAMP, FieldType.DATE}:
+        return new.value <= old.value if old.word in _LOWER else new.value >= old.value
+    before, after = Decimal(old.value), Decimal(new.value)
+    if old.word == "multipleOf":
+        return before % after == 0
+    return after <= before if old.word in _LOWER else after >= before
+
+
+def _rules(old: Contract, new: Contract) -> Iterator[Change]:
+    was, now = ({rule.name: rule for rule in contract.rules} for contract in (old, new))
+    for name, rule in was.items():
+        after = now.get(name)
+        fields = tuple(sorted(rule.uses))
+        if after is None:
+            yield Change("rule_removed", False, f"the rule {name!r} is gone", fields)
+        elif rule.expression != after.expression:
+            hard = after.severity is Severity.QUARANTINE
+            yield Change("rule_changed", hard, f"the rule {name!r} says something else", tuple(sorted(after.uses)))
+        elif rule.severity is not after.severity:
+            hard = after.severity is Severity.QUARANTINE
+            words = f"the rule {name!r} was of severity {rule.severity} and is {after.severity}"
+            yield Change("severity_changed", hard, words, fields)
+    for name, rule in now.items():
+        if name not in was:
+            hard = rule.severity is Severity.QUARANTINE
+            yield Change("rule_added", hard, f"the rule {name!r} is new", tuple(sorted(rule.uses)))
+
+
+def _told(value: object) -> str:
+    if value is None or value == ():
+        return "not given"
+    return " + ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _type(field: ContractField) -> str:
+    return "an array" if field.array else str(field.type)
+
+
+def _limit(limit: Limit | None) -> str:
+    return "not there" if limit is None else f"{limit.value} ({limit.severity})"

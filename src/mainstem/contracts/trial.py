@@ -1,0 +1,74 @@
+"""A contract tried on sample records: how many it would take, and why it would not take the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from mainstem.contracts.contract import Contract
+from mainstem.contracts.plan import RECORDS, CheckPlan
+from mainstem.contracts.reasons import Reason
+from mainstem.model import EntityKind
+
+__all__ = ["FailedRow", "Trial"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FailedRow:
+    """A record that would go to quarantine, by its number from 1; holds no value of it."""
+
+    row: int
+    reason: str
+    field: str | None
+    rule: str | None
+    message: str
+
+
+class Trial:
+    """Counts over the records given to `add`; `failed` are the first of those that fail."""
+
+    def __init__(self, contract: Contract, connection: duckdb.DuckDBPyConnection, now: dt.datetime, show: int) -> None:
+        """`connection` comes from `duck.connect`; bounds of time are measured from `now`; `show` failing rows are kept."""
+        self._plan = CheckPlan.compile(contract)
+        self._connection = connection
+        self._now = now
+        self._show = show
+        self._op = "event" if contract.kind is EntityKind.EVENT else "upsert"
+        self.rows = 0
+        self.passed = 0
+        self.reasons: Counter[tuple[str, str | None, str | None]] = Counter()
+        """By reason, field and rule."""
+        self.warnings: Counter[str] = Counter()
+        """Of records that pass, by rule or limit."""
+        self.failed: list[FailedRow] = []
+
+    def add(self, payloads: pa.Array, numbers: Sequence[int]) -> None:
+        """Try records (binary); `numbers` are those they are told by. Raises duckdb.Error."""
+        count = len(payloads)
+        columns = {
+            "n": pa.array(numbers, pa.int64()),
+            "payload": payloads,
+            "as_of": pa.array([self._now] * count, RECORDS.field("as_of").type),
+            "op": pa.array([self._op] * count),
+        }
+        records = pa.table({one.name: columns.get(one.name, pa.nulls(count, one.type)) for one in RECORDS}, RECORDS)
+        checked = self._plan.run(self._connection, records)
+        bad = np.asarray(checked["reason"].is_valid())
+        self.rows += count
+        self.passed += count - int(bad.sum())
+        named = checked.select(["n", "reason", "field", "rule"]).filter(pa.array(bad))
+        grouped = named.group_by(["reason", "field", "rule"]).aggregate([("n", "count")])
+        for one in grouped.to_pylist():
+            self.reasons[one["reason"], one["field"], one["rule"]] += one["n_count"]
+        for one in named.slice(0, max(self._show - len(self.failed), 0)).to_pylist():
+            message = self._plan.told(Reason(one["reason"]), one["field"], one["rule"])
+            self.failed.append(FailedRow(one["n"], one["reason"], one["field"], one["rule"], message))
+        for warned, failures in self._plan.failures(checked):
+            self.warnings[warned.rule] += int((failures & ~bad).sum())
+        self.warnings = +self.warnings

@@ -1,0 +1,32 @@
+"""The project folder that a contract's file lies in, and who in it uses a field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mainstem.analytics.dependents import DeclaredDependents
+from mainstem.analytics.reader import read_health_model
+from mainstem.contracts import Contract, Dependents, read_contract
+from mainstem.metrics import builtin_metrics, read_metric
+from mainstem.runtime.declarations import read_files, read_text
+
+__all__ = ["project_dependents", "read_contract_file"]
+
+
+def read_contract_file(path: Path) -> Contract:
+    """The contract in a file. Raises ConfigurationError naming the file and the place in it."""
+    return read_contract(read_text(path), str(path))
+
+
+def project_dependents(contract_file: Path) -> Dependents:
+    """Who uses fields: built-in metrics, and the metrics and health models beside the `contracts/` the file lies in.
+
+    Raises ConfigurationError for one of these that cannot be read.
+    """
+    above = [folder for folder in contract_file.absolute().parents if folder.name == "contracts"]
+    if not above:
+        return DeclaredDependents(builtin_metrics(), ())
+    root = above[0].parent
+    metrics = [one for _, one in read_files(root / "metrics", lambda text, where: read_metric(text, where=where))]
+    models = [one for _, one in read_files(root / "health", lambda text, where: read_health_model(text, where=where))]
+    return DeclaredDependents([*builtin_metrics(), *metrics], models)

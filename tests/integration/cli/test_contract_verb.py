@@ -1,0 +1,179 @@
+"""`mainstem contract` on the files of the guide, changed for better and worse."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstem.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/guides/your-own-data.md").read_text()
+EMAIL = "jane.doe@example.com"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    for name, contents in re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(contents)
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def contract(shop: Path) -> Path:
+    return shop / "contracts/shop/orders.yaml"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
+    def call(*arguments: object) -> tuple[int, Any]:
+        capsys.readouterr()
+        status = main(["contract", *map(str, arguments), "--json"])
+        printed = capsys.readouterr()
+        return status, json.loads(printed.out) if printed.out else printed.err
+
+    return call
+
+
+def test_a_good_contract(run: Any, contract: Path) -> None:
+    status, result = run("check", contract)
+    assert (status, result["contract"], result["ok"]) == (0, "shop.orders", True)
+
+
+def test_a_wrong_one_is_named_with_its_place(run: Any, contract: Path) -> None:
+    contract.write_text(contract.read_text().replace("recordId", "recordID"))
+    status, message = run("check", contract)
+    assert status == 2
+    assert f"{contract}: schema[0].customProperties[2]" in message
+    assert "Did you mean 'recordId'?" in message
+
+
+def test_a_missing_file_and_a_missing_sample_are_unusable(run: Any, contract: Path) -> None:
+    assert run("check", contract.parent / "none.yaml")[0] == 2
+    assert run("check", contract, "--sample", contract.parent / "none.csv")[0] == 2
+    assert run("check", contract, "--against", contract.parent / "none.yaml")[0] == 2
+
+
+def test_a_sample_is_counted_by_reason_and_told_by_row(run: Any, contract: Path, capsys: Any) -> None:
+    rule = "      - name: account\n        quality:\n          - {name: no_mail, type: custom, engine: mainstem, implementation: \"NOT contains(account, '@')\"}\n"
+    contract.write_text(contract.read_text().replace("      - name: account\n", rule))
+    sample = contract.parents[3] / "sample.csv"
+    rows = [
+        "o1,acme,2026-01-12T09:30:00Z,desk,1",
+        f"o2,{EMAIL},2026-01-12T09:30:00Z,desk,1",
+        "o3,acme,then,desk,1",
+        "o4,acme,then,desk,1",
+    ]
+    sample.write_text("order_id,account,placed_at,product,amount\n" + "\n".join(rows) + "\n")
+    status, result = run("check", contract, "--sample", sample)
+    tried = result["sample"]
+    assert (status, result["ok"], tried["rows"], tried["passed"]) == (1, False, 4, 1)
+    assert tried["reasons"] == [
+        {"reason": "invalid_time", "field": "placed_at", "rule": None, "count": 2},
+        {"reason": "rule_failed", "field": "account", "rule": "no_mail", "count": 1},
+    ]
+    assert [(one["row"], one["rule"]) for one in tried["failed"]] == [(2, "no_mail"), (3, None), (4, None)]
+    capsys.readouterr()
+    assert main(["contract", "check", str(contract), "--sample", str(sample)]) == 1
+    printed = capsys.readouterr().out
+    assert "1 of 4 records pass." in printed
+    assert "record 2: Rule 'no_mail' does not hold" in printed
+    assert EMAIL not in printed + json.dumps(result)
+    assert run("check", contract, "--sample", sample, "--rows", 1)[0] == 0
+
+
+def test_a_breaking_change_names_what_it_hits(run: Any, contract: Path) -> None:
+    old = contract.parents[3] / "old.yaml"
+    old.write_text(contract.read_text())
+    contract.write_text(
+        contract.read_text().replace("{name: amount, logicalType: number", "{name: amount, logicalType: integer")
+    )
+    status, result = run("check", contract, "--against", old)
+    [change] = result["changes"]
+    assert (status, change["code"], change["breaking"], change["fields"]) == (1, "type_changed", True, ["amount"])
+    hits = {(hit["kind"], hit["name"]) for hit in change["hits"]}
+    assert {("entity", "usage_event.quantity"), ("metric", "revenue"), ("health component", "shop.revenue")} <= hits
+    assert ("health component", "shop.recency") not in hits
+
+
+OLD = "{name: amount, logicalType: number, required: true}"
+CHANGES = [
+    ("{name: amount, logicalType: number, required: true, description: More.}", None, False),
+    ("{name: amount, logicalType: number, required: true, physicalName: Amount}", "path_changed", True),
+    ("{name: amount, logicalType: number}", "required_removed", False),
+    ("{name: amount, logicalType: number, required: true, logicalTypeOptions: {minimum: 0}}", "limit_tightened", True),
+    ("{name: amount, logicalType: number, required: true, logicalTypeOptions: {minimum: 0}, customProperties: [{property: limitSeverity, value: warn}]}", "limit_tightened", False),
+    ("{name: amount, logicalType: number, required: true, enum: [{value: 1}]}", "allowed_narrowed", True),
+    ("{name: amount, logicalType: number, required: true, quality: [{name: r, type: custom, engine: mainstem, implementation: amount > 0}]}", "rule_added", True),
+    ("{name: amount, logicalType: number, required: true, quality: [{name: r, type: custom, engine: mainstem, implementation: amount > 0, severity: warn}]}", "rule_added", False),
+    ("{name: amount, logicalType: number, required: true, customProperties: [{property: pii, value: sensitive}]}", "pii_changed", True),
+    (OLD + "\n      - {name: note, logicalType: string}", "field_added", False),
+    (OLD + "\n      - {name: note, logicalType: string, required: true}", "field_added", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("new", "code", "breaks"), CHANGES)
+def test_changes_are_told_apart(run: Any, contract: Path, new: str, code: str | None, breaks: bool) -> None:  # noqa: FBT001 - an answer
+    other = contract.with_name("new.yaml")
+    other.write_text(contract.read_text().replace(OLD, new))
+    status, changes = run("diff", contract, other)
+    assert [change["code"] for change in changes] == ([] if code is None else [code])
+    assert status == int(breaks)
+    # The other way round what was added is removed again.
+    if code == "field_added":
+        _, [back] = run("diff", other, contract)
+        assert (back["code"], back["breaking"]) == ("field_removed", True)
+    if code == "limit_tightened":
+        assert [(one["code"], one["breaking"]) for one in run("diff", other, contract)[1]] == [
+            ("limit_loosened", False)
+        ]
+    if code == "allowed_narrowed":
+        assert [one["code"] for one in run("diff", other, contract)[1]] == ["allowed_widened"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ("value: order_id}", "value: account}", {"record_id_changed"}),
+        ("object: product", "object: order_id", {"mapping_changed"}),
+        ("            object: product\n", "", {"attribute_removed"}),
+        ("repeat, value: id", "repeat, value: none", {"repeat_changed", "record_id_changed"}),
+        ("value: 2, unit: d", "value: 3, unit: d", {"freshness_changed"}),
+    ],
+)
+def test_changes_of_the_stream(run: Any, contract: Path, old: str, new: str, codes: set[str]) -> None:
+    text = contract.read_text()
+    assert old in text
+    other = contract.with_name("new.yaml")
+    other.write_text(
+        text.replace(old, new).replace(
+            "      - {property: recordId, value: order_id}\n",
+            "" if "none" in new else "      - {property: recordId, value: order_id}\n",
+        )
+    )
+    assert {change["code"] for change in run("diff", contract, other)[1]} == codes
+
+
+def test_two_streams_are_not_versions_of_one(run: Any, contract: Path) -> None:
+    other = contract.with_name("new.yaml")
+    other.write_text(contract.read_text().replace("  - name: orders", "  - name: returns"))
+    status, message = run("diff", contract, other)
+    assert status == 2
+    assert "shop.returns is no version of shop.orders" in message
+
+
+def test_what_it_shows(run: Any, contract: Path, capsys: Any) -> None:
+    status, said = run("show", contract)
+    assert (status, said["entity"], said["partition_key"]) == (0, "usage_event", "account")
+    fields = {field["name"]: field for field in said["fields"]}
+    assert (fields["account"]["pii"], fields["amount"]["attributes"]) == ("identifier", ["quantity"])
+    capsys.readouterr()
+    assert main(["contract", "show", str(contract)]) == 0
+    assert "placed_at" in capsys.readouterr().out

@@ -9,40 +9,14 @@ from collections import Counter
 from typing import Any, Literal
 
 from mainstem.testing.retrying import RetryingClient
+from mainstem.testing.samples import accounts_contract
 
 __all__ = ["ACCOUNTS", "ACCOUNTS_CONTRACT", "EVENTS", "SOURCE", "Expected", "Workload"]
 
 SOURCE = "shop"
 EVENTS = "usage_events"
 ACCOUNTS = "accounts"
-ACCOUNTS_CONTRACT = """
-apiVersion: v3.2.0
-kind: DataContract
-id: shop-accounts
-name: Accounts
-version: 1.0.0
-status: active
-customProperties:
-  - {property: source, value: shop}
-schema:
-  - name: accounts
-    logicalType: object
-    customProperties:
-      - {property: kind, value: state}
-      - {property: partitionKey, value: id}
-      - {property: entityVersion, value: updated_at}
-      - property: mapping
-        value: {entity: customer, attributes: {customer_id: id, plan: plan}}
-    properties:
-      - name: id
-        logicalType: string
-        required: true
-        primaryKey: true
-        primaryKeyPosition: 1
-        customProperties: [{property: pii, value: identifier}]
-      - {name: plan, logicalType: string}
-      - {name: updated_at, logicalType: timestamp, required: true}
-"""
+ACCOUNTS_CONTRACT = accounts_contract(SOURCE)
 """Entities of the source, for `activate_folder`."""
 
 _BATCH = 50

@@ -28,6 +28,7 @@ from mainstem.processing.rebuild import export_observations
 from mainstem.runtime.folders import keys_folder
 from mainstem.runtime.web import application
 from mainstem.testing.postgres import PostgresServer
+from mainstem.testing.samples import accounts_contract, usage
 from mainstem.testing.site import Site
 
 QUESTIONS = (
@@ -43,37 +44,7 @@ QUESTIONS = (
 )
 """What is asked of the API. Data time stands still in the folder, so that answers do not age."""
 
-ACCOUNTS = """
-apiVersion: v3.2.0
-kind: DataContract
-id: crm-accounts
-name: Accounts
-version: 1.0.0
-status: active
-customProperties:
-  - {property: source, value: crm}
-schema:
-  - name: accounts
-    logicalType: object
-    customProperties:
-      - {property: kind, value: state}
-      - {property: partitionKey, value: id}
-      - {property: entityVersion, value: updated_at}
-      - property: mapping
-        value: {entity: customer, attributes: {customer_id: id, plan: plan, name: name}}
-    properties:
-      - name: id
-        logicalType: string
-        required: true
-        primaryKey: true
-        primaryKeyPosition: 1
-        customProperties: [{property: pii, value: identifier}]
-      - name: name
-        logicalType: string
-        customProperties: [{property: pii, value: name}]
-      - {name: plan, logicalType: string}
-      - {name: updated_at, logicalType: timestamp, required: true}
-"""
+ACCOUNTS = accounts_contract("crm", named=True)
 HEAVY = """
 name: heavy
 description: Work done, by what each event says of it.
@@ -110,6 +81,13 @@ def _live_a_little(site: Site) -> str:
     site.send("app", [_usage(n, day=5 + n % 6) for n in range(200)] + [_usage(n, day=5 + n % 6) for n in range(10)])
     site.send("app", [_usage(n, occurred_at="never") for n in range(900, 904)])
     site.send("shop", [_usage(n, day=11) for n in range(40)], lane=Lane.BULK)
+    # One id with two bodies, in one lane after the other: which of them counts is told by the lanes' turns alone.
+    for number, lanes in enumerate(((Lane.BULK, Lane.LIVE), (Lane.LIVE, Lane.BULK)) * 2):
+        for quantity, lane in enumerate(lanes):
+            site.send(
+                "app", [_usage(n, day=8, customer_id=f"t{number}", quantity=quantity) for n in _of(number)], lane=lane
+            )
+            site.work()
     site.send("shop", [{"stream": "visits", "payload": {"page": n}} for n in range(3)])
     site.send("crm", [_account("c1", "A", 1), _account("c1", "B", 2), _account("c2", "A", 3), _account("c1", "A", 4)])
     site.work()
@@ -121,7 +99,7 @@ def _live_a_little(site: Site) -> str:
     site.stand_at(_day(15))
     site.declare(
         "contracts/crm/accounts.yaml",
-        ACCOUNTS.replace("{name: plan, logicalType: string}", "{name: plan, logicalType: string, required: true}"),
+        accounts_contract("crm", named=True, plan_required=True),
     )
     site.send("crm", [_account("c2", "C", 5), _account("c3", "D", 6), _account("c2", "C", 7, op="delete")])
     site.send("app", [_usage(n, day=13 + n % 2) for n in range(300, 340)])
@@ -139,19 +117,18 @@ def _live_a_little(site: Site) -> str:
     return before
 
 
+def _of(turn: int) -> range:
+    return range(600 + 10 * turn, 610 + 10 * turn)
+
+
 def _usage(number: int, *, day: int = 10, **payload: Any) -> dict[str, Any]:
-    return {
-        "stream": "usage_events",
-        "payload": {
-            "id": f"e{number}",
-            "customer_id": f"c{number % 7}",
-            "person_id": f"p{number % 11}@example.com",
-            "event": "opened" if number % 3 else "saved",
-            "occurred_at": (_day(day) - dt.timedelta(minutes=number)).isoformat(),
-            "quantity": number % 5,
-            **payload,
-        },
+    usual = {
+        "person_id": f"p{number % 11}@example.com",
+        "event": "opened" if number % 3 else "saved",
+        "occurred_at": (_day(day) - dt.timedelta(minutes=number)).isoformat(),
+        "quantity": number % 5,
     }
+    return usage(number, **{**usual, **payload})
 
 
 def _account(customer: str, plan: str, minute: int, op: str = "upsert") -> dict[str, Any]:

@@ -11,50 +11,10 @@ import psycopg
 import pytest
 
 from mainstem.model import Lane
+from mainstem.testing.samples import SAMPLE_AT, accounts_contract, usage
 from mainstem.testing.site import Site
 
-CONTRACT = """
-apiVersion: v3.2.0
-kind: DataContract
-id: crm-accounts
-name: Accounts
-version: 1.0.0
-status: active
-customProperties:
-  - {property: source, value: crm}
-schema:
-  - name: accounts
-    logicalType: object
-    customProperties:
-      - {property: kind, value: state}
-      - {property: partitionKey, value: id}
-      - {property: entityVersion, value: updated_at}
-      - property: mapping
-        value: {entity: customer, attributes: {customer_id: id, plan: plan}}
-    properties:
-      - name: id
-        logicalType: string
-        required: true
-        primaryKey: true
-        primaryKeyPosition: 1
-        customProperties: [{property: pii, value: identifier}]
-      - {name: plan, logicalType: string}
-      - {name: updated_at, logicalType: timestamp, required: true}
-"""
-AT = "2026-01-10T09:00:00Z"
-
-
-def usage(number: int, **payload: Any) -> dict[str, Any]:
-    return {
-        "stream": "usage_events",
-        "payload": {
-            "id": f"e{number}",
-            "customer_id": f"c{number % 7}",
-            "event": "opened",
-            "occurred_at": AT,
-            **payload,
-        },
-    }
+CONTRACT = accounts_contract("crm")
 
 
 def account(plan: str, minute: int, op: str = "upsert", **payload: Any) -> dict[str, Any]:
@@ -74,10 +34,10 @@ def site(empty_dsn: str, tmp_path: Path) -> Site:
     site.work()
     site.declare(
         "contracts/crm/accounts.yaml",
-        CONTRACT.replace("{name: plan, logicalType: string}", "{name: plan, logicalType: string, required: true}"),
+        accounts_contract("crm", plan_required=True),
     )
     site.send("crm", [account("C", 4), account("D", 5, id="c2"), account("C", 6, op="delete")])
-    site.decide({"id": "fixed", "customer_id": "c1", "event": "opened", "occurred_at": AT})
+    site.decide({"id": "fixed", "customer_id": "c1", "event": "opened", "occurred_at": SAMPLE_AT})
     site.work()
     return site
 
@@ -96,8 +56,3 @@ def second_dsn(postgres: str) -> Iterator[str]:
     yield f"{postgres} dbname={name}"
     with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def contract() -> str:
-    return CONTRACT

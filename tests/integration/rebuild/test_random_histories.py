@@ -15,9 +15,8 @@ from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.main import main
 from mainstem.intake import CorrectedRecord, QuarantineFixed
 from mainstem.model import Lane, Place
+from mainstem.testing.samples import SAMPLE_AT, accounts_contract, usage
 from mainstem.testing.site import Site
-
-AT = "2026-01-10T09:00:00Z"
 
 PEOPLE = """
 apiVersion: v3.2.0
@@ -53,7 +52,7 @@ def rebuild(site: Site, capsys: pytest.CaptureFixture[str], expected: ExitCode =
     return result
 
 
-def clicks(choose: random.Random, count: int, usage: Any) -> list[dict[str, Any]]:
+def clicks(choose: random.Random, count: int) -> list[dict[str, Any]]:
     """Few ids, so that most are repeats; bodies differ; some are broken."""
     return [
         usage(choose.randrange(60), quantity=choose.randrange(1000))
@@ -92,15 +91,15 @@ def live(site: Site, choose: random.Random, sent: Sequence[tuple[str, list[dict[
 
 @pytest.mark.parametrize("seed", range(2))
 def test_accepted_and_duplicate_are_each_the_same(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any, contract: str, seed: int
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
 ) -> None:
     choose = random.Random(seed)
     site = Site.begin(tmp_path / "data", empty_dsn)
-    site.declare("contracts/crm/accounts.yaml", contract)
-    live(site, choose, [("app", clicks(choose, 120, usage)), ("crm", accounts(choose, 120))])
-    site.declare("contracts/crm/accounts.yaml", f"{contract}\ndescription: {{purpose: another version}}\n")
-    site.decide({"id": f"e{choose.randrange(60)}", "customer_id": "c1", "event": "opened", "occurred_at": AT})
-    live(site, choose, [("app", clicks(choose, 60, usage)), ("crm", accounts(choose, 60))])
+    site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
+    live(site, choose, [("app", clicks(choose, 120)), ("crm", accounts(choose, 120))])
+    site.declare("contracts/crm/accounts.yaml", accounts_contract("crm") + "description: {purpose: another version}\n")
+    site.decide({"id": f"e{choose.randrange(60)}", "customer_id": "c1", "event": "opened", "occurred_at": SAMPLE_AT})
+    live(site, choose, [("app", clicks(choose, 60)), ("crm", accounts(choose, 60))])
     site.fill_lake()
     before = site.query(TERMS)
     assert {term for *_, term, _ in before} == {"accepted", "duplicate"}
@@ -110,10 +109,10 @@ def test_accepted_and_duplicate_are_each_the_same(
 
 
 def test_a_corrected_record_comes_where_its_decision_stands(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], contract: str
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site = Site.begin(tmp_path / "data", empty_dsn)
-    site.declare("contracts/crm/accounts.yaml", contract)
+    site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
     site.send("crm", [_account(3, updated_at="never")])
     site.work()
     [(*place, received_at)] = site.query("SELECT epoch, partition, lane, position, index, received_at FROM quarantine")
@@ -143,7 +142,7 @@ def test_a_corrected_record_comes_where_its_decision_stands(
 
 
 def test_what_is_counted_as_another_term_is_a_difference(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site = Site.begin(tmp_path / "data", empty_dsn)
     site.send("app", [usage(n) for n in (1, 2, 1)])

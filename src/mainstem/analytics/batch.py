@@ -136,7 +136,8 @@ class _Present:
         pending = shown is not None or (stored is not None and stored.pending)
         logged = None
         if pending and (logged_at is None or now - logged_at >= _MINUTE):
-            logged = shown or self._shown(place, "time")
+            # The history says what is shown: a score that had to wait for its row is shown as it is by now.
+            logged = shown = shown or self._shown(place, "time")
             logged_at, pending = now, False
         elif pending and logged_at is not None:
             due = min(due, logged_at + _MINUTE)

@@ -426,7 +426,9 @@ def test_two_scorers_share_the_work(world: Any) -> None:
     for thread in threads:
         thread.join()
     world.scorer.run_once()
-    assert world.query("SELECT count(*) AS n, max(revision) AS most FROM score") == [{"n": 40, "most": 1}]
+    [scored] = world.query("SELECT count(*) AS n, max(revision) AS most FROM score")
+    # Whom one has not finished when the other begins and looks for customers without a score is looked at once more.
+    assert (scored["n"], scored["most"] <= 2) == (40, True)
     assert world.query("SELECT * FROM touched") == []
 
 
@@ -451,3 +453,21 @@ def test_a_scorer_runs_until_it_is_stopped(world: Any) -> None:
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_the_history_says_what_is_shown(world: Any) -> None:
+    world.customer("a")
+    _a_month_of_use(world, "a")
+    world.scorer.run_once()
+    # Moves again within the minute, and has to wait for its row.
+    world.clock.advance(10 * dt.timedelta(seconds=1))
+    world.happens(*(("a", world.clock.data() - day * DAY) for day in range(1, 30)))
+    world.scorer.run_once()
+    assert world.shown("a")["pending"]
+    world.clock.advance(5 * MINUTE)
+    world.scorer.run_once()
+    shown, logged = world.shown("a"), world.history("a", "live")[-1]
+    assert not shown["pending"]
+    assert [logged[name] for name in ("score", "as_of", "basis")] == [
+        shown[name] for name in ("score", "as_of", "basis")
+    ]

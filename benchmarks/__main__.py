@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import api, entities, eventlog, freshness, intake, lake, memory, spine, startup
+from benchmarks import api, checks, entities, eventlog, freshness, intake, lake, memory, spine, startup
 from benchmarks.recipe import Figure, print_figures, write_figures
 
 BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
     "intake": intake.run,
     "eventlog": eventlog.run,
+    "checks": checks.run,
     "spine": spine.run,
     "entities": entities.run,
     "lake": lake.run,

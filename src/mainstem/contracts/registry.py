@@ -56,6 +56,11 @@ class Registry:
                 return self._at(owner, stream, version)
         return None
 
+    def streams(self) -> list[tuple[str, str]]:
+        """Source (or `ANY_SOURCE`) and stream of every contract in force, in order. Raises as `active`."""
+        self._keep_fresh()
+        return sorted(self._newest)
+
     def at(self, source: str, stream: str, version: int) -> Contract:
         """The contract a record was stamped with; its source may be `ANY_SOURCE`.
 

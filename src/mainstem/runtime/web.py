@@ -12,6 +12,7 @@ from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
+from mainstem.api.contracts import contracts_router
 from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.hub import LiveHub
@@ -38,6 +39,7 @@ def application(runtime: Runtime) -> FastAPI:
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
         return (
             data_router(conservation, signer),
+            contracts_router(runtime.database, runtime.registry, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
             customers_router(reader, signer),
             live_metrics_router(conservation, gate, hub),

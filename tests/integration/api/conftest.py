@@ -16,6 +16,7 @@ from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
+from mainstem.api.contracts import contracts_router
 from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.live_metrics import live_metrics_router
@@ -62,6 +63,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
             signer=signer,
             routers=lambda gate, hub: (
                 data_router(conservation, signer),
+                contracts_router(database, registry, clock),
                 analytics_router(reader, conservation, metrics),
                 customers_router(reader, signer),
                 live_metrics_router(conservation, gate, hub),

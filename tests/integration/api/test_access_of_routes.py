@@ -30,6 +30,7 @@ def needed(path: str) -> Permission:
         r"/api/v1/data/ingest/.*": Permission.DATA_INGEST,
         r"/api/v1/data/quarantine": Permission.QUARANTINE_READ,
         r"/api/v1/data/.*": Permission.DATA_READ,
+        r"/api/v1/contracts.*": Permission.DATA_READ,
         r"/api/v1/analytics/.*": Permission.ANALYTICS_READ,
     }
     return next(permission for pattern, permission in rules.items() if re.fullmatch(pattern, path))

@@ -19,6 +19,8 @@ from mainstem.api.problems import PROBLEMS
         ("GET", "/assets/unknown.js", 404),
         ("GET", "/assets/..%2f..%2fapp.py", 404),
         ("GET", "/api/v1/data/status/never", 404),
+        ("GET", "/api/v1/contracts/never/was", 404),
+        ("GET", "/api/v1/contracts/never/was/json-schema", 404),
         ("GET", "/api/v1/data/quarantine?limit=0", 422),
         ("GET", "/api/v1/data/quarantine?cursor=forged", 400),
     ],
@@ -38,7 +40,7 @@ async def test_errors_are_problem_documents(
 
 
 async def test_answers_have_the_envelope(client: httpx.AsyncClient, bearer: dict[Role, dict[str, str]]) -> None:
-    for path in ("/healthz", "/readyz", "/api/v1/data/sources", "/api/v1/data/quality/metrics"):
+    for path in ("/healthz", "/readyz", "/api/v1/data/sources", "/api/v1/data/quality/metrics", "/api/v1/contracts"):
         body = (await client.get(path, headers=bearer[Role.ADMIN])).json()
         assert body.keys() == {"data", "meta"}, path
         assert body["meta"].keys() == {

@@ -1,0 +1,126 @@
+"""Checks: a contract with 1, 10 and 50 rules over parsed records, beside bare DuckDB predicates over the same rows.
+
+The figure is the whole check plan (parse, types, rules) in rows a second; its ratio is to bare predicates, and the second
+figure is what the rules alone add: the plan's time with rules, less that without, against the predicates' time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from benchmarks.events import usage_events
+from benchmarks.recipe import Figure
+from mainstem.contracts import RECORDS, CheckPlan, builtin_contracts, read_contract
+from mainstem.contracts.duck import connect
+
+__all__ = ["run"]
+
+_BATCH = 20_000
+_REPEATS = 5
+_MUST = {1: None, 10: 500_000.0, 50: 300_000.0}
+_RULES = (
+    "quantity >= 0",
+    "length(event) <= {n}",
+    "event <> 'x{n}'",
+    "quantity < {n}",
+    "starts_with(customer_id, 'customer') OR quantity > {n}",
+    "object IS NULL OR length(object) < {n}",
+    "occurred_at > '2000-01-01'",
+    "quantity IS NULL OR quantity <> {n}.5",
+    "person_id <> customer_id",
+    "event IN ('page_view', 'export_finished', 'report_opened', 'search', 'login', 'x{n}')",
+)
+
+
+def run(size: int = 200_000) -> Iterator[Figure]:
+    """`size` records."""
+    records = _records(usage_events(size))
+    with connect() as connection:
+        typed = _typed(connection, records)
+        builtin = builtin_contracts()["usage_events"]
+        plain = _seconds(functools.partial(_check, connection, CheckPlan.compile(builtin), records))
+        for count, must in _MUST.items():
+            rules = [_RULES[n % len(_RULES)].format(n=100 + n) for n in range(count)]
+            plan = CheckPlan.compile(read_contract(_contract(rules), "benchmark"))
+            checked = _seconds(functools.partial(_check, connection, plan, records))
+            bare = _seconds(functools.partial(_bare, connection, typed, rules))
+            yield Figure(f"checks_{count}_rules", size / checked, "rows/s", must, "parse and types alone", size / plain)
+            yield Figure(
+                f"checks_{count}_rules_added",
+                max(checked - plain, 0.0) * 1e9 / size,
+                "ns/row",
+                None,
+                "bare DuckDB predicates",
+                bare * 1e9 / size,
+                higher_is_better=False,
+            )
+
+
+def _contract(rules: list[str]) -> str:
+    data = yaml.safe_load(builtin_contracts()["usage_events"].text)
+    data["customProperties"] = [{"property": "source", "value": "bench"}]
+    data["schema"][0]["quality"] = [
+        {"name": f"r{n}", "type": "custom", "engine": "mainstem", "implementation": rule}
+        for n, rule in enumerate(rules)
+    ]
+    return yaml.safe_dump(data)
+
+
+def _records(payloads: list[bytes]) -> list[pa.Table]:
+    tables = []
+    for start in range(0, len(payloads), _BATCH):
+        part = payloads[start : start + _BATCH]
+        columns = {
+            "n": pa.array(np.arange(len(part))),
+            "payload": pa.array(part, pa.binary()),
+            "as_of": pa.array([dt.datetime.now(dt.UTC)] * len(part), RECORDS.field("as_of").type),
+            "op": pa.array(["event"] * len(part)),
+        }
+        tables.append(pa.table({f.name: columns.get(f.name, pa.nulls(len(part), f.type)) for f in RECORDS}, RECORDS))
+    return tables
+
+
+def _check(connection: duckdb.DuckDBPyConnection, plan: CheckPlan, tables: list[pa.Table]) -> None:
+    for table in tables:
+        reasons = plan.run(connection, table)["reason"]
+        if reasons.null_count != len(reasons):
+            raise ValueError(f"A record fails: {reasons.drop_null()[0]}.")
+
+
+def _typed(connection: duckdb.DuckDBPyConnection, tables: list[pa.Table]) -> list[pa.Table]:
+    """The records' values, parsed before: what bare predicates look at."""
+    plan = CheckPlan.compile(builtin_contracts()["usage_events"])
+    typed = []
+    for table in tables:
+        checked = plan.run(connection, table)
+        names = [name for name in checked.schema.names if name.startswith("f_")]
+        typed.append(checked.select(names).rename_columns([name[2:] for name in names]))
+    return typed
+
+
+def _bare(connection: duckdb.DuckDBPyConnection, tables: list[pa.Table], rules: list[str]) -> None:
+    for table in tables:
+        connection.register("typed", table)
+        predicates = " ".join(f"WHEN NOT ({rule}) THEN {n}" for n, rule in enumerate(rules))
+        connection.execute(f"SELECT CASE {predicates} END AS failed FROM typed").to_arrow_table()
+        connection.unregister("typed")
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    """The median of several runs, after one that warms up."""
+    work()
+    taken = []
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)

@@ -41,8 +41,8 @@ class Segment(msgspec.Struct, frozen=True):
     partition_key: Texts = None
     occurred_at: Times = None
     observed_at: Times = None
-    slot: int | None = None
-    """Where all of them belong, whatever their partition keys say; None: where those say."""
+    slot: Sequence[int] | None = None
+    """Where each of them belongs, whatever its partition key says; None: where that says."""
 
 
 def build(segments: Sequence[Segment], references: References) -> pa.RecordBatch:

@@ -86,6 +86,9 @@ class QuarantineFixed(msgspec.Struct, frozen=True, kw_only=True, tag_field="deci
     place: str
     record: CorrectedRecord
     by: str = ""
+    reason: str = ""
+    unchanged: bool = False
+    """The payload is the original's: it is the contract that has changed."""
 
 
 class QuarantineDismissed(msgspec.Struct, frozen=True, kw_only=True, tag_field="decision", tag="quarantine_dismissed"):
@@ -126,31 +129,32 @@ class Decisions:
         self._references = references
         self._clock = clock
 
-    def decide(self, decision: Decision) -> tuple[Head, ...]:
-        """Make a decision durable; its slot's owner applies it in its turn. The positions of the commit that holds it.
+    def decide(self, *decisions: Decision) -> tuple[Head, ...]:
+        """Make decisions durable together; their slots' owners apply them. The positions of the commit that holds them.
 
         The same decision made twice has one `record_id`. Raises ValueError for a place that is none and for a
-        correction without a partition key, StorageFullError or UnavailableError when it was not made.
+        correction without a partition key, StorageFullError or UnavailableError when none was made.
         """
-        payload = encode_decision(decision)
+        payloads = [encode_decision(decision) for decision in decisions]
+        identities = [hashlib.sha256(payload).hexdigest()[:32] for payload in payloads]
+        together = hashlib.sha256("".join(identities).encode()).hexdigest()[:32]
         now = self._clock.wall()
-        at = pa.array([now], TIMESTAMP)
-        identity = hashlib.sha256(payload).hexdigest()[:32]
+        at = pa.array([now] * len(decisions), TIMESTAMP)
         segment = Segment(
             source=MAINSTEM_SOURCE,
             stream=DECISIONS_STREAM,
             contract_version=0,
             origin="decision",
-            delivery=f"decision-{identity}",
+            delivery=f"decision-{identities[0] if len(identities) == 1 else together}",
             content_type=CANONICAL_JSON,
             received_at=now,
-            index=[0],
-            payload=[payload],
+            index=range(len(decisions)),
+            payload=payloads,
             op="event",
-            record_id=[identity],
+            record_id=identities,
             occurred_at=at,
             observed_at=at,
-            slot=self._slot(decision),
+            slot=[self._slot(decision) for decision in decisions],
         )
         return self._door.append(segment, Lane.LIVE)
 

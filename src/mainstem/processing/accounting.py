@@ -31,7 +31,8 @@ class Correction:
 
     place: Place
     decision: QuarantineFixed | QuarantineDismissed
-    corrected: EventEffects | StateEffects | None
+    at: dt.datetime
+    """When it was decided."""
     changes: bool
 
 
@@ -50,6 +51,8 @@ class Plan:
     """Those that `deltas` were computed with."""
     deltas: CellDeltas
     corrected_deltas: Sequence[tuple[Place, CellDeltas]]
+    """Of each group of corrected events, with the place of the last decision about one."""
+    corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
 
 

@@ -142,25 +142,27 @@ class StateEffects:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DecisionEffect:
-    """One record of `mainstem.decisions` at (position, index), and what a correction in it comes to."""
+    """One record of `mainstem.decisions` at (position, index)."""
 
     position: int
     index: int
     received_at: dt.datetime
     record_hash: bytes | None
     decision: Decision
-    corrected: EventEffects | StateEffects | None = None
-    """One row, at the decision's place but under the original's `received_at`; None when it is still not good."""
+    good: bool = False
+    """Of a correction: it passes its contract, and a row of `Effects.corrected` at this place is what it comes to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effects:
-    """All effects of one span. Every record of the span is in exactly one of the first four parts."""
+    """All effects of one span. Every record of the span is in exactly one of events, states, decisions and quarantined."""
 
     span: Span
     events: tuple[EventEffects, ...]
     states: tuple[StateEffects, ...]
     decisions: tuple[DecisionEffect, ...]
+    corrected: tuple[EventEffects | StateEffects, ...]
+    """What good corrections come to, at the places of their decisions but under the originals' `received_at`."""
     quarantined: pa.Table
     """In `QUARANTINE_EFFECTS` columns."""
     sealed: pa.Table

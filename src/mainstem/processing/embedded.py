@@ -27,7 +27,7 @@ from mainstem.contracts import CheckPlan, Contract, Reason
 from mainstem.contracts.duck import connect
 from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
-from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, LogBatch, Place, Span
+from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Place, Span
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.effects import (
     QUARANTINE_EFFECTS,
@@ -49,6 +49,14 @@ __all__ = ["Contracts", "EmbeddedEngine"]
 _log = structlog.get_logger()
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
+_PLACED = pa.schema(
+    [
+        *ENVELOPE,
+        pa.field("position", pa.int64()),
+        pa.field("index", pa.uint32()),
+        pa.field("received_at", _TIMESTAMP),
+    ]
+)
 _DECISIONS = (MAINSTEM_SOURCE, DECISIONS_STREAM)
 
 
@@ -72,6 +80,7 @@ class _Parts:
     events: list[EventEffects] = dataclasses.field(default_factory=list)
     states: list[StateEffects] = dataclasses.field(default_factory=list)
     decisions: list[DecisionEffect] = dataclasses.field(default_factory=list)
+    corrected: list[EventEffects | StateEffects] = dataclasses.field(default_factory=list)
     quarantined: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     references: list[pa.Table] = dataclasses.field(default_factory=list)
@@ -127,6 +136,7 @@ class EmbeddedEngine:
             events=tuple(parts.events),
             states=tuple(parts.states),
             decisions=tuple(parts.decisions),
+            corrected=tuple(parts.corrected),
             quarantined=pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS),
             sealed=pa.Table.from_pylist(parts.sealed, SEALED),
             references=_distinct(parts.references),
@@ -134,6 +144,21 @@ class EmbeddedEngine:
             records=sum(batch.records.num_rows for batch in batches),
             warnings=pa.Table.from_pylist(parts.warnings, WARNING_EFFECTS),
         )
+
+    def failing(self, records: pa.Table) -> pa.Table:
+        """Those that do not pass their contract, in `QUARANTINE_EFFECTS` columns; nothing comes of it.
+
+        `records` has `ENVELOPE` columns and `position`, `index` and `received_at`, by which the answer names them.
+        """
+        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records)
+        return pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS)
+
+    def _checked(self, span: Span, records: pa.Table) -> _Parts:
+        """What records of no decision come to."""
+        parts = _Parts(span)
+        for group in _groups(records):
+            self._halving(parts, group, self._check)
+        return parts
 
     def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
         """Apply `effect` to a group; what makes it fail ends up alone in quarantine."""
@@ -155,7 +180,7 @@ class EmbeddedEngine:
             for half in (group.records.slice(0, middle), group.records.slice(middle)):
                 self._halving(parts, dataclasses.replace(group, records=half), effect)
             return
-        for name in ("events", "states", "decisions", "quarantined", "sealed", "references", "warnings"):
+        for name in ("events", "states", "decisions", "corrected", "quarantined", "sealed", "references", "warnings"):
             getattr(parts, name).extend(getattr(done, name))
 
     def _check(self, parts: _Parts, group: _Group) -> None:
@@ -199,13 +224,15 @@ class EmbeddedEngine:
         return shape_states(contract, source, records, checked, keys)
 
     def _decide(self, parts: _Parts, group: _Group) -> None:
-        """Read decisions; a correction is checked and mapped as the record it stands for."""
+        """Read decisions; corrections are checked and mapped together, as the records they stand for."""
+        decided: list[tuple[dict[str, Any], Decision]] = []
         for index, row in enumerate(group.records.to_pylist()):
             try:
-                decision = decode_decision(row["payload"])
+                decided.append((row, decode_decision(row["payload"])))
             except msgspec.MsgspecError:
                 self._quarantine(parts, group, [index], [_told(Reason.UNPROCESSABLE, None)])
-                continue
+        good = self._correct(parts, decided)
+        for row, decision in decided:
             identity = row["record_id"]
             parts.decisions.append(
                 DecisionEffect(
@@ -214,27 +241,37 @@ class EmbeddedEngine:
                     received_at=row["received_at"],
                     record_hash=identity and self._hasher.digest(b"decision", [row["slot"], identity]),
                     decision=decision,
-                    corrected=self._corrected(parts, decision, row),
+                    good=(row["position"], row["index"]) in good,
                 )
             )
 
-    def _corrected(self, parts: _Parts, decision: Decision, row: dict[str, Any]) -> EventEffects | StateEffects | None:
-        """What a correction comes to, at the decision's place; None when it is no correction or is still not good."""
-        if not isinstance(decision, QuarantineFixed):
-            return None
-        record = decision.record
-        version = record.contract_version
-        if not version:
-            contract = self._contracts.active(record.source, record.stream)
-            version = contract.version if contract else 0
-        group = _Group(record.source, record.stream, version, _as_records(record, version, row))
-        alone = _Parts(parts.span)
-        self._halving(alone, group, self._check)
-        effects: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
-        if not effects or not effects[0].rows.num_rows:
-            return None
+    def _correct(self, parts: _Parts, decided: Sequence[tuple[dict[str, Any], Decision]]) -> set[tuple[int, int]]:
+        """Add what corrections come to, at their decisions' places; the places of those that are good."""
+        rows = [
+            _as_record(decision.record, self._version(decision.record), row)
+            for row, decision in decided
+            if isinstance(decision, QuarantineFixed)
+        ]
+        if not rows:
+            return set()
+        alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED))
         parts.references.extend(alone.references)
-        return effects[0]
+        corrected: list[EventEffects | StateEffects] = [
+            group for group in (*alone.events, *alone.states) if group.rows.num_rows
+        ]
+        parts.corrected.extend(corrected)
+        return {
+            place
+            for group in corrected
+            for place in zip(group.rows["position"].to_pylist(), group.rows["index"].to_pylist(), strict=True)
+        }
+
+    def _version(self, record: CorrectedRecord) -> int:
+        """The contract version a correction is checked by."""
+        if record.contract_version:
+            return record.contract_version
+        contract = self._contracts.active(record.source, record.stream)
+        return contract.version if contract else 0
 
     def _quarantine(self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[_Told]) -> None:
         """Put rows of a group in quarantine, each with its reason, field and message."""
@@ -342,9 +379,9 @@ def _plan_input(records: pa.Table) -> pa.Table:
     return table.append_column("as_of", records["received_at"])
 
 
-def _as_records(record: CorrectedRecord, version: int, decision: dict[str, Any]) -> pa.Table:
+def _as_record(record: CorrectedRecord, version: int, decision: dict[str, Any]) -> dict[str, Any]:
     """A corrected record as the log would have held it: at the decision's place, received when the original was."""
-    row = {
+    return {
         **decision,
         "source": record.source,
         "stream": record.stream,
@@ -358,8 +395,6 @@ def _as_records(record: CorrectedRecord, version: int, decision: dict[str, Any])
         "payload": bytes(record.payload),
         "received_at": record.received_at,
     }
-    places = (("position", pa.int64()), ("index", pa.uint32()), ("received_at", _TIMESTAMP))
-    return pa.Table.from_pylist([row], pa.schema([*ENVELOPE, *(pa.field(name, kind) for name, kind in places)]))
 
 
 def _distinct(tables: Sequence[pa.Table]) -> pa.Table:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+import pyarrow as pa
 import structlog
 
 from mainstem.clock import Clock
@@ -33,7 +34,7 @@ from mainstem.processing.sink import Commit, DecisionApplier
 from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
-from mainstem.processing.tables.quarantine import decide_quarantine, foresee_decisions, write_quarantined
+from mainstem.processing.tables.quarantine import Decided, decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
 from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
 from mainstem.processing.tables.warnings import write_warnings
@@ -230,8 +231,9 @@ class PostgresSink:
         known_at, now = self._parts.clock.wall(), self._parts.clock.data()
         decisions = judge_decisions(effects.decisions, dedup)
         corrections = self._foreseen(effects.span, decisions.fresh)
-        fixed = [(one.place, one.corrected) for one in corrections if isinstance(one.corrected, EventEffects)]
-        events, runs = judge_events([*effects.events, *(group for _, group in fixed)], dedup)
+        corrected = list(_taking_effect(effects, corrections))
+        fixed = [group for group in corrected if isinstance(group, EventEffects)]
+        events, runs = judge_events([*effects.events, *fixed], dedup)
         metrics = self._parts.metrics.current()
         deltas = self._changes(metrics, effects, events, ahead)
         usual = CellDeltas.joined(deltas[: len(effects.events)])
@@ -239,7 +241,7 @@ class PostgresSink:
         for one in (usual, *deltas[len(effects.events) :]):
             prepare_cells(self._database, one, known_at)
         ensure_partitions(self._database, "timeline", {day for rows in timeline for day in rows.days})
-        places = [place for place, _ in fixed]
+        places = [_last_place(effects.span, group) for group in fixed]
         return Plan(
             now=now,
             known_at=known_at,
@@ -250,6 +252,7 @@ class PostgresSink:
             metrics=metrics,
             deltas=usual,
             corrected_deltas=list(zip(places, deltas[len(effects.events) :], strict=True)),
+            corrected_states=[group for group in corrected if isinstance(group, StateEffects)],
             timeline=timeline,
         )
 
@@ -275,19 +278,18 @@ class PostgresSink:
         )
 
     def _foreseen(self, span: Span, decisions: Sequence[DecisionEffect]) -> list[Correction]:
-        """The decisions about quarantined records that can be applied, in order; what will not change has no effects."""
+        """The decisions about quarantined records that can be applied, in order."""
         about = [
             (Place(span.epoch, span.partition, span.lane, one.position, one.index), one, one.decision)
             for one in decisions
-            if isinstance(one.decision, QuarantineDismissed)
-            or (isinstance(one.decision, QuarantineFixed) and one.corrected is not None)
+            if isinstance(one.decision, QuarantineDismissed) or (isinstance(one.decision, QuarantineFixed) and one.good)
         ]
         if not about:
             return []
         with self._database.autocommit() as conn:
             changes = foresee_decisions(conn, [decision for _, _, decision in about])
         return [
-            Correction(place, decision, effect.corrected if change else None, change)
+            Correction(place, decision, effect.received_at, change)
             for (place, effect, decision), change in zip(about, changes, strict=True)
         ]
 
@@ -300,8 +302,7 @@ class PostgresSink:
         self._apply_decisions(conn, span, plan)
         references = self._references.write(conn, effects.references, effects.received_at)
         run_ids = insert_runs(conn, plan.runs)
-        fixed = [one.corrected for one in plan.corrections if isinstance(one.corrected, StateEffects)]
-        merged, corrected = self._entities.merge(conn, effects.states, fixed)
+        merged, corrected = self._entities.merge(conn, effects.states, plan.corrected_states)
         self._merge_cells(conn, plan, Place(span.epoch, span.partition, span.lane, span.last, 0))
         for rows in plan.timeline:
             write_timeline(conn, rows)
@@ -343,9 +344,9 @@ class PostgresSink:
             write_turn(conn, span.epoch, span.partition, Turn(owned.positions.get(Lane.LIVE, 0), span.last))
 
     def _apply_decisions(self, conn: Connection, span: Span, plan: Plan) -> None:
-        for correction in plan.corrections:
-            if decide_quarantine(conn, correction.decision, plan.known_at) != correction.changes:
-                raise UnavailableError("Another partition decided about the same record.", retry_after=0.05)
+        decided = [Decided(one.place, one.decision, one.at) for one in plan.corrections if one.changes]
+        if not decide_quarantine(conn, decided):
+            raise UnavailableError("Another partition decided about the same record.", retry_after=0.05)
         if self._parts.decisions is None:
             return
         for effect in plan.decisions.fresh:
@@ -364,6 +365,25 @@ class PostgresSink:
 def _deltas(metrics: MetricSet, group: EventEffects) -> CellDeltas:
     contract = group.contract
     return metrics.deltas(group.rows, group.source, contract.stream, contract.mapping.entity, grace=contract.grace)
+
+
+def _taking_effect(effects: Effects, corrections: Sequence[Correction]) -> Iterator[EventEffects | StateEffects]:
+    """What corrections come to that change what they are about."""
+    taking = {
+        one.place.position << 32 | one.place.index
+        for one in corrections
+        if one.changes and isinstance(one.decision, QuarantineFixed)
+    }
+    for group in effects.corrected:
+        positions, indexes = (group.rows[name].to_pylist() for name in ("position", "index"))
+        mask = [position << 32 | index in taking for position, index in zip(positions, indexes, strict=True)]
+        if any(mask):
+            yield dataclasses.replace(group, rows=group.rows.filter(pa.array(mask)))
+
+
+def _last_place(span: Span, group: EventEffects) -> Place:
+    position, index = (group.rows[name][-1].as_py() for name in ("position", "index"))
+    return Place(span.epoch, span.partition, span.lane, position, index)
 
 
 def _count(effects: Effects, terms: Terms) -> None:

@@ -7,9 +7,11 @@ same ledger.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,7 +22,7 @@ from mainstem.processing.quarantine import quarantine_id
 from mainstem.processing.tables.binary_copy import copy_rows
 from mainstem.store import Connection
 
-__all__ = ["decide_quarantine", "foresee_decisions", "write_quarantined"]
+__all__ = ["Decided", "decide_quarantine", "foresee_decisions", "write_quarantined"]
 
 QuarantineDecision = QuarantineFixed | QuarantineDismissed
 _OPEN = ("quarantined", "held")
@@ -31,6 +33,49 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_quarantine (
     received_at timestamptz, reason text COLLATE "C", field text COLLATE "C", message text, rule text COLLATE "C", sealed bytea
 ) ON COMMIT DELETE ROWS
 """
+
+
+_DECIDED = """
+CREATE TEMPORARY TABLE IF NOT EXISTS decided_quarantine (
+    id uuid PRIMARY KEY, epoch integer, partition smallint, lane smallint, position bigint, index integer,
+    source text COLLATE "C", stream text COLLATE "C", received_at timestamptz, state text COLLATE "C",
+    decided_at timestamptz, dismissed boolean
+) ON COMMIT DELETE ROWS
+"""
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_PLACE_TYPES = {
+    "id": pa.binary(16),
+    "epoch": pa.int32(),
+    "partition": pa.int16(),
+    "lane": pa.int16(),
+    "position": pa.int64(),
+    "index": pa.int32(),
+    "decided_at": _TIMESTAMP,
+}
+_DECIDED_TYPES = {
+    **_PLACE_TYPES,
+    "source": pa.string(),
+    "stream": pa.string(),
+    "received_at": _TIMESTAMP,
+    "state": pa.string(),
+    "dismissed": pa.bool_(),
+}
+_HISTORY_TYPES = {
+    **_PLACE_TYPES,
+    "decision": pa.string(),
+    "decided_by": pa.string(),
+    "reason": pa.string(),
+    "contract_version": pa.int32(),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision about a quarantined record, its own place, and when it was made."""
+
+    place: Place
+    decision: QuarantineDecision
+    at: dt.datetime
 
 
 def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.Table) -> None:
@@ -82,38 +127,86 @@ def foresee_decisions(conn: Connection, decisions: Sequence[QuarantineDecision])
     return changes
 
 
-def decide_quarantine(conn: Connection, decision: QuarantineDecision, at: dt.datetime) -> bool:
-    """Apply a decision inside the sink's transaction; whether it changed anything.
+def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
+    """Apply decisions that were foreseen to change what they are about, inside the sink's transaction.
 
-    What is fixed stays fixed; what is dismissed can still be fixed.
+    False when one of them would not: somebody else decided meanwhile, and the transaction has to be given up. What is
+    fixed stays fixed; what is dismissed can still be fixed.
     """
-    place = Place.parse(decision.place)
-    about = decision.record if isinstance(decision, QuarantineFixed) else decision
-    state, before = _transition(decision)
+    if not decided:
+        return True
+    # Of several about one record the first says what they lead from, the last one where to.
+    first: dict[uuid.UUID, Decided] = {}
+    last: dict[uuid.UUID, Decided] = {}
+    for one in decided:
+        id_ = quarantine_id(Place.parse(one.decision.place))
+        first.setdefault(id_, one)
+        last[id_] = one
+    ids = sorted(last)
+    rows = [_row(id_, last[id_], dismissed="dismissed" in _transition(first[id_].decision)[1]) for id_ in ids]
+    conn.execute(_DECIDED)
+    copy_rows(conn, "decided_quarantine", _columns(rows, _DECIDED_TYPES))
     changed = conn.execute(
         """
         INSERT INTO quarantine AS q (id, epoch, partition, lane, position, index, source, stream, contract_version,
             received_at, reason, message, state, decided_at, sealed)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0, %s, 'undecided', '', %s, %s, ''::bytea)
+        SELECT id, epoch, partition, lane, position, index, source, stream, 0, received_at, 'undecided', '', state,
+            decided_at, ''::bytea
+        FROM decided_quarantine ORDER BY id
         ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at
-        WHERE q.state = ANY(%s)
-        """,
-        [
-            quarantine_id(place),
-            place.epoch,
-            place.partition,
-            int(place.lane),
-            place.position,
-            place.index,
-            about.source,
-            about.stream,
-            about.received_at,
-            state,
-            at,
-            list(before),
-        ],
+        WHERE q.state IN ('quarantined', 'held') OR (q.state = 'dismissed' AND (
+            SELECT dismissed FROM decided_quarantine AS d WHERE d.id = q.id
+        ))
+        """
     ).rowcount
-    return bool(changed)
+    if changed != len(rows):
+        return False
+    copy_rows(conn, "quarantine_decision", _columns([_history(one) for one in decided], _HISTORY_TYPES))
+    return True
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
+    return {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()}
+
+
+def _row(id_: uuid.UUID, one: Decided, *, dismissed: bool) -> dict[str, Any]:
+    """What is decided of a record; `dismissed`: also when it was dismissed before."""
+    place = Place.parse(one.decision.place)
+    about = one.decision.record if isinstance(one.decision, QuarantineFixed) else one.decision
+    return {
+        "id": id_.bytes,
+        **_numbers(place),
+        "source": about.source,
+        "stream": about.stream,
+        "received_at": about.received_at,
+        "state": _transition(one.decision)[0],
+        "decided_at": one.at,
+        "dismissed": dismissed,
+    }
+
+
+def _history(one: Decided) -> dict[str, Any]:
+    decision = one.decision
+    fixed = decision if isinstance(decision, QuarantineFixed) else None
+    return {
+        "id": quarantine_id(Place.parse(decision.place)).bytes,
+        **_numbers(one.place),
+        "decided_at": one.at,
+        "decision": "dismissed" if fixed is None else "replayed" if fixed.unchanged else "fixed",
+        "decided_by": decision.by,
+        "reason": decision.reason,
+        "contract_version": None if fixed is None else fixed.record.contract_version,
+    }
+
+
+def _numbers(place: Place) -> dict[str, int]:
+    return {
+        "epoch": place.epoch,
+        "partition": place.partition,
+        "lane": int(place.lane),
+        "position": place.position,
+        "index": place.index,
+    }
 
 
 def _transition(decision: QuarantineDecision) -> tuple[str, tuple[str, ...]]:

@@ -27,6 +27,7 @@ _VERBS = {
     "contract": ("contract:app", "Check, show, compare and draft contracts."),
     "load": ("load:load", "Load files into a stream."),
     "log": ("log:app", "The event log: how it stands, its number of partitions."),
+    "quarantine": ("quarantine:app", "Look into quarantine; fix, replay and dismiss its records."),
     "lake": ("lake_command:app", "The raw lake: list, verify, compact."),
     "rebuild": ("rebuild:app", "Make the analytics database anew from the raw lake."),
     "apikey": ("apikey:app", "Create, list and revoke API keys."),

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from mainstem.processing.engine import Engine
     from mainstem.processing.ledger import Ledger, Line, Violation
     from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
+    from mainstem.processing.quarantine_reader import (
+        Cause,
+        QuarantineEntry,
+        QuarantineSelection,
+        read_causes,
+        read_entries,
+        read_entry,
+        read_history,
+    )
+    from mainstem.processing.replay import Author, Failing, Outcome, Quarantine, QuarantineParts, merge_patch
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
@@ -40,6 +50,8 @@ else:
             "engine": "Engine",
             "ledger": "Ledger Line Violation",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
+            "quarantine_reader": "Cause QuarantineEntry QuarantineSelection read_causes read_entries read_entry read_history",
+            "replay": "Author Failing Outcome Quarantine QuarantineParts merge_patch",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
@@ -56,6 +68,8 @@ __all__ = [
     "REFERENCES",
     "SEALED",
     "STATE_EFFECTS",
+    "Author",
+    "Cause",
     "Commit",
     "Contracts",
     "DecisionApplier",
@@ -65,11 +79,17 @@ __all__ = [
     "EmbeddedEngine",
     "Engine",
     "EventEffects",
+    "Failing",
     "Ledger",
     "Line",
     "LocalSegments",
+    "Outcome",
     "PostgresSink",
     "ProcessingSettings",
+    "Quarantine",
+    "QuarantineEntry",
+    "QuarantineParts",
+    "QuarantineSelection",
     "QuarantinedRecord",
     "SegmentStore",
     "Sink",
@@ -81,9 +101,14 @@ __all__ = [
     "WorkerParts",
     "entity_context",
     "lease_name",
+    "merge_patch",
     "open_record",
     "open_reference",
     "quarantine_id",
+    "read_causes",
+    "read_entries",
+    "read_entry",
+    "read_history",
     "sweep",
     "trim_timeline",
     "unpack_timeline",

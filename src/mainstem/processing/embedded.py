@@ -256,9 +256,8 @@ class EmbeddedEngine:
             return set()
         alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED))
         parts.references.extend(alone.references)
-        corrected: list[EventEffects | StateEffects] = [
-            group for group in (*alone.events, *alone.states) if group.rows.num_rows
-        ]
+        groups: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
+        corrected = [group for group in groups if group.rows.num_rows]
         parts.corrected.extend(corrected)
         return {
             place

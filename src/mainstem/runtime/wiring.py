@@ -12,7 +12,8 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -36,14 +37,16 @@ if TYPE_CHECKING:
     from mainstem.access import ApiKeys, Users
     from mainstem.analytics import HealthModels, Scorer
     from mainstem.contracts import Registry
-    from mainstem.eventlog import EventLog
+    from mainstem.eventlog import EventLog, Head
     from mainstem.intake import Decisions, Door
     from mainstem.lake import Lake, LakeWriter, ObjectStore
     from mainstem.metrics import Metrics
     from mainstem.model import Lane
-    from mainstem.processing import Engine, Ledger, PostgresSink, SegmentStore, Worker
+    from mainstem.processing import Engine, Ledger, PostgresSink, Quarantine, SegmentStore, Worker
 
 __all__ = ["Runtime", "connect_runtime", "database_dsn", "objects_of"]
+
+_LOOK_SECONDS = 0.1
 
 
 def database_dsn(loaded: LoadedConfig) -> str:
@@ -171,6 +174,21 @@ class Runtime:
         return Decisions(self.door, self.keyring.references, self.clock)
 
     @functools.cached_property
+    def quarantine(self) -> Quarantine:
+        """What waits for a decision, and deciding; for the latter the door has to be started."""
+        from mainstem.processing import Quarantine, QuarantineParts
+
+        parts = QuarantineParts(
+            database=self.database,
+            contracts=self.registry,
+            references=self.keyring.references,
+            hasher=self.keyring.hasher,
+            sealer=self.keyring.sealer,
+            decisions=self.decisions,
+        )
+        return Quarantine(parts)
+
+    @functools.cached_property
     def segments(self) -> SegmentStore:
         """What deduplication has put aside."""
         from mainstem.processing import LocalSegments
@@ -280,6 +298,17 @@ class Runtime:
         with self.database.autocommit() as connection:
             rows = connection.execute("SELECT epoch, partition, lane, position FROM sink_position").fetchall()
         return {(epoch, partition, Lane(lane)): position for epoch, partition, lane, position in rows}
+
+    def await_effect(self, heads: Sequence[Head], seconds: float) -> bool:
+        """Wait until the log is in effect up to these positions; False when it is not after that long."""
+        end = time.monotonic() + seconds
+        while True:
+            reached = self.sink_positions()
+            if all(reached.get((one.epoch, one.partition, one.lane), 0) >= one.position for one in heads):
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_SECONDS)
 
     def partitions_of(self, epoch: int) -> int:
         """The number of partitions of an epoch of the log. Raises NotFoundError, UnavailableError."""

@@ -1,0 +1,144 @@
+"""What `mainstem quarantine` prints."""
+
+from __future__ import annotations
+
+import base64
+import json as json_format
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mainstem.processing import Cause, Outcome, QuarantinedRecord, QuarantineEntry
+
+__all__ = ["causes_as_rows", "print_causes", "print_entries", "print_entry", "report"]
+
+
+def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
+    """Causes for `--json`."""
+    return [
+        {
+            "source": one.source,
+            "stream": one.stream,
+            "reason": one.reason,
+            "field": one.field,
+            "contract_version": one.contract_version,
+            "message": one.message,
+            "count": one.count,
+            "first_at": one.first_at.isoformat(),
+            "last_at": one.last_at.isoformat(),
+            "example": str(one.example),
+        }
+        for one in causes
+    ]
+
+
+def print_causes(causes: Sequence[Cause]) -> None:
+    """A table of causes."""
+    if not causes:
+        print("Nothing waits in quarantine.")
+        return
+    table = Table("source", "stream", "reason", "field", "contract")
+    table.add_column("records", justify="right")
+    table.add_column("first")
+    table.add_column("last")
+    for one in causes:
+        times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
+        table.add_row(
+            one.source, one.stream, one.reason, one.field or "", str(one.contract_version), f"{one.count:,}", *times
+        )
+    Console().print(table)
+    print(f"{sum(one.count for one in causes):,} records. One of the first cause: {causes[0].example}")
+
+
+def print_entries(entries: Sequence[QuarantineEntry], *, as_json: bool) -> None:
+    """Single records, one a line."""
+    if as_json:
+        print(json_format.dumps([_entry(entry) for entry in entries]))
+        return
+    for one in entries:
+        where = f"{one.source}.{one.stream}\t{one.reason}\t{one.field or ''}"
+        print(f"{one.id}\t{one.received_at:%Y-%m-%d %H:%M:%S}\t{where}")
+
+
+def print_entry(
+    entry: QuarantineEntry, record: QuarantinedRecord, history: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
+    """A record with its content and history."""
+    told = _entry(entry) | {
+        "origin": record.origin,
+        "op": record.op,
+        "record_id": record.record_id,
+        "key": record.key,
+        "partition_key": record.partition_key,
+        "occurred_at": record.occurred_at.isoformat() if record.occurred_at else None,
+        "history": [{**one, "at": one["at"].isoformat()} for one in history],
+        **_payload(record.payload),
+    }
+    if as_json:
+        print(json_format.dumps(told))
+        return
+    print(f"{entry.source}.{entry.stream} {entry.id}: {entry.state}")
+    print(f"{entry.reason}{f' in {entry.field}' if entry.field else ''}: {entry.message}")
+    print(f"received {entry.received_at.isoformat()}, contract version {entry.contract_version}, place {entry.place}")
+    for one in history:
+        why = f": {one['reason']}" if one["reason"] else ""
+        print(f"{one['decision']} {one['at'].isoformat()} by {one['by'] or 'unknown'}{why}")
+    print(record.payload.decode(errors="replace"))
+
+
+def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None:
+    """What became of a selection. `applied`: the decisions are in effect."""
+    failing = [
+        {
+            "source": one.source,
+            "stream": one.stream,
+            "reason": one.reason,
+            "field": one.field,
+            "message": one.message,
+            "count": one.count,
+            "example": str(one.example),
+        }
+        for one in outcome.failing
+    ]
+    if as_json:
+        numbers = {name: getattr(outcome, name) for name in ("matched", "passing", "decided", "settled")}
+        numbers["failing"] = sum(one.count for one in outcome.failing)
+        print(json_format.dumps({**numbers, "applied": applied, "failures": failing}))
+        return
+    if what == "preview":
+        print(f"{outcome.passing:,} of {outcome.matched:,} records would pass.")
+    elif outcome.decided:
+        state = "in effect" if applied else "decided, and will be in effect when the worker comes to them"
+        print(f"{outcome.decided:,} of {outcome.matched:,} records {what}: {state}.")
+    else:
+        settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
+        print(f"Nothing was changed: of {outcome.matched:,} records that wait, none was {what}.{settled}")
+    for one in outcome.failing:
+        print(f"{one.count:,} {one.source}.{one.stream} {one.reason}: {one.message} As: {one.example}")
+
+
+def _entry(entry: QuarantineEntry) -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "place": str(entry.place),
+        "source": entry.source,
+        "stream": entry.stream,
+        "contract_version": entry.contract_version,
+        "received_at": entry.received_at.isoformat(),
+        "reason": entry.reason,
+        "field": entry.field,
+        "message": entry.message,
+        "state": entry.state,
+        "decided_at": entry.decided_at.isoformat() if entry.decided_at else None,
+    }
+
+
+def _payload(payload: bytes) -> dict[str, str]:
+    """As text; what is no UTF-8 as base64."""
+    try:
+        return {"payload": payload.decode()}
+    except UnicodeDecodeError:
+        return {"payload_base64": base64.b64encode(payload).decode()}

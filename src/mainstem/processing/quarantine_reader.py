@@ -1,0 +1,179 @@
+"""Looking into quarantine: causes with their counts, single records, and what was decided about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mainstem.errors import NotFoundError
+from mainstem.model import Lane, Place
+from mainstem.store import Connection
+
+__all__ = [
+    "OPEN",
+    "Cause",
+    "QuarantineEntry",
+    "QuarantineSelection",
+    "read_causes",
+    "read_entries",
+    "read_entry",
+    "read_history",
+]
+
+OPEN = ("quarantined", "held")
+"""States of records that wait for a decision."""
+_MOST_CAUSES = 1000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QuarantineSelection:
+    """Which quarantined records are meant: all that agree with everything given. Without anything: all."""
+
+    source: str | None = None
+    stream: str | None = None
+    reason: str | None = None
+    field: str | None = None
+    contract_version: int | None = None
+    other_than_version: int | None = None
+    """Only those that another contract version put there."""
+    ids: Sequence[uuid.UUID] = ()
+    states: Sequence[str] = OPEN
+
+    def condition(self) -> tuple[str, dict[str, Any]]:
+        """SQL over `quarantine`, and its parameters."""
+        given: dict[str, Any] = {
+            "source": self.source,
+            "stream": self.stream,
+            "reason": self.reason,
+            "field": self.field,
+            "contract_version": self.contract_version,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        parts = ["state = ANY(%(states)s)", *(f"{name} = %({name})s" for name in given)]
+        given["states"] = list(self.states)
+        if self.ids:
+            parts.append("id = ANY(%(ids)s)")
+            given["ids"] = list(self.ids)
+        if self.other_than_version is not None:
+            parts.append("contract_version <> %(other)s")
+            given["other"] = self.other_than_version
+        return " AND ".join(parts), given
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cause:
+    """Records that wait for the same reason. `example` is the id of the latest."""
+
+    source: str
+    stream: str
+    reason: str
+    field: str | None
+    contract_version: int
+    message: str
+    count: int
+    first_at: dt.datetime
+    last_at: dt.datetime
+    example: uuid.UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """A quarantined record without its content."""
+
+    id: uuid.UUID
+    place: Place
+    source: str
+    stream: str
+    contract_version: int
+    received_at: dt.datetime
+    reason: str
+    field: str | None
+    message: str
+    state: str
+    decided_at: dt.datetime | None
+    sealed: bytes = dataclasses.field(repr=False, default=b"")
+
+
+def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]:
+    """The selected records by cause, the most frequent first; a thousand causes at most."""
+    condition, given = selection.condition()
+    rows = conn.execute(
+        f"""
+        SELECT source, stream, reason, field, contract_version, min(message), count(*), min(received_at),
+            max(received_at), (array_agg(id ORDER BY received_at DESC, id DESC))[1]
+        FROM quarantine WHERE {condition}
+        GROUP BY 1, 2, 3, 4, 5 ORDER BY 7 DESC, 1, 2, 3, 4, 5 LIMIT {_MOST_CAUSES}
+        """,
+        given,
+    ).fetchall()
+    return [Cause(*row) for row in rows]
+
+
+def read_entries(
+    conn: Connection,
+    selection: QuarantineSelection,
+    *,
+    limit: int,
+    after: tuple[dt.datetime, uuid.UUID] | None = None,
+    following: uuid.UUID | None = None,
+    sealed: bool = False,
+) -> list[QuarantineEntry]:
+    """Selected records, the latest first and older than `after`; with `following` by id instead, from the one behind it."""
+    condition, given = selection.condition()
+    given |= {"limit": limit}
+    if following is not None:
+        condition, order = f"{condition} AND id > %(following)s", "id"
+        given |= {"following": following}
+    else:
+        order = "received_at DESC, id DESC"
+        if after is not None:
+            condition += " AND (received_at, id) < (%(at)s, %(id)s)"
+            given |= {"at": after[0], "id": after[1]}
+    rows = conn.execute(
+        "SELECT id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason,"
+        f" field, message, state, decided_at, {'sealed' if sealed else 'NULL'} FROM quarantine WHERE {condition}"
+        f" ORDER BY {order} LIMIT %(limit)s",
+        given,
+    ).fetchall()
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
+    id_, epoch, partition, lane, position, index, *rest, sealed = row
+    source, stream, version, received_at, reason, field, message, state, decided_at = rest
+    return QuarantineEntry(
+        id=id_,
+        place=Place(epoch, partition, Lane(lane), position, index),
+        source=source,
+        stream=stream,
+        contract_version=version,
+        received_at=received_at,
+        reason=reason,
+        field=field,
+        message=message,
+        state=state,
+        decided_at=decided_at,
+        sealed=bytes(sealed or b""),
+    )
+
+
+def read_entry(conn: Connection, id_: uuid.UUID) -> QuarantineEntry:
+    """One record, in whatever state, with its sealed content. Raises NotFoundError."""
+    selection = QuarantineSelection(ids=[id_], states=(*OPEN, "dismissed", "fixed"))
+    entries = read_entries(conn, selection, limit=1, sealed=True)
+    if not entries or not entries[0].sealed:
+        raise NotFoundError(f"No record {id_} is in quarantine.", hint="List them: mainstem quarantine list --records")
+    return entries[0]
+
+
+def read_history(conn: Connection, id_: uuid.UUID) -> list[Mapping[str, Any]]:
+    """What was decided about a record, in order: `decision`, `at`, `by`, `reason`, `contract_version`."""
+    rows = conn.execute(
+        "SELECT decision, decided_at, decided_by, reason, contract_version FROM quarantine_decision WHERE id = %s"
+        " ORDER BY decided_at, decision DESC",
+        [id_],
+    ).fetchall()
+    return [dict(zip(("decision", "at", "by", "reason", "contract_version"), row, strict=True)) for row in rows]

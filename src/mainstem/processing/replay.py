@@ -1,0 +1,376 @@
+"""Quarantined records through their contracts once more, and the decisions that follow.
+
+A record is read again as the door would read it under the contract in force now: what its payload says of identity, key,
+partition key and time counts, and the envelope it came with where the payload says nothing. Those that pass become
+decisions, through the log; the sink applies each once, under the day on which the original was received.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from mainstem.contracts import ANY_SOURCE, Contract, DoorPlan, Picked, Repeat
+from mainstem.errors import NotFoundError, RecordError
+from mainstem.eventlog import Head
+from mainstem.intake import CorrectedRecord, Decision, Decisions, QuarantineDismissed, QuarantineFixed
+from mainstem.model import ENVELOPE, EntityKind, Op
+from mainstem.privacy import Hasher, References, Sealer, normalise
+from mainstem.processing.embedded import Contracts, EmbeddedEngine
+from mainstem.processing.quarantine import QuarantinedRecord, open_record
+from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entries, read_entry
+from mainstem.store import Database
+
+__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
+
+_BATCH = 2000
+# Above every version that is numbered, for a contract that is only tried.
+_TRIAL = 2**31 - 1
+_FIRST = uuid.UUID(int=0)
+_SCHEMA = pa.schema(
+    [
+        *ENVELOPE,
+        pa.field("position", pa.int64()),
+        pa.field("index", pa.uint32()),
+        pa.field("received_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Author:
+    """Who decides, and why."""
+
+    by: str
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failing:
+    """Records that do not pass, by what is wrong with them now; `example` is one's id."""
+
+    source: str
+    stream: str
+    reason: str
+    field: str | None
+    message: str
+    count: int
+    example: uuid.UUID
+
+
+@dataclasses.dataclass(slots=True)
+class Outcome:
+    """What became of a selection, or would become of it."""
+
+    matched: int = 0
+    passing: int = 0
+    failing: Sequence[Failing] = ()
+    decided: int = 0
+    settled: int = 0
+    """Of those named by id: decided already."""
+    heads: tuple[Head, ...] = ()
+    """Up to where the log has to take effect until the decisions do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QuarantineParts:
+    """What deciding about quarantined records works with; the door behind `decisions` has to be started to decide."""
+
+    database: Database
+    contracts: Contracts
+    references: References
+    hasher: Hasher
+    sealer: Sealer
+    decisions: Decisions
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Case:
+    """A record, and how it reads now."""
+
+    entry: QuarantineEntry
+    row: Mapping[str, Any]
+    """In `ENVELOPE` columns."""
+
+
+class Quarantine:
+    """See the module's text; for any thread."""
+
+    def __init__(self, parts: QuarantineParts) -> None:
+        self._parts = parts
+        self._engine = self._engine_with(parts.contracts)
+
+    def record(self, id_: uuid.UUID) -> tuple[QuarantineEntry, QuarantinedRecord]:
+        """A record with its content. Raises NotFoundError, IntegrityError."""
+        with self._parts.database.autocommit() as conn:
+            entry = read_entry(conn, id_)
+        return entry, open_record(self._parts.sealer, entry.place, entry.sealed)
+
+    def preview(self, selection: QuarantineSelection, contract: Contract | None = None) -> Outcome:
+        """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing."""
+        contracts, engine = self._parts.contracts, self._engine
+        if contract is not None:
+            contracts = _Trial(contracts, dataclasses.replace(contract, version=_TRIAL))
+            engine = self._engine_with(contracts)
+            source = selection.source if contract.source == ANY_SOURCE else contract.source
+            selection = dataclasses.replace(selection, source=source, stream=contract.stream)
+        outcome = self._begun(selection)
+        told = _Told()
+        for entries in self._pages(selection):
+            cases = self._cases(entries, self._opened(entries), contracts)
+            bad = told.add(cases, engine.failing(_table(cases)))
+            outcome.matched += len(cases)
+            outcome.passing += len(cases) - len(bad)
+        outcome.failing = told.failing()
+        return outcome
+
+    def replay(self, selection: QuarantineSelection, author: Author) -> Outcome:
+        """Decide as fixed, with content unchanged, whatever passes the contract in force; the rest stays.
+
+        Raises StorageFullError or UnavailableError: what was decided until then holds, and repeating it is harmless.
+        """
+        outcome = self._begun(selection)
+        told = _Told()
+        for entries in self._pages(selection):
+            cases = self._cases(entries, self._opened(entries), self._parts.contracts)
+            bad = told.add(cases, self._engine.failing(_table(cases)))
+            good = [case for number, case in enumerate(cases) if number not in bad]
+            outcome.matched += len(cases)
+            outcome.passing += len(good)
+            self._decide(outcome, [_fixed(case, author, unchanged=True) for case in good])
+        outcome.failing = told.failing()
+        return outcome
+
+    def fix(self, id_: uuid.UUID, payload: bytes, author: Author) -> Outcome:
+        """Have a record take effect with another payload, if that passes; else nothing is decided, and why is told.
+
+        Raises NotFoundError, RecordError for a payload that is no JSON object, StorageFullError or UnavailableError.
+        """
+        _proved(payload)
+        entry, record = self.record(id_)
+        if entry.state == "fixed":
+            return Outcome(settled=1)
+        [case] = self._cases([entry], [msgspec.structs.replace(record, payload=payload)], self._parts.contracts)
+        told = _Told()
+        bad = told.add([case], self._engine.failing(_table([case])))
+        outcome = Outcome(matched=1, passing=1 - len(bad), failing=told.failing())
+        if not bad:
+            self._decide(outcome, [_fixed(case, author, unchanged=payload == record.payload)])
+        return outcome
+
+    def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
+        """Give records up: they stay counted, and can still be fixed. Raises as `replay`."""
+        outcome = self._begun(selection)
+        for entries in self._pages(selection):
+            outcome.matched += len(entries)
+            decisions: list[Decision] = []
+            for entry, record in zip(entries, self._opened(entries), strict=True):
+                decisions.append(
+                    QuarantineDismissed(
+                        place=str(entry.place),
+                        slot=record.slot,
+                        source=entry.source,
+                        stream=entry.stream,
+                        received_at=entry.received_at,
+                        reason=author.reason,
+                        by=author.by,
+                    )
+                )
+            self._decide(outcome, decisions)
+        return outcome
+
+    def _begun(self, selection: QuarantineSelection) -> Outcome:
+        """An outcome that knows which of the ids named are decided already. Raises NotFoundError for unknown ones."""
+        if not selection.ids:
+            return Outcome()
+        with self._parts.database.autocommit() as conn:
+            states = dict(
+                conn.execute("SELECT id, state FROM quarantine WHERE id = ANY(%s)", [list(selection.ids)]).fetchall()
+            )
+        for id_ in selection.ids:
+            if id_ not in states:
+                raise NotFoundError(
+                    f"No record {id_} is in quarantine.", hint="List them: mainstem quarantine list --records"
+                )
+        return Outcome(settled=sum(state not in OPEN for state in states.values()))
+
+    def _pages(self, selection: QuarantineSelection) -> Iterator[Sequence[QuarantineEntry]]:
+        """By id, so that what is decided meanwhile moves nothing."""
+        last = _FIRST
+        while True:
+            with self._parts.database.autocommit() as conn:
+                entries = read_entries(conn, selection, limit=_BATCH, following=last, sealed=True)
+            if not entries:
+                return
+            yield entries
+            last = entries[-1].id
+
+    def _opened(self, entries: Sequence[QuarantineEntry]) -> list[QuarantinedRecord]:
+        return [open_record(self._parts.sealer, entry.place, entry.sealed) for entry in entries]
+
+    @staticmethod
+    def _cases(
+        entries: Sequence[QuarantineEntry], records: Sequence[QuarantinedRecord], contracts: Contracts
+    ) -> list[_Case]:
+        """The records as they read now, in order."""
+        by_stream: dict[tuple[str, str], list[int]] = {}
+        for number, entry in enumerate(entries):
+            by_stream.setdefault((entry.source, entry.stream), []).append(number)
+        cases: dict[int, _Case] = {}
+        for (source, stream), numbers in by_stream.items():
+            contract = contracts.active(source, stream)
+            payloads = [records[number].payload for number in numbers]
+            picked = Picked() if contract is None else DoorPlan.compile(contract).pick(payloads)
+            for at, number in enumerate(numbers):
+                row = _read_again(records[number], contract, picked, at)
+                cases[number] = _Case(entries[number], row)
+        return [cases[number] for number in range(len(entries))]
+
+    def _decide(self, outcome: Outcome, decisions: Sequence[Decision]) -> None:
+        if decisions:
+            outcome.heads += self._parts.decisions.decide(*decisions)
+            outcome.decided += len(decisions)
+
+    def _engine_with(self, contracts: Contracts) -> EmbeddedEngine:
+        parts = self._parts
+        return EmbeddedEngine(contracts, parts.references, parts.hasher, parts.sealer)
+
+
+class _Trial:
+    """The contracts in force, and one as if it were."""
+
+    def __init__(self, contracts: Contracts, contract: Contract) -> None:
+        self._contracts = contracts
+        self._contract = contract
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        return self._contract if self._covers(source, stream) else self._contracts.active(source, stream)
+
+    def at(self, source: str, stream: str, version: int) -> Contract:
+        tried = version == _TRIAL and self._covers(source, stream)
+        return self._contract if tried else self._contracts.at(source, stream, version)
+
+    def _covers(self, source: str, stream: str) -> bool:
+        return self._contract.stream == stream and self._contract.source in (source, ANY_SOURCE)
+
+
+class _Told:
+    """What is wrong, counted."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str, str | None, str]] = Counter()
+        self._examples: dict[tuple[str, str, str, str | None, str], uuid.UUID] = {}
+
+    def add(self, cases: Sequence[_Case], failing: pa.Table) -> set[int]:
+        """Count defects; the numbers of the cases that have one."""
+        bad = set()
+        for row in failing.to_pylist():
+            number = row["position"]
+            bad.add(number)
+            cause = (row["source"], row["stream"], row["reason"], row["field"], row["message"])
+            self._counts[cause] += 1
+            self._examples.setdefault(cause, cases[number].entry.id)
+        return bad
+
+    def failing(self) -> list[Failing]:
+        """The most frequent first."""
+        return [Failing(*cause, count, self._examples[cause]) for cause, count in self._counts.most_common()]
+
+
+def merge_patch(payload: bytes, patch: Mapping[str, Any]) -> bytes:
+    """A JSON object with a merge patch (RFC 7396) applied; what the patch does not name keeps its bytes.
+
+    Raises RecordError for a payload that is no JSON object.
+    """
+    members = _proved(payload)
+    for name, value in patch.items():
+        if value is None:
+            members.pop(name, None)
+        elif isinstance(value, Mapping):
+            inner = bytes(members.get(name, b"{}")).lstrip()
+            members[name] = msgspec.Raw(merge_patch(inner if inner.startswith(b"{") else b"{}", value))
+        else:
+            members[name] = msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.json.encode(members)
+
+
+def _proved(payload: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(
+            "not_an_object", "The payload is not a JSON object.", hint="Give the whole corrected payload, as JSON."
+        ) from error
+
+
+def _read_again(record: QuarantinedRecord, contract: Contract | None, picked: Picked, at: int) -> dict[str, Any]:
+    """The envelope as the door would make it now; `at` is the record's row of `picked`."""
+    row = {name: getattr(record, name) for name in _NAMES}
+    if contract is None:
+        return {**row, "contract_version": 0}
+    event = contract.kind is EntityKind.EVENT
+    partition_key = _one(picked.partition_key, at) or record.partition_key
+    identity = _one(picked.record_id, at) or record.record_id
+    return {
+        **row,
+        "contract_version": contract.version,
+        "record_id": None if event and contract.repeat in {Repeat.BODY, Repeat.NONE} else identity,
+        "key": None if event else _one(picked.key, at) or record.key,
+        "partition_key": (normalise("customer", partition_key) or None) if partition_key else None,
+        "occurred_at": _time(picked.occurred_at, at) or record.occurred_at,
+        "op": record.op if event else _operation(record.op, _one(picked.op, at)),
+    }
+
+
+_NAMES = [field.name for field in ENVELOPE]
+
+
+def _operation(given: str, picked: Op | None) -> str:
+    """Of an entity: without a contract the door took it for an event."""
+    if picked is Op.DELETE or given == Op.EVENT.value:
+        return (picked or Op.UPSERT).value
+    return given
+
+
+def _one(column: Sequence[Any] | None, at: int) -> Any:
+    return None if column is None else column[at]
+
+
+def _time(column: pa.Array | None, at: int) -> dt.datetime | None:
+    return None if column is None else column[at].as_py()
+
+
+def _table(cases: Sequence[_Case]) -> pa.Table:
+    """For the engine, numbered in the column `position`."""
+    rows = [
+        {**case.row, "position": number, "index": 0, "received_at": case.entry.received_at}
+        for number, case in enumerate(cases)
+    ]
+    return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def _fixed(case: _Case, author: Author, *, unchanged: bool) -> QuarantineFixed:
+    row, entry = case.row, case.entry
+    record = CorrectedRecord(
+        source=entry.source,
+        stream=entry.stream,
+        op=row["op"],
+        payload=msgspec.Raw(row["payload"]),
+        received_at=entry.received_at,
+        observed_at=row["observed_at"],
+        contract_version=row["contract_version"],
+        record_id=row["record_id"],
+        key=row["key"],
+        partition_key=row["partition_key"],
+        occurred_at=row["occurred_at"],
+    )
+    return QuarantineFixed(
+        place=str(entry.place), record=record, by=author.by, reason=author.reason, unchanged=unchanged
+    )

@@ -1,0 +1,117 @@
+"""An installation with records in quarantine, whose parts run in the test's own process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstem.cli.main import main
+from mainstem.testing.site import Site
+
+_CONTRACT = """
+apiVersion: v3.2.0
+kind: DataContract
+id: shop-views
+version: 1.0.0
+status: active
+customProperties:
+  - {{property: source, value: shop}}
+schema:
+  - name: views
+    logicalType: object
+    customProperties:
+      - {{property: kind, value: event}}
+      - {{property: partitionKey, value: customer}}
+      - {{property: recordId, value: id}}
+      - {{property: occurredAt, value: at}}
+      - property: mapping
+        value:
+          entity: usage_event
+          attributes: {{customer_id: customer, event: {{constant: view}}, occurred_at: at}}
+    properties:
+      - {{name: id, logicalType: string, required: true}}
+      - name: customer
+        logicalType: string
+        required: true
+        customProperties: [{{property: pii, value: identifier}}]
+      - {{name: at, logicalType: timestamp, required: true}}
+      - {{name: plan, logicalType: string, enum: [{plans}]}}
+"""
+
+
+def contract(*plans: str) -> str:
+    """The contract of shop.views, with these plans allowed."""
+    return _CONTRACT.format(plans=", ".join(f"{{value: {plan}}}" for plan in plans))
+
+
+def view(number: int, **payload: Any) -> dict[str, Any]:
+    """A record of shop.views."""
+    at = f"2026-01-10T09:{number % 60:02}:00Z"
+    return {
+        "stream": "views",
+        "payload": {"id": f"v{number}", "customer": f"c{number % 7}", "at": at, "plan": "free", **payload},
+    }
+
+
+class Shop:
+    """What is done to the installation, a step at a time."""
+
+    def __init__(self, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+        self.site = site
+        self._capsys = capsys
+
+    def declare(self, *plans: str) -> None:
+        self.site.declare("contracts/shop/views.yaml", contract(*plans))
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """While a worker runs."""
+        with self.site.runtime() as runtime:
+            runtime.worker.start()
+            try:
+                yield
+            finally:
+                runtime.worker.stop()
+
+    def run(self, *arguments: str) -> tuple[int, Any]:
+        """Run `mainstem quarantine ... --json` beside a worker; its status, and what it printed."""
+        self._capsys.readouterr()
+        with self.working():
+            status = main(["quarantine", *arguments, "--json", "--data-dir", str(self.site.data_dir)])
+        printed = self._capsys.readouterr()
+        return status, json.loads(printed.out) if printed.out else printed.err
+
+    def said(self, *arguments: str) -> str:
+        """As `run`, in text."""
+        self._capsys.readouterr()
+        with self.working():
+            main(["quarantine", *arguments, "--data-dir", str(self.site.data_dir)])
+        return self._capsys.readouterr().out
+
+    def events(self) -> int:
+        """What the metric `events` counts of shop.views."""
+        [(total,)] = self.site.query(
+            "SELECT coalesce(sum(value), 0)::bigint FROM cell JOIN series USING (series)"
+            " WHERE metric = 'events' AND source = 'shop'"
+        )
+        return int(total)
+
+    def line(self) -> tuple[int, int, int, int]:
+        """Of shop.views: received, accepted, duplicate, quarantined."""
+        lines = [line for line in self.site.status() if line.source == "shop"]
+        names = ("received", "accepted", "duplicate", "quarantined")
+        received, accepted, duplicate, quarantined = (sum(getattr(one, name) for one in lines) for name in names)
+        return received, accepted, duplicate, quarantined
+
+
+@pytest.fixture
+def shop(empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
+    """Fresh, with the first contract in force: the plan is free or paid."""
+    shop = Shop(Site.begin(tmp_path / "data", empty_dsn), capsys)
+    shop.declare("free", "paid")
+    return shop

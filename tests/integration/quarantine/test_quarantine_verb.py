@@ -1,0 +1,182 @@
+"""`mainstem quarantine`: what was set aside is looked at, previewed, replayed, fixed and dismissed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstem.cli.main import main
+
+from .conftest import Shop, contract, view
+
+
+@pytest.fixture
+def filled(shop: Shop) -> Shop:
+    """Five good views, three of a plan that is not allowed, one without a time."""
+    shop.site.send("shop", [view(n) for n in range(5)])
+    shop.site.send("shop", [view(n, plan="trial") for n in range(5, 8)])
+    shop.site.send("shop", [view(8, at=None)])
+    shop.site.work()
+    return shop
+
+
+def _one(shop: Shop, reason: str) -> str:
+    _, causes = shop.run("list", "--reason", reason)
+    return str(causes[0]["example"])
+
+
+def test_list_groups_by_cause(filled: Shop) -> None:
+    _, causes = filled.run("list")
+    assert [(one["reason"], one["field"], one["contract_version"], one["count"]) for one in causes] == [
+        ("not_allowed", "plan", 1, 3),
+        ("missing", "at", 1, 1),
+    ]
+    assert filled.run("list", "--source", "other") == (0, [])
+    _, records = filled.run("list", "--records", "--limit", "2")
+    _, rest = filled.run("list", "--records", "--before", records[-1]["id"])
+    assert len(records) == 2 and len({one["id"] for one in [*records, *rest]}) == 4
+    assert "payload" not in records[0]
+    assert "4 records" in filled.said("list")
+
+
+def test_show_has_the_untouched_payload_and_what_was_decided(filled: Shop) -> None:
+    id_ = _one(filled, "missing")
+    _, shown = filled.run("show", id_)
+    assert json.loads(shown["payload"]) == view(8, at=None)["payload"]
+    assert (shown["state"], shown["history"]) == ("quarantined", [])
+    assert filled.run("fix", id_, "--set", "at=2026-01-10T09:00:00Z", "--why", "clock")[1]["decided"] == 1
+    _, shown = filled.run("show", id_)
+    [decision] = shown["history"]
+    assert (shown["state"], decision["decision"], decision["reason"]) == ("fixed", "fixed", "clock")
+    assert decision["by"].startswith("command:")
+    assert json.loads(shown["payload"])["at"] is None
+    assert main(["quarantine", "show", "00000000-0000-0000-0000-000000000000"]) != 0
+
+
+def test_preview_decides_nothing(filled: Shop, tmp_path: Path) -> None:
+    _, now = filled.run("replay", "--all", "--dry-run")
+    assert (now["matched"], now["passing"], now["failing"], now["decided"]) == (4, 0, 4, 0)
+    file = tmp_path / "next.yaml"
+    file.write_text(contract("free", "paid", "trial"))
+    _, tried = filled.run("replay", "--dry-run", "--contract", str(file))
+    assert (tried["matched"], tried["passing"]) == (4, 3)
+    assert [(one["reason"], one["field"], one["count"]) for one in tried["failures"]] == [("missing", "at", 1)]
+    assert filled.line() == (9, 5, 0, 4)
+
+
+def test_replay_takes_what_passes_now_and_leaves_the_rest(filled: Shop) -> None:
+    filled.declare("free", "paid", "trial")
+    _, done = filled.run("replay", "--stream", "views")
+    assert (done["matched"], done["decided"], done["failing"], done["applied"]) == (4, 3, 1, True)
+    assert filled.line() == (9, 8, 0, 1)
+    assert filled.events() == 8
+    _, again = filled.run("replay", "--stream", "views")
+    assert (again["matched"], again["decided"]) == (1, 0)
+    assert "Nothing was changed" in filled.said("replay", "--all")
+    assert filled.site.query("SELECT decision, contract_version FROM quarantine_decision") == [("replayed", 2)] * 3
+
+
+def test_a_late_replay_of_a_repeat_counts_once(filled: Shop) -> None:
+    """The sender sent the record again, and right, before it was replayed."""
+    filled.declare("free", "paid", "trial")
+    filled.site.send("shop", [view(5)])
+    filled.site.work()
+    filled.run("replay", "--all")
+    assert filled.line() == (10, 8, 1, 1)
+    assert filled.events() == 8
+
+
+def test_records_without_a_contract_are_read_by_the_one_that_came(shop: Shop) -> None:
+    shop.site.send("mall", [view(n) for n in range(3)])
+    shop.site.work()
+    shop.site.declare("contracts/mall/views.yaml", contract("free").replace("shop", "mall"))
+    _, done = shop.run("replay", "--source", "mall", "--reason", "no_contract")
+    assert done["decided"] == 3
+    assert shop.site.query("SELECT DISTINCT state FROM quarantine") == [("fixed",)]
+    [accepted] = [line.accepted for line in shop.site.status() if line.source == "mall"]
+    assert accepted == 3
+
+
+def test_a_fix_that_does_not_pass_says_why(filled: Shop, tmp_path: Path) -> None:
+    id_ = _one(filled, "missing")
+    file = tmp_path / "fixed.json"
+    file.write_text(json.dumps(view(8, plan="gold")["payload"]))
+    status, told = filled.run("fix", id_, "--file", str(file))
+    assert (status, told["decided"]) == (1, 0)
+    assert [(one["reason"], one["field"]) for one in told["failures"]] == [("not_allowed", "plan")]
+    file.write_text(json.dumps(view(8)["payload"]))
+    assert filled.run("fix", id_, "--file", str(file))[1]["decided"] == 1
+    status, again = filled.run("fix", id_, "--file", str(file))
+    assert (status, again["decided"], again["settled"]) == (0, 0, 1)
+    assert filled.line() == (9, 6, 0, 3)
+
+
+def test_what_is_dismissed_stays_counted_and_can_still_be_fixed(filled: Shop) -> None:
+    id_ = _one(filled, "missing")
+    assert filled.run("dismiss", id_, "--reason", "test data")[1]["decided"] == 1
+    assert filled.run("dismiss", id_, "--reason", "test data")[1] == {
+        "matched": 0, "passing": 0, "decided": 0, "settled": 1, "failing": 0, "applied": True, "failures": [],
+    }  # fmt: skip
+    assert filled.run("dismiss", "--cause", "not_allowed", "--reason", "old plan")[1]["decided"] == 3
+    assert filled.run("list") == (0, [])
+    assert filled.line() == (9, 5, 0, 4)
+    assert filled.run("fix", id_, "--set", "at=2026-01-10T09:00:00Z")[1]["decided"] == 1
+    _, shown = filled.run("show", id_)
+    assert [one["decision"] for one in shown["history"]] == ["dismissed", "fixed"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay"],
+        ["replay", "--all", "--source", "shop"],
+        ["replay", "--all", "--contract", "x.yaml"],
+        ["dismiss", "--reason", "why"],
+        ["dismiss", "--all", "--reason", " "],
+        ["fix", "00000000-0000-0000-0000-000000000001"],
+    ],
+)
+def test_what_was_not_meant_is_asked_back(shop: Shop, arguments: list[str]) -> None:
+    status, told = shop.run(*arguments)
+    assert status == 2
+    assert told
+
+
+def test_a_rebuild_comes_to_the_same(filled: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    filled.declare("free", "paid", "trial")
+    filled.run("replay", "--all")
+    filled.run("dismiss", "--all", "--reason", "no time known")
+    history = filled.site.query("SELECT * FROM quarantine_decision ORDER BY id, decided_at")
+    filled.site.fill_lake()
+    capsys.readouterr()
+    assert main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(filled.site.data_dir)]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told["identical"] is True
+    assert filled.site.query("SELECT * FROM quarantine_decision ORDER BY id, decided_at") == history
+    assert len(history) == 4
+
+
+def test_ten_thousand_bad_rows_fixed_and_replayed_twice(shop: Shop) -> None:
+    for first in range(0, 10_000, 2000):
+        shop.site.send("shop", [view(n, plan="trial") for n in range(first, first + 2000)])
+    shop.site.send("shop", [view(n) for n in range(10_000, 10_100)])
+    shop.site.work()
+    assert (shop.line(), shop.events()) == ((10_100, 100, 0, 10_000), 100)
+    shop.declare("free", "paid", "trial")
+    begun = time.monotonic()
+    _, done = shop.run("replay", "--source", "shop", "--stream", "views")
+    print(f"{10_000 / (time.monotonic() - begun):,.0f} records a second until they are in effect")
+    assert (done["matched"], done["decided"], done["failing"], done["applied"]) == (10_000, 10_000, 0, True)
+    assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
+    _, again = shop.run("replay", "--source", "shop", "--stream", "views")
+    assert (again["matched"], again["decided"]) == (0, 0)
+    assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
+    customers = shop.site.query(
+        "SELECT sum(value)::bigint FROM cell JOIN series USING (series)"
+        " WHERE metric = 'events' AND source = 'shop' GROUP BY ref ORDER BY 1"
+    )
+    assert sorted(n for (n,) in customers) == sorted(len(range(first, 10_100, 7)) for first in range(7))

@@ -35,6 +35,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("make_partitions", _HOUR, lambda: _make_partitions(runtime)),
         Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
         Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
+        Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
@@ -54,6 +55,13 @@ def _record_activations(runtime: Runtime) -> None:
     if runtime.registry.undecided() or metrics.undecided_declarations(runtime.database):
         with runtime.door:
             record_activations(runtime)
+
+
+def _replay_activations(runtime: Runtime) -> None:
+    """Have what a stream has in quarantine go through a contract that came into force."""
+    from mainstem.runtime.activation_replay import replay_activations
+
+    replay_activations(runtime)
 
 
 def _trim_log(runtime: Runtime) -> None:

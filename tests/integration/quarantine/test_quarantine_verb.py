@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,8 @@ def test_list_groups_by_cause(filled: Shop) -> None:
     assert filled.run("list", "--source", "other") == (0, [])
     _, records = filled.run("list", "--records", "--limit", "2")
     _, rest = filled.run("list", "--records", "--before", records[-1]["id"])
-    assert len(records) == 2 and len({one["id"] for one in [*records, *rest]}) == 4
+    assert len(records) == 2
+    assert len({one["id"] for one in [*records, *rest]}) == 4
     assert "payload" not in records[0]
     assert "4 records" in filled.said("list")
 
@@ -167,9 +167,7 @@ def test_ten_thousand_bad_rows_fixed_and_replayed_twice(shop: Shop) -> None:
     shop.site.work()
     assert (shop.line(), shop.events()) == ((10_100, 100, 0, 10_000), 100)
     shop.declare("free", "paid", "trial")
-    begun = time.monotonic()
     _, done = shop.run("replay", "--source", "shop", "--stream", "views")
-    print(f"{10_000 / (time.monotonic() - begun):,.0f} records a second until they are in effect")
     assert (done["matched"], done["decided"], done["failing"], done["applied"]) == (10_000, 10_000, 0, True)
     assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
     _, again = shop.run("replay", "--source", "shop", "--stream", "views")

@@ -16,6 +16,7 @@ class Permission(enum.StrEnum):
     DATA_READ = "data:read"
     ANALYTICS_READ = "analytics:read"
     QUARANTINE_READ = "quarantine:read"
+    QUARANTINE_REVEAL = "quarantine:reveal"
     QUARANTINE_DECIDE = "quarantine:decide"
     CONTRACTS_READ = "contracts:read"
     CONTRACTS_ACTIVATE = "contracts:activate"

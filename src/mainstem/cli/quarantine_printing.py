@@ -91,22 +91,8 @@ def print_entry(
 
 def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None:
     """What became of a selection. `applied`: the decisions are in effect."""
-    failing = [
-        {
-            "source": one.source,
-            "stream": one.stream,
-            "reason": one.reason,
-            "field": one.field,
-            "message": one.message,
-            "count": one.count,
-            "example": str(one.example),
-        }
-        for one in outcome.failing
-    ]
     if as_json:
-        numbers = {name: getattr(outcome, name) for name in ("matched", "passing", "decided", "settled")}
-        numbers["failing"] = sum(one.count for one in outcome.failing)
-        print(json_format.dumps({**numbers, "applied": applied, "failures": failing}))
+        print(json_format.dumps({**outcome.told(), "applied": applied}))
         return
     if what == "preview":
         print(f"{outcome.passing:,} of {outcome.matched:,} records would pass.")

@@ -112,6 +112,13 @@ def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]
     return [Cause(*row) for row in rows]
 
 
+def count_entries(conn: Connection, selection: QuarantineSelection) -> int:
+    """How many are selected."""
+    condition, given = selection.condition()
+    [(count,)] = conn.execute(f"SELECT count(*) FROM quarantine WHERE {condition}", given).fetchall()
+    return int(count)
+
+
 def read_entries(
     conn: Connection,
     selection: QuarantineSelection,

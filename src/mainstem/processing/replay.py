@@ -78,6 +78,13 @@ class Outcome:
     heads: tuple[Head, ...] = ()
     """Up to where the log has to take effect until the decisions do."""
 
+    def told(self) -> dict[str, Any]:
+        """For answers: the counts, and `failures` by what is wrong."""
+        names = ("matched", "passing", "decided", "settled")
+        failures = [{**dataclasses.asdict(one), "example": str(one.example)} for one in self.failing]
+        failing = sum(one.count for one in self.failing)
+        return {**{name: getattr(self, name) for name in names}, "failing": failing, "failures": failures}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QuarantineParts:

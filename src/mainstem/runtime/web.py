@@ -18,6 +18,7 @@ from mainstem.api.data import data_router
 from mainstem.api.hub import LiveHub
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
+from mainstem.api.quarantine import quarantine_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
 from mainstem.runtime.wiring import Runtime
@@ -38,8 +39,9 @@ def application(runtime: Runtime) -> FastAPI:
 
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
         return (
-            data_router(conservation, signer),
             contracts_router(runtime.database, runtime.registry, runtime.clock),
+            data_router(conservation),
+            quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
             customers_router(reader, signer),
             live_metrics_router(conservation, gate, hub),

@@ -21,14 +21,15 @@ from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
+from mainstem.api.quarantine import quarantine_router
 from mainstem.api.tokens import TokenSigner
 from mainstem.contracts import Registry
 from mainstem.eventlog import PostgresLog
-from mainstem.intake import Door, DoorParts
+from mainstem.intake import Decisions, Door, DoorParts
 from mainstem.lake import open_objects
 from mainstem.metrics import Metrics, MetricsSettings
 from mainstem.privacy import Keyring
-from mainstem.processing import Ledger
+from mainstem.processing import Ledger, Quarantine, QuarantineParts
 from mainstem.runtime.installation import ensure_installation
 from mainstem.store import Database
 from mainstem.testing import FixedClock
@@ -54,6 +55,10 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
     customers = Customers(keyring.references, keyring.sealer, Wording(models, metrics.current))
     reader = CustomerReader(database, customers, models, conservation)
     with Door(parts) as door:
+        decisions = Decisions(door, keyring.references, clock)
+        quarantine = Quarantine(
+            QuarantineParts(database, registry, keyring.references, keyring.hasher, keyring.sealer, decisions)
+        )
         yield Services(
             database=database,
             clock=clock,
@@ -62,8 +67,9 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
             users=Users(database, clock, b"u" * 32),
             signer=signer,
             routers=lambda gate, hub: (
-                data_router(conservation, signer),
                 contracts_router(database, registry, clock),
+                data_router(conservation),
+                quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),
                 customers_router(reader, signer),
                 live_metrics_router(conservation, gate, hub),

@@ -28,7 +28,8 @@ def needed(path: str) -> Permission:
     rules = {
         r"/metrics": Permission.SYSTEM_READ,
         r"/api/v1/data/ingest/.*": Permission.DATA_INGEST,
-        r"/api/v1/data/quarantine": Permission.QUARANTINE_READ,
+        r"/api/v1/data/quarantine/(preview|replay|dismiss|records/[^/]*/fix)": Permission.QUARANTINE_DECIDE,
+        r"/api/v1/data/quarantine(/records(/[^/]*)?)?": Permission.QUARANTINE_READ,
         r"/api/v1/data/.*": Permission.DATA_READ,
         r"/api/v1/contracts.*": Permission.DATA_READ,
         r"/api/v1/analytics/.*": Permission.ANALYTICS_READ,

@@ -21,8 +21,8 @@ from mainstem.api.problems import PROBLEMS
         ("GET", "/api/v1/data/status/never", 404),
         ("GET", "/api/v1/contracts/never/was", 404),
         ("GET", "/api/v1/contracts/never/was/json-schema", 404),
-        ("GET", "/api/v1/data/quarantine?limit=0", 422),
-        ("GET", "/api/v1/data/quarantine?cursor=forged", 400),
+        ("GET", "/api/v1/data/quarantine/records?limit=0", 422),
+        ("GET", "/api/v1/data/quarantine/records?cursor=forged", 400),
     ],
 )
 async def test_errors_are_problem_documents(

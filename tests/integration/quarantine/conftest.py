@@ -84,8 +84,11 @@ class Shop:
         with self.working():
             status = main(["quarantine", *arguments, "--json", "--data-dir", str(self.site.data_dir)])
         printed = self._capsys.readouterr()
+        if status > 1:
+            return status, printed.err
         # Before a command has said where logs go, the worker's are printed too.
-        return status, json.loads(printed.out.splitlines()[-1]) if status < 2 else printed.err
+        [told] = [line for line in printed.out.splitlines() if line.startswith(("[", "{"))]
+        return status, json.loads(told)
 
     def said(self, *arguments: str) -> str:
         """As `run`, in text."""

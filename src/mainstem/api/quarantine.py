@@ -1,0 +1,239 @@
+"""Routes about quarantine: why records were set aside, single ones, and deciding about them."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from mainstem.access import Permission, Principal
+from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.problems import ProblemError
+from mainstem.api.security import requires
+from mainstem.api.tokens import PageToken, TokenSigner
+from mainstem.clock import Clock
+from mainstem.contracts import read_contract
+from mainstem.processing import (
+    Author,
+    Outcome,
+    Quarantine,
+    QuarantinedRecord,
+    QuarantineEntry,
+    QuarantineSelection,
+    count_entries,
+    merge_patch,
+    read_causes,
+    read_entries,
+    read_entry,
+    read_history,
+)
+from mainstem.store import Database
+
+__all__ = ["quarantine_router"]
+
+_log = structlog.get_logger()
+
+_Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+
+
+class _Asked(BaseModel):
+    """Of the routes that read."""
+
+    source: _Text | None = None
+    stream: _Text | None = None
+    reason: _Text | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+    def selection(self) -> QuarantineSelection:
+        return QuarantineSelection(self.source, self.stream, self.reason)
+
+
+class _Paged(_Asked):
+    field: _Text | None = None
+    contract_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    cursor: str | None = None
+
+    def selection(self) -> QuarantineSelection:
+        return QuarantineSelection(self.source, self.stream, self.reason, self.field, self.contract_version)
+
+
+class _Selected(BaseModel):
+    """Records that wait and agree with everything given."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: _Text | None = None
+    stream: _Text | None = None
+    reason: _Text | None = None
+    field: _Text | None = None
+    contract_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    ids: Annotated[list[uuid.UUID], Field(max_length=10_000)] = []
+    all: bool = False
+    """Has to be said where nothing else is."""
+
+    def selection(self) -> QuarantineSelection:
+        """Raises ProblemError where everything is meant and not said."""
+        chosen = QuarantineSelection(
+            self.source, self.stream, self.reason, self.field, self.contract_version, ids=tuple(self.ids)
+        )
+        if self.all != (chosen == QuarantineSelection()):
+            raise ProblemError(422, "invalid", "Say which records: source, stream, reason, field or ids; or all alone.")
+        return chosen
+
+
+class _Previewed(_Selected):
+    contract: Annotated[str, Field(max_length=500_000)] | None = None
+    """The text of a contract, as if it were in force."""
+
+
+class _Replayed(_Selected):
+    why: _Text = ""
+
+
+class _Dismissed(_Selected):
+    why: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+
+
+class _Fixed(BaseModel):
+    """Either the whole payload, as JSON text so that no number changes on its way, or a merge patch (RFC 7396)."""
+
+    model_config = ConfigDict(extra="forbid")
+    payload: str | None = None
+    patch: dict[str, Any] | None = None
+    why: _Text = ""
+
+
+_Reader = Annotated[Principal, requires(Permission.QUARANTINE_READ)]
+_Decider = Annotated[Principal, requires(Permission.QUARANTINE_DECIDE)]
+
+
+def quarantine_router(quarantine: Quarantine, database: Database, signer: TokenSigner, clock: Clock) -> APIRouter:
+    """Routes below `/api/v1/data/quarantine`; the door behind `quarantine` has to be started."""
+    router = APIRouter(prefix="/api/v1/data/quarantine", tags=["quarantine"])
+    _add_reading(router, database, signer, clock)
+    _add_record(router, quarantine, database, clock)
+    _add_deciding(router, quarantine, clock)
+    return router
+
+
+def _add_reading(router: APIRouter, database: Database, signer: TokenSigner, clock: Clock) -> None:
+    reads = [requires(Permission.QUARANTINE_READ)]
+
+    @router.get("", dependencies=reads)
+    def causes(asked: Annotated[_Asked, Query()]) -> Response:
+        selection = asked.selection()
+        with database.snapshot() as conn:
+            found = read_causes(conn, selection)
+            newest = read_entries(conn, selection, limit=asked.limit)
+            total = count_entries(conn, selection)
+        reasons = [{**{name: getattr(one, name) for name in _OF_A_CAUSE}, "example": str(one.example)} for one in found]
+        data = {"total": total, "reasons": reasons, "rows": [_entry(entry) for entry in newest]}
+        return answer(data, graded(clock, []))
+
+    @router.get("/records", dependencies=reads)
+    def records(asked: Annotated[_Paged, Query()]) -> Response:
+        selection, query = asked.selection(), f"quarantine/{asked.selection()}"
+        with database.autocommit() as conn:
+            after = None
+            if asked.cursor is not None:
+                token = signer.read(asked.cursor, PageToken)
+                if token is None or token.query != query:
+                    raise ProblemError(400, "invalid", "The cursor is of another query, or not ours.")
+                last = read_entry(conn, uuid.UUID(token.after[0]))
+                after = (last.received_at, last.id)
+            entries = read_entries(conn, selection, limit=asked.limit + 1, after=after)
+        more = len(entries) > asked.limit
+        entries = entries[: asked.limit]
+        next_cursor = signer.sign(PageToken(query, [str(entries[-1].id)])) if more else None
+        return answer([_entry(entry) for entry in entries], graded(clock, [], next_cursor))
+
+
+def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, clock: Clock) -> None:
+    @router.get("/records/{record}")
+    def record(record: uuid.UUID, who: _Reader, *, reveal: bool = False) -> Response:
+        if reveal:
+            who.require(Permission.QUARANTINE_REVEAL)
+        with database.autocommit() as conn:
+            entry, history = read_entry(conn, record), read_history(conn, record)
+        content = None
+        if reveal:
+            content = _content(quarantine.record(record)[1])
+            _log.info("quarantine_payload_read", by=_name(who), record=str(record), source=entry.source)
+        return answer(_entry(entry) | {"history": history, "content": content}, Meta.now(clock))
+
+
+def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
+    def decided(outcome: Outcome) -> Response:
+        return answer(outcome.told(), Meta.now(clock), status=202)
+
+    @router.post("/preview", dependencies=[requires(Permission.QUARANTINE_DECIDE)])
+    def preview(body: _Previewed) -> Response:
+        contract = None if body.contract is None else read_contract(body.contract, "contract")
+        selection = QuarantineSelection() if contract and body.model_fields_set == {"contract"} else body.selection()
+        return answer(quarantine.preview(selection, contract).told(), Meta.now(clock))
+
+    @router.post("/replay", status_code=202)
+    def replay(body: _Replayed, who: _Decider) -> Response:
+        return decided(quarantine.replay(body.selection(), Author(_name(who), body.why)))
+
+    @router.post("/dismiss", status_code=202)
+    def dismiss(body: _Dismissed, who: _Decider) -> Response:
+        return decided(quarantine.dismiss(body.selection(), Author(_name(who), body.why)))
+
+    @router.post("/records/{record}/fix", status_code=202)
+    def fix(record: uuid.UUID, body: _Fixed, who: _Decider) -> Response:
+        if (body.payload is None) == (body.patch is None):
+            raise ProblemError(422, "invalid", "Give either `payload`, as JSON text, or `patch`.")
+        if body.payload is not None:
+            payload = body.payload.encode(errors="replace")
+        else:
+            payload = merge_patch(quarantine.record(record)[1].payload, body.patch or {})
+        outcome = quarantine.fix(record, payload, Author(_name(who), body.why))
+        if outcome.failing:
+            errors = [{"field": one.field, "reason": one.reason, "hint": one.message} for one in outcome.failing]
+            raise ProblemError(422, "invalid", "The corrected record does not pass its contract.", errors=errors)
+        return decided(outcome)
+
+
+_OF_A_CAUSE = ("source", "stream", "reason", "field", "contract_version", "message", "count", "first_at", "last_at")
+
+
+def _name(who: Principal) -> str:
+    return f"{who.kind}:{who.name}"
+
+
+def _entry(entry: QuarantineEntry) -> dict[str, Any]:
+    place = entry.place
+    return {
+        "id": str(entry.id),
+        "source": entry.source,
+        "stream": entry.stream,
+        "reason": entry.reason,
+        "field": entry.field,
+        "message": entry.message,
+        "contract_version": entry.contract_version,
+        "received_at": entry.received_at,
+        "state": entry.state,
+        "decided_at": entry.decided_at,
+        "place": {
+            "epoch": place.epoch,
+            "partition": place.partition,
+            "lane": place.lane.label,
+            "position": place.position,
+            "index": place.index,
+        },
+    }
+
+
+def _content(record: QuarantinedRecord) -> dict[str, Any]:
+    """What may be personal. A payload that is no UTF-8 is told as base64."""
+    try:
+        payload = {"payload": record.payload.decode(), "payload_base64": None}
+    except UnicodeDecodeError:
+        payload = {"payload": None, "payload_base64": base64.b64encode(record.payload).decode()}
+    names = ("origin", "op", "record_id", "key", "partition_key", "occurred_at", "observed_at")
+    return {**{name: getattr(record, name) for name in names}, **payload}

@@ -1,0 +1,133 @@
+"""Quarantine over the API: causes, records, payloads for those who may, and deciding."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import structlog.testing
+
+from mainstem.access import Role
+from mainstem.runtime.web import application
+
+from .conftest import Shop, contract, view
+
+BASE = "/api/v1/data/quarantine"
+SECRET = "anna.secret@example.org"
+
+
+@pytest.fixture
+async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    """Of an administrator; three views of an unknown plan and one without a time are in quarantine."""
+    shop.site.send("shop", [view(0), *(view(n, plan="trial") for n in range(1, 4))])
+    shop.site.send("shop", [view(4, at=None, customer=SECRET)])
+    shop.site.work()
+    with shop.site.runtime() as runtime, runtime.door:
+        runtime.worker.start()
+        headers = {"Authorization": f"Bearer {runtime.api_keys.create('boss', Role.ADMIN)}"}
+        transport = httpx.ASGITransport(application(runtime))
+        async with httpx.AsyncClient(transport=transport, base_url="http://mainstem.test", headers=headers) as client:
+            client.headers["x-engineer"] = runtime.api_keys.create("engineer", Role.ENGINEER)
+            yield client
+        runtime.worker.stop()
+
+
+async def _example(client: httpx.AsyncClient, reason: str) -> str:
+    data = (await client.get(BASE, params={"reason": reason})).json()["data"]
+    return str(data["reasons"][0]["example"])
+
+
+async def _eventually(client: httpx.AsyncClient, route: str, body: object, **counts: int) -> None:
+    """Ask until the answer has these counts: contracts are learnt and decisions applied a moment later."""
+    for _ in range(300):
+        data = (await client.post(f"{BASE}/{route}", json=body)).json()["data"]
+        if counts.items() <= data.items():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{data} has not {counts}")
+
+
+async def test_causes_and_pages(client: httpx.AsyncClient) -> None:
+    answer = await client.get(BASE)
+    data = answer.json()["data"]
+    assert (data["total"], [(one["reason"], one["count"]) for one in data["reasons"]]) == (
+        4,
+        [("not_allowed", 3), ("missing", 1)],
+    )
+    assert SECRET not in answer.text
+    seen, cursor = [], None
+    while True:
+        asked = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get(f"{BASE}/records", params=asked)).json()
+        seen += [one["id"] for one in page["data"]]
+        cursor = page["meta"]["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 4
+    assert len((await client.get(f"{BASE}/records", params={"field": "plan"})).json()["data"]) == 3
+
+
+async def test_a_payload_is_for_those_who_may_and_its_reading_is_told(client: httpx.AsyncClient) -> None:
+    id_ = await _example(client, "missing")
+    plain = await client.get(f"{BASE}/records/{id_}")
+    assert (plain.status_code, plain.json()["data"]["content"]) == (200, None)
+    with structlog.testing.capture_logs() as logs:
+        shown = (await client.get(f"{BASE}/records/{id_}", params={"reveal": True})).json()["data"]
+    assert json.loads(shown["content"]["payload"])["customer"] == SECRET
+    [told] = [line for line in logs if line["event"] == "quarantine_payload_read"]
+    assert (told["by"], told["record"]) == ("key:boss", id_)
+    assert SECRET not in str(logs)
+    engineer = {"Authorization": f"Bearer {client.headers['x-engineer']}"}
+    denied = await client.get(f"{BASE}/records/{id_}", params={"reveal": True}, headers=engineer)
+    assert (denied.status_code, denied.json()["type"]) == (403, "/problems/forbidden")
+    assert SECRET not in denied.text
+    unknown = "00000000-0000-0000-0000-000000000000"
+    assert (await client.get(f"{BASE}/records/{unknown}")).status_code == 404
+
+
+async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: Shop) -> None:
+    tried = await client.post(f"{BASE}/preview", json={"contract": contract("free", "paid", "trial")})
+    assert {name: tried.json()["data"][name] for name in ("matched", "passing", "failing")} == {
+        "matched": 4, "passing": 3, "failing": 1,
+    }  # fmt: skip
+    assert (await client.post(f"{BASE}/preview", json={"contract": "nonsense"})).status_code == 422
+    shop.declare("free", "paid", "trial")
+    await _eventually(client, "preview", {"stream": "views"}, passing=3)
+    done = await client.post(f"{BASE}/replay", json={"stream": "views", "why": "trial is a plan now"})
+    assert (done.status_code, done.json()["data"]["decided"]) == (202, 3)
+    await _eventually(client, "preview", {"stream": "views"}, matched=1)
+    again = await client.post(f"{BASE}/replay", json={"stream": "views"})
+    assert (again.status_code, again.json()["data"]["decided"]) == (202, 0)
+    id_ = await _example(client, "missing")
+    wrong = await client.post(f"{BASE}/records/{id_}/fix", json={"patch": {"at": "noon"}})
+    assert wrong.status_code == 422
+    assert [(one["field"], one["reason"]) for one in wrong.json()["errors"]] == [("at", "invalid_time")]
+    gone = await client.post(f"{BASE}/dismiss", json={"ids": [id_], "why": "too old"})
+    assert (gone.status_code, gone.json()["data"]["decided"]) == (202, 1)
+    payload = json.dumps(view(4)["payload"])
+    right = await client.post(f"{BASE}/records/{id_}/fix", json={"payload": payload, "why": "asked"})
+    assert (right.status_code, right.json()["data"]["decided"]) == (202, 1)
+    await _eventually(client, "preview", {"ids": [id_]}, settled=1)
+    shown = (await client.get(f"{BASE}/records/{id_}")).json()["data"]
+    assert shown["state"] == "fixed"
+    assert {one["by"] for one in shown["history"]} == {"key:boss"}
+    assert shown["history"][-1]["reason"] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("replay", {}),
+        ("replay", {"all": True, "stream": "views"}),
+        ("dismiss", {"all": True}),
+        ("dismiss", {"all": True, "why": " "}),
+        ("records/00000000-0000-0000-0000-000000000000/fix", {}),
+        ("replay", {"streams": "views"}),
+    ],
+)
+async def test_what_was_not_meant_is_asked_back(client: httpx.AsyncClient, route: str, body: object) -> None:
+    answer = await client.post(f"{BASE}/{route}", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid")

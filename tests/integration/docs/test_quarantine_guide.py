@@ -13,6 +13,8 @@ from mainstem.intake import Delivery
 from mainstem.runtime.declarations import activate_folder
 from mainstem.testing.site import Site
 
+ID = "3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05"
+"""Stands in the guide for the record's."""
 GUIDES = Path(__file__).parents[3] / "docs/guides"
 
 
@@ -44,7 +46,7 @@ def test_what_the_guide_says_comes_true(
     with site.runtime() as runtime:
         runtime.worker.start()
         for command in _commands():
-            program, *arguments = shlex.split(command.replace('"$ID"', str(id_)))
+            program, *arguments = shlex.split(command.replace(ID, str(id_)))
             assert program == ".venv/bin/mainstem"
             assert main(arguments) == 0, command
             said[command.split(" --data-dir")[0].removeprefix(f"{program} quarantine ")] = capsys.readouterr().out
@@ -52,7 +54,7 @@ def test_what_the_guide_says_comes_true(
 
     assert "1 records" in said["list"]
     assert str(id_) in said["list --records --source shop"]
-    assert '"last Tuesday"' in said['show "$ID"']
+    assert '"last Tuesday"' in said[f"show {ID}"]
     assert "0 of 1 records would pass" in said["replay --all --dry-run"]
     assert "Nothing was changed" in said["replay --source shop --stream orders"]
     [fixed] = [out for command, out in said.items() if command.startswith("fix")]

@@ -199,7 +199,18 @@ def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> No
         return decided(outcome)
 
 
-_OF_A_CAUSE = ("source", "stream", "reason", "field", "contract_version", "message", "count", "first_at", "last_at")
+_OF_A_CAUSE = (
+    "source",
+    "stream",
+    "reason",
+    "field",
+    "rule",
+    "contract_version",
+    "message",
+    "count",
+    "first_at",
+    "last_at",
+)
 
 
 def _name(who: Principal) -> str:
@@ -214,6 +225,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "stream": entry.stream,
         "reason": entry.reason,
         "field": entry.field,
+        "rule": entry.rule,
         "message": entry.message,
         "contract_version": entry.contract_version,
         "received_at": entry.received_at,

@@ -24,6 +24,7 @@ def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
             "stream": one.stream,
             "reason": one.reason,
             "field": one.field,
+            "rule": one.rule,
             "contract_version": one.contract_version,
             "message": one.message,
             "count": one.count,
@@ -40,14 +41,21 @@ def print_causes(causes: Sequence[Cause]) -> None:
     if not causes:
         print("Nothing waits in quarantine.")
         return
-    table = Table("source", "stream", "reason", "field", "contract")
+    table = Table("source", "stream", "reason", "field", "rule", "contract")
     table.add_column("records", justify="right")
     table.add_column("first")
     table.add_column("last")
     for one in causes:
         times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
         table.add_row(
-            one.source, one.stream, one.reason, one.field or "", str(one.contract_version), f"{one.count:,}", *times
+            one.source,
+            one.stream,
+            one.reason,
+            one.field or "",
+            one.rule or "",
+            str(one.contract_version),
+            f"{one.count:,}",
+            *times,
         )
     Console().print(table)
     print(f"{sum(one.count for one in causes):,} records. One of the first cause: {causes[0].example}")
@@ -116,6 +124,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "received_at": entry.received_at.isoformat(),
         "reason": entry.reason,
         "field": entry.field,
+        "rule": entry.rule,
         "message": entry.message,
         "state": entry.state,
         "decided_at": entry.decided_at.isoformat() if entry.decided_at else None,

@@ -71,6 +71,7 @@ class Cause:
     stream: str
     reason: str
     field: str | None
+    rule: str | None
     contract_version: int
     message: str
     count: int
@@ -91,6 +92,7 @@ class QuarantineEntry:
     received_at: dt.datetime
     reason: str
     field: str | None
+    rule: str | None
     message: str
     state: str
     decided_at: dt.datetime | None
@@ -102,10 +104,10 @@ def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]
     condition, given = selection.condition()
     rows = conn.execute(
         f"""
-        SELECT source, stream, reason, field, contract_version, min(message), count(*), min(received_at),
+        SELECT source, stream, reason, field, rule, contract_version, min(message), count(*), min(received_at),
             max(received_at), (array_agg(id ORDER BY received_at DESC, id DESC))[1]
         FROM quarantine WHERE {condition}
-        GROUP BY 1, 2, 3, 4, 5 ORDER BY 7 DESC, 1, 2, 3, 4, 5 LIMIT {_MOST_CAUSES}
+        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 8 DESC, 1, 2, 3, 4, 5, 6 LIMIT {_MOST_CAUSES}
         """,
         given,
     ).fetchall()
@@ -141,7 +143,7 @@ def read_entries(
             given |= {"at": after[0], "id": after[1]}
     rows = conn.execute(
         "SELECT id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason,"
-        f" field, message, state, decided_at, {'sealed' if sealed else 'NULL'} FROM quarantine WHERE {condition}"
+        f" field, rule, message, state, decided_at, {'sealed' if sealed else 'NULL'} FROM quarantine WHERE {condition}"
         f" ORDER BY {order} LIMIT %(limit)s",
         given,
     ).fetchall()
@@ -150,7 +152,7 @@ def read_entries(
 
 def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
     id_, epoch, partition, lane, position, index, *rest, sealed = row
-    source, stream, version, received_at, reason, field, message, state, decided_at = rest
+    source, stream, version, received_at, reason, field, rule, message, state, decided_at = rest
     return QuarantineEntry(
         id=id_,
         place=Place(epoch, partition, Lane(lane), position, index),
@@ -160,6 +162,7 @@ def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
         received_at=received_at,
         reason=reason,
         field=field,
+        rule=rule,
         message=message,
         state=state,
         decided_at=decided_at,

@@ -60,6 +60,7 @@ class Failing:
     stream: str
     reason: str
     field: str | None
+    rule: str | None
     message: str
     count: int
     example: uuid.UUID
@@ -272,8 +273,8 @@ class _Told:
     """What is wrong, counted."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str, str, str | None, str]] = Counter()
-        self._examples: dict[tuple[str, str, str, str | None, str], uuid.UUID] = {}
+        self._counts: Counter[tuple[str, str, str, str | None, str | None, str]] = Counter()
+        self._examples: dict[tuple[str, str, str, str | None, str | None, str], uuid.UUID] = {}
 
     def add(self, cases: Sequence[_Case], failing: pa.Table) -> set[int]:
         """Count defects; the numbers of the cases that have one."""
@@ -281,7 +282,7 @@ class _Told:
         for row in failing.to_pylist():
             number = row["position"]
             bad.add(number)
-            cause = (row["source"], row["stream"], row["reason"], row["field"], row["message"])
+            cause = (row["source"], row["stream"], row["reason"], row["field"], row["rule"], row["message"])
             self._counts[cause] += 1
             self._examples.setdefault(cause, cases[number].entry.id)
         return bad

@@ -98,3 +98,33 @@ def test_wrong_password_says_so(browser: Chrome, tree: RunningTree) -> None:
     name.send_keys("ann")
     password.send_keys("wrong password", Keys.ENTER)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '[role="alert"]'))
+
+
+def test_quarantined_records_are_previewed_and_dismissed(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path
+) -> None:
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/shop",
+        json={"stream": "usage_events", "payload": {"id": "q-1", "customer_id": "acme", "event": "late"}},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert answer.status_code == 202, answer.text
+    sign_in(browser, tree, "/data/shop")
+    wait = WebDriverWait(browser, PATIENCE)
+
+    def press(name: str) -> None:
+        path = f"//div[@class='decide']//button[starts-with(normalize-space(), '{name}')]"
+        # By the keyboard, as whoever has no mouse.
+        wait.until(lambda b: b.find_element(By.XPATH, path)).send_keys(Keys.ENTER)
+
+    def said() -> str:
+        return browser.find_element(By.CSS_SELECTOR, ".decide").text
+
+    press("Preview")
+    wait.until(lambda _: "0 of 1 would pass" in said())
+    browser.save_screenshot(str(tmp_path / "previewed.png"))
+    press("Dismiss…")
+    browser.find_element(By.CSS_SELECTOR, ".decide input").send_keys("a test")
+    browser.save_screenshot(str(tmp_path / "dismissing.png"))
+    press("Dismiss 1")
+    wait.until(lambda b: "Nothing in quarantine" in b.find_element(By.TAG_NAME, "main").text)

@@ -439,6 +439,8 @@ export class Answers {
       stream,
       reason,
       field,
+      rule: null,
+      contract_version: 2,
       message,
       count,
       first_at: iso(Date.now() - 3 * DAY),

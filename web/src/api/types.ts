@@ -136,6 +136,8 @@ export interface QuarantineReason {
   stream: string;
   reason: string;
   field: string | null;
+  rule: string | null;
+  contract_version: number;
   message: string;
   count: number;
   first_at: Time;
@@ -153,6 +155,16 @@ export interface QuarantineRow {
   received_at: Time;
   state: "quarantined" | "held";
   place: { epoch: number; partition: number; lane: "live" | "bulk"; position: number; index: number };
+}
+
+/** What became of quarantined records, or would become of them. */
+export interface QuarantineOutcome {
+  matched: number;
+  passing: number;
+  decided: number;
+  settled: number;
+  failing: number;
+  failures: { reason: string; field: string | null; rule: string | null; message: string; count: number }[];
 }
 
 export interface Quarantine {

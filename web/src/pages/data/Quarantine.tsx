@@ -8,6 +8,7 @@ import * as number from "../../format/number";
 import * as time from "../../format/time";
 import { Icon } from "../../ui/Icon";
 import { Empty, Loaded, resourceVintage, Tile } from "../../ui/Tile";
+import { Decide } from "./Decide";
 
 const EVERY = 30;
 const ROWS = 50;
@@ -40,7 +41,12 @@ export function QuarantineTile({ source, refusals, count }: QuarantineTileProps)
           ) : (
             <ul className="reason-list">
               {data.reasons.map((reason) => (
-                <Reason key={`${reason.stream}.${reason.reason}.${reason.field}`} reason={reason} rows={data.rows} />
+                <Reason
+                  key={[reason.stream, reason.reason, reason.field, reason.rule, reason.contract_version].join(".")}
+                  reason={reason}
+                  rows={data.rows}
+                  refresh={refresh}
+                />
               ))}
             </ul>
           )
@@ -63,10 +69,20 @@ export function QuarantineTile({ source, refusals, count }: QuarantineTileProps)
   );
 }
 
-function Reason({ reason, rows }: { reason: QuarantineReason; rows: readonly QuarantineRow[] }) {
+interface ReasonProps {
+  reason: QuarantineReason;
+  rows: readonly QuarantineRow[];
+  refresh(): void;
+}
+
+function Reason({ reason, rows, refresh }: ReasonProps) {
   const [open, setOpen] = useState(false);
   const own = rows.filter(
-    (row) => row.stream === reason.stream && row.reason === reason.reason && row.field === reason.field,
+    (row) =>
+      row.stream === reason.stream &&
+      row.reason === reason.reason &&
+      row.field === reason.field &&
+      row.contract_version === reason.contract_version,
   );
   return (
     <li>
@@ -77,6 +93,7 @@ function Reason({ reason, rows }: { reason: QuarantineReason; rows: readonly Qua
       <p className="reason-where">
         {reason.stream}
         {reason.field && <> · field {reason.field}</>}
+        {reason.rule && <> · rule {reason.rule}</>} · contract version {reason.contract_version}
       </p>
       <p className="reason-message">{reason.message}</p>
       <p className="reason-foot">
@@ -100,6 +117,7 @@ function Reason({ reason, rows }: { reason: QuarantineReason; rows: readonly Qua
           ))}
         </ul>
       )}
+      <Decide cause={reason} refresh={refresh} />
     </li>
   );
 }

@@ -1,0 +1,115 @@
+/** What can be done about a cause: preview, then replay what passes, or give the records up with a reason. */
+
+import { type FormEvent, useId, useState } from "react";
+import { call, ProblemError } from "../../api/client";
+import { session } from "../../api/session";
+import type { QuarantineOutcome, QuarantineReason } from "../../api/types";
+import { useStore } from "../../data/store";
+import * as number from "../../format/number";
+
+type Step =
+  | { at: "rest" }
+  | { at: "previewed"; outcome: QuarantineOutcome }
+  | { at: "dismissing" }
+  | { at: "done"; text: string };
+
+export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh(): void }) {
+  const current = useStore(session);
+  const [step, setStep] = useState<Step>({ at: "rest" });
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  const [why, setWhy] = useState("");
+  const whyId = useId();
+  if (current.status !== "signed-in" || !current.me.permissions.includes("quarantine:decide")) return null;
+  const { csrf } = current.me;
+
+  async function ask(route: string, more: object, then: (outcome: QuarantineOutcome) => Step) {
+    setBusy(true);
+    setError(null);
+    const { source, stream, reason, field, contract_version } = cause;
+    const body = { source, stream, reason, ...(field !== null && { field }), contract_version, ...more };
+    try {
+      const answer = await call<QuarantineOutcome>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
+      if (answer) setStep(then(answer.data));
+      if (route !== "preview") refresh();
+    } catch (failure) {
+      const problem = failure instanceof ProblemError ? failure.problem : null;
+      setError(problem?.detail ?? (failure instanceof Error ? failure.message : String(failure)));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  const decided = (what: string) => (outcome: QuarantineOutcome) =>
+    ({ at: "done", text: `${number.count(outcome.decided)} of ${number.count(outcome.matched)} ${what}.` }) as const;
+
+  function dismiss(event: FormEvent) {
+    event.preventDefault();
+    void ask("dismiss", { why }, decided("given up; they stay counted"));
+  }
+
+  return (
+    <div className="decide">
+      <div className="decide-actions">
+        <button
+          type="button"
+          className="button"
+          disabled={busy}
+          onClick={() => void ask("preview", {}, (outcome) => ({ at: "previewed", outcome }))}
+        >
+          Preview replay
+        </button>
+        <button type="button" className="button quiet" disabled={busy} onClick={() => setStep({ at: "dismissing" })}>
+          Dismiss…
+        </button>
+      </div>
+      <div role="status">
+        {step.at === "previewed" && <Preview outcome={step.outcome} />}
+        {step.at === "done" && <p>{step.text}</p>}
+      </div>
+      {step.at === "previewed" && step.outcome.passing > 0 && (
+        <button
+          type="button"
+          className="button primary"
+          disabled={busy}
+          onClick={() => void ask("replay", {}, decided("replayed"))}
+        >
+          Replay {number.count(step.outcome.passing)}
+        </button>
+      )}
+      {step.at === "dismissing" && (
+        <form onSubmit={dismiss}>
+          <label htmlFor={whyId}>Why are {number.count(cause.count)} records given up?</label>
+          <input id={whyId} value={why} maxLength={1000} required onChange={(event) => setWhy(event.target.value)} />
+          <button type="submit" className="button primary" disabled={busy || why.trim() === ""}>
+            Dismiss {number.count(cause.count)}
+          </button>
+          <button type="button" className="button quiet" onClick={() => setStep({ at: "rest" })}>
+            Cancel
+          </button>
+        </form>
+      )}
+      {error && (
+        <p className="decide-error" role="alert">
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Preview({ outcome }: { outcome: QuarantineOutcome }) {
+  return (
+    <>
+      <p>
+        <strong className="num">{number.count(outcome.passing)}</strong> of {number.count(outcome.matched)} would pass
+        the contract in force now.
+      </p>
+      {outcome.failures.map((one) => (
+        <p key={`${one.reason}.${one.field}.${one.rule}`} className="muted">
+          {number.count(one.count)} would not: <span className="mono">{one.reason}</span>. {one.message}
+        </p>
+      ))}
+    </>
+  );
+}

@@ -80,6 +80,49 @@ def diff(old: _File, new: _File, /, *, json: AsJson = False) -> int:
 
 
 @app.command
+def init(
+    sample: Annotated[str, Parameter(help="Records: .csv, .ndjson, .parquet, a folder, a glob.")],
+    /,
+    *,
+    source: Annotated[str, Parameter(help="The source system the records come from.")],
+    stream: Annotated[str, Parameter(help="The stream they are to belong to.")],
+    rows: Annotated[int, Parameter(help="At most so many records are looked at.")] = 10_000,
+) -> None:
+    """Draft a contract from sample records and print it, for a person to read and correct.
+
+    Guessed are types, what is required, the customer's id, the event's id, the time, allowed values, and what is
+    personal. The draft takes all of the records it was made from. Exit status 2: none can be drafted.
+    """
+    import msgspec
+
+    from mainstem.contracts import draft_contract, read_contract
+    from mainstem.errors import ConfigurationError
+    from mainstem.intake import BadLine, sample_rows
+
+    bad: list[BadLine] = []
+    payloads = []
+    for chunk, numbers in sample_rows(sample, max(rows, 1), bad):
+        for payload, number in zip(chunk.to_pylist(), numbers, strict=True):
+            try:
+                payloads.append(msgspec.json.decode(payload, type=dict[str, Any]))
+            except msgspec.MsgspecError:
+                raise ConfigurationError(
+                    f"record {number} is no JSON object.", where=sample, hint="Leave it out of the sample."
+                ) from None
+    text = draft_contract(payloads, source, stream)
+    contract = read_contract(text, "the draft")
+    tried = _tried(contract, sample, rows)
+    if tried["rows"] != tried["passed"]:
+        first = tried["failed"][0]
+        raise ConfigurationError(
+            f"record {first['row']} does not fit what all others say: {first['message']}",
+            where=sample,
+            hint="Leave it out of the sample, or write the contract by hand.",
+        )
+    print(text, end="")
+
+
+@app.command
 def show(file: _File, /, *, json: AsJson = False) -> None:
     """What a contract says once it is compiled: fields, limits, rules, personal data, mapping."""
     from mainstem.contracts import described

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from mainstem.contracts.dependents import Dependents, Use
     from mainstem.contracts.door_plan import DoorPlan, Picked
+    from mainstem.contracts.drafting import draft_contract
     from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.nesting import deepest
     from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan, Warned
@@ -45,6 +46,7 @@ else:
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
             "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
+            "drafting": "draft_contract",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
             "nesting": "deepest",
@@ -87,6 +89,7 @@ __all__ = [
     "compile_condition",
     "deepest",
     "described",
+    "draft_contract",
     "json_schema",
     "read_contract",
 ]

@@ -177,3 +177,58 @@ def test_what_it_shows(run: Any, contract: Path, capsys: Any) -> None:
     capsys.readouterr()
     assert main(["contract", "show", str(contract)]) == 0
     assert "placed_at" in capsys.readouterr().out
+
+
+PEOPLE = [
+    {"Account ID": f"acme-{n % 7}", "eventId": f"e{n}", "occurredAt": f"2026-01-{n % 28 + 1:02d}T10:00:00Z", "plan": ["free", "paid"][n % 2],
+     "seats": n, "price": n + 0.5, "code": f"0{n}", "contact": f"p{n}@example.com", "Mobile": f"+43 1 234 56{n:02d}",
+     "sales rep": ["Jane Doe", "John Roe", "Ann Poe"][n % 3] if n < 3 else None, "tags": [1], "extra": {"a": n}, "ok": True, "nick": None}
+    for n in range(40)
+]  # fmt: skip
+
+
+def test_a_draft_takes_its_sample(shop: Path, capsys: Any, run: Any) -> None:
+    sample = shop / "sample.ndjson"
+    sample.write_text("".join(json.dumps(one) + "\n" for one in PEOPLE))
+    capsys.readouterr()
+    assert main(["contract", "init", str(sample), "--source", "shop", "--stream", "visits"]) == 0
+    draft = shop / "contracts/shop/visits.yaml"
+    draft.write_text(capsys.readouterr().out)
+    assert "example.com" not in draft.read_text()
+    status, result = run("check", draft, "--sample", sample)
+    assert (status, result["sample"]["passed"]) == (0, 40)
+    said = run("show", draft)[1]
+    assert (said["kind"], said["partition_key"], said["record_id"], said["occurred_at"]) == (
+        "event", "account_id", "event_id", "occurred_at",
+    )  # fmt: skip
+    fields = {field["name"]: field for field in said["fields"]}
+    assert {name: field["type"] for name, field in fields.items()} == {
+        "account_id": "string", "event_id": "string", "occurred_at": "timestamp", "plan": "string", "seats": "integer", "price": "number",
+        "code": "string", "contact": "string", "mobile": "string", "sales_rep": "string", "tags": "array", "extra": "object", "ok": "boolean",
+        "nick": "string",
+    }  # fmt: skip
+    assert {name: field["pii"] for name, field in fields.items() if field["pii"] != "none"} == {
+        "account_id": "identifier", "contact": "email", "mobile": "phone", "sales_rep": "name",
+    }  # fmt: skip
+    assert fields["plan"]["allowed"] == ["free", "paid"]
+    assert [name for name, field in fields.items() if not field["required"]] == ["sales_rep", "nick"]
+
+
+def test_a_draft_of_a_table_is_of_customers(shop: Path, capsys: Any, run: Any) -> None:
+    sample = shop / "customers.csv"
+    sample.write_text("customer_id,full_name,seats\n" + "".join(f"c{n},Jane Doe {n},{n}\n" for n in range(9)))
+    capsys.readouterr()
+    assert main(["contract", "init", str(sample), "--source", "crm", "--stream", "customers"]) == 0
+    draft = shop / "contracts/customers.yaml"
+    draft.write_text(capsys.readouterr().out)
+    assert run("check", draft, "--sample", sample)[0] == 0
+    said = run("show", draft)[1]
+    assert (said["kind"], said["key"]) == ("state", ["customer_id"])
+
+
+def test_what_cannot_be_drafted(shop: Path, run: Any, capsys: Any) -> None:
+    sample = shop / "none.ndjson"
+    for text in ("", '{"a": null}\n', "[1]\n"):
+        sample.write_text(text)
+        assert main(["contract", "init", str(sample), "--source", "crm", "--stream", "customers"]) == 2
+        assert "mainstem: " in capsys.readouterr().err

@@ -83,9 +83,11 @@ class FieldSql:
                 f"CASE WHEN ascii({t}) IN ({_BRACE}, {_BRACKET}) OR {t} IN ('true', 'false')"
                 f" THEN CASE WHEN {self.kind} {_SCALAR} THEN {t} END ELSE {t} END"
             ),
-            # A cast to DECIMAL(38) costs a hundred times one to DECIMAL(18).
+            # A cast to DECIMAL(38) costs a hundred times one to DECIMAL(18). Of an exponent that leaves less than half of
+            # the last place the cast looks at the first digit, wherever that stands, and would make 1e-9 of 5e-20.
             FieldType.NUMBER: (
                 f"CASE WHEN {whole}::VARCHAR = {t} THEN {whole}::DECIMAL(38, 9) WHEN {_matches(t, _NUMBER)} THEN CASE"
+                f" WHEN contains(lower({t}), 'e') AND abs(TRY_CAST({t} AS DOUBLE)) < 5e-10 THEN 0"
                 f" WHEN {small} IS NOT NULL THEN {small}::DECIMAL(38, 9) ELSE TRY_CAST({t} AS DECIMAL(38, 9)) END END"
             ),
             FieldType.BOOLEAN: f"CASE lower({t}) WHEN 'true' THEN true WHEN 'false' THEN false END",

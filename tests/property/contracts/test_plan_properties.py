@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mainstem.contracts import RECORDS, CheckPlan, DoorPlan, Reason, builtin_contracts, read_contract
@@ -83,6 +83,8 @@ def test_no_payload_breaks_a_plan(payloads: list[bytes]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=12), st.booleans())
+# Less than the last place, whatever its first digit.
+@example([5.5e-154, 5.5e-20, 9.9e-12, "99999e-15", "5e-10", "-5.5e-10", 4.9e-10, "1e-9999"], True)
 def test_every_reading_of_a_value_is_right(values: list[Any], ascii_only: bool) -> None:  # noqa: FBT001
     base = {"who": {"c": "c"}, "event": "e", "at": "2026-01-15"}
     rows = _run([json.dumps(base | {"x": value}, ensure_ascii=ascii_only).encode() for value in values])

@@ -25,9 +25,9 @@ class ProcessingSettings(BaseModel):
         description="Bytes of records of one commit at most (one batch of the log at least).",
     )
     bulk_seconds: float = Field(
-        default=0.5,
+        default=1.5,
         gt=0,
-        description="How long a span of bulk records should take; longer ones are made smaller, so that live records that come in wait for less.",
+        description="How long a span of bulk records should take while nothing live comes in; live records wait for the one under way.",
     )
     bulk_share: float = Field(
         default=0.2, ge=0.05, le=0.95, description="Share of commits that bulk gets while live records are waiting."

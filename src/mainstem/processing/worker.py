@@ -47,11 +47,11 @@ _Chain = tuple[int, int, Lane]
 # After another took a partition, a rebuild for example, it is asked for this often, for so long.
 _ASK_SECONDS = 1.0
 _ASK_FOR_SECONDS = 60.0
-# While live records come in, or did a moment ago, spans of bulk are kept to this share of their usual length.
-_LIVELY_SHARE = 0.3
+# While live records come in, or did a moment ago, a span of bulk takes no longer than this.
+_LIVELY_SPAN_SECONDS = 0.15
 _LIVELY_SECONDS = 2.0
 # Fewer records are not worth a commit of their own.
-_LEAST_BULK = 2_000
+_LEAST_BULK = 10_000
 _LONGEST_BACK_OFF = 30
 
 
@@ -194,6 +194,15 @@ class Worker:
 
     def _next(self, epoch: LogEpoch) -> _Chain | None:
         """What to read next: live before bulk, unless bulk has had less than its share; partitions in turn."""
+        waiting = self._waiting(epoch)
+        lane = self._lane(waiting)
+        if lane is None:
+            return None
+        self._turn += 1
+        return (epoch.number, waiting[lane][self._turn % len(waiting[lane])], lane)
+
+    def _waiting(self, epoch: LogEpoch) -> dict[Lane, list[int]]:
+        """The partitions with records that nobody has read yet, lane by lane."""
         waiting: dict[Lane, list[int]] = {lane: [] for lane in Lane}
         now = time.monotonic()
         held = self._ownership.held()
@@ -206,11 +215,7 @@ class Worker:
                 waiting[head.lane].append(head.partition)
         if waiting[Lane.LIVE]:
             self._lively = now
-        lane = self._lane(waiting)
-        if lane is None:
-            return None
-        self._turn += 1
-        return (epoch.number, waiting[lane][self._turn % len(waiting[lane])], lane)
+        return waiting
 
     def _lane(self, waiting: dict[Lane, list[int]]) -> Lane | None:
         lanes = [lane for lane in Lane if waiting[lane]]
@@ -253,6 +258,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the partition waits, the others go on
             self._fail((epoch, partition), error)
             return
+        if lane is Lane.BULK:
+            self._let_pass()
         self._land()
         lease_epoch = self._ownership.held().get((epoch, partition))
         if lease_epoch is None or self._cursors.get(chain) != after:
@@ -261,7 +268,17 @@ class Worker:
         self._cursors[chain] = effects.span.last
         done = self._committer.submit(self._commit, effects, lease_epoch, ahead)
         self._flight = _Flight(chain, done, effects.records, prepared)
-        self._spent[lane] += time.monotonic() - began
+        self._spent[lane] += prepared
+
+    def _let_pass(self) -> None:
+        """Before a span of bulk is committed, which takes its time: live records that came while it was prepared."""
+        epoch = self._epoch
+        if epoch is None:
+            return
+        for partition in self._waiting(epoch)[Lane.LIVE]:
+            chain = (epoch.number, partition, Lane.LIVE)
+            if chain not in self._suspects:
+                self._process(chain)
 
     def _isolate(self, chain: _Chain) -> None:
         """Commit one batch of a chain whose commit met an unexpected error; records that provoke one are quarantined."""
@@ -287,8 +304,10 @@ class Worker:
         settings = self._settings
         if lane is Lane.LIVE:
             return settings.batch_records
-        share = _LIVELY_SHARE if now - self._lively < _LIVELY_SECONDS else 1.0
-        return self._bulk.size(settings.bulk_seconds * share, settings.batch_records)
+        seconds = settings.bulk_seconds
+        if now - self._lively < _LIVELY_SECONDS:
+            seconds = min(seconds, _LIVELY_SPAN_SECONDS)
+        return self._bulk.size(seconds, settings.batch_records)
 
     def _commit(self, effects: Effects, lease_epoch: int, ahead: Ahead | None) -> float:
         began = time.monotonic()

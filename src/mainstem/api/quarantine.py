@@ -56,10 +56,13 @@ class _Asked(BaseModel):
 class _Paged(_Asked):
     field: _Text | None = None
     contract_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    rule: _Text | None = None
     cursor: str | None = None
 
     def selection(self) -> QuarantineSelection:
-        return QuarantineSelection(self.source, self.stream, self.reason, self.field, self.contract_version)
+        return QuarantineSelection(
+            self.source, self.stream, self.reason, self.field, self.contract_version, rule=self.rule
+        )
 
 
 class _Selected(BaseModel):
@@ -71,6 +74,7 @@ class _Selected(BaseModel):
     reason: _Text | None = None
     field: _Text | None = None
     contract_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    rule: _Text | None = None
     ids: Annotated[list[uuid.UUID], Field(max_length=10_000)] = []
     all: bool = False
     """Has to be said where nothing else is."""
@@ -78,7 +82,13 @@ class _Selected(BaseModel):
     def selection(self) -> QuarantineSelection:
         """Raises ProblemError where everything is meant and not said."""
         chosen = QuarantineSelection(
-            self.source, self.stream, self.reason, self.field, self.contract_version, ids=tuple(self.ids)
+            self.source,
+            self.stream,
+            self.reason,
+            self.field,
+            self.contract_version,
+            rule=self.rule,
+            ids=tuple(self.ids),
         )
         if self.all != (chosen == QuarantineSelection()):
             raise ProblemError(422, "invalid", "Say which records: source, stream, reason, field or ids; or all alone.")

@@ -39,6 +39,7 @@ class QuarantineSelection:
     contract_version: int | None = None
     other_than_version: int | None = None
     """Only those that another contract version put there."""
+    rule: str | None = None
     ids: Sequence[uuid.UUID] = ()
     states: Sequence[str] = OPEN
 
@@ -50,6 +51,7 @@ class QuarantineSelection:
             "reason": self.reason,
             "field": self.field,
             "contract_version": self.contract_version,
+            "rule": self.rule,
         }
         given = {name: value for name, value in given.items() if value is not None}
         parts = ["state = ANY(%(states)s)", *(f"{name} = %({name})s" for name in given)]

@@ -94,6 +94,8 @@ async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: S
         "matched": 4, "passing": 3, "failing": 1,
     }  # fmt: skip
     assert (await client.post(f"{BASE}/preview", json={"contract": "nonsense"})).status_code == 422
+    by_rule = await client.post(f"{BASE}/preview", json={"stream": "views", "rule": "one_that_nobody_failed"})
+    assert by_rule.json()["data"]["matched"] == 0
     shop.declare("free", "paid", "trial")
     await _eventually(client, "preview", {"stream": "views"}, passing=3)
     done = await client.post(f"{BASE}/replay", json={"stream": "views", "why": "trial is a plan now"})

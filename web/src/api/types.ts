@@ -150,6 +150,7 @@ export interface QuarantineRow {
   stream: string;
   reason: string;
   field: string | null;
+  rule: string | null;
   message: string;
   contract_version: number;
   received_at: Time;

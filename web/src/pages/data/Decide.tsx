@@ -26,8 +26,9 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
   async function ask(route: string, more: object, then: (outcome: QuarantineOutcome) => Step) {
     setBusy(true);
     setError(null);
-    const { source, stream, reason, field, contract_version } = cause;
-    const body = { source, stream, reason, ...(field !== null && { field }), contract_version, ...more };
+    const { source, stream, reason, field, rule, contract_version } = cause;
+    const where = { ...(field !== null && { field }), ...(rule !== null && { rule }) };
+    const body = { source, stream, reason, ...where, contract_version, ...more };
     try {
       const answer = await call<QuarantineOutcome>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
       if (answer) setStep(then(answer.data));

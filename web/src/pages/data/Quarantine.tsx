@@ -82,6 +82,7 @@ function Reason({ reason, rows, refresh }: ReasonProps) {
       row.stream === reason.stream &&
       row.reason === reason.reason &&
       row.field === reason.field &&
+      row.rule === reason.rule &&
       row.contract_version === reason.contract_version,
   );
   return (

@@ -7,9 +7,6 @@ import json as json_format
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 if TYPE_CHECKING:
     from mainstem.processing import Cause, Outcome, QuarantinedRecord, QuarantineEntry
 
@@ -41,24 +38,15 @@ def print_causes(causes: Sequence[Cause]) -> None:
     if not causes:
         print("Nothing waits in quarantine.")
         return
-    table = Table("source", "stream", "reason", "field", "rule", "contract")
-    table.add_column("records", justify="right")
-    table.add_column("first")
-    table.add_column("last")
+    width = max(len(f"{one.count:,}") for one in causes)
     for one in causes:
-        times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
-        table.add_row(
-            one.source,
-            one.stream,
-            one.reason,
-            one.field or "",
-            one.rule or "",
-            str(one.contract_version),
-            f"{one.count:,}",
-            *times,
+        about = [one.reason, one.field and f"field {one.field}", one.rule and f"rule {one.rule}"]
+        told = ", ".join(part for part in about if part)
+        print(f"{one.count:>{width},}  {one.source}.{one.stream} v{one.contract_version}: {told}")
+        print(
+            f"{'':{width}}  from {one.first_at:%Y-%m-%d %H:%M} to {one.last_at:%Y-%m-%d %H:%M}; such as {one.example}"
         )
-    Console().print(table)
-    print(f"{sum(one.count for one in causes):,} records. One of the first cause: {causes[0].example}")
+    print(f"{sum(one.count for one in causes):,} records.")
 
 
 def print_entries(entries: Sequence[QuarantineEntry], *, as_json: bool) -> None:

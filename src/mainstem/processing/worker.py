@@ -342,9 +342,9 @@ class Worker:
             self._ownership.drop(*partition)
             self._ask_until = time.monotonic() + _ASK_FOR_SECONDS
             return
-        self._report(error, partition)
         trouble = self._trouble.get(partition)
         times = 1 if trouble is None else trouble.times + 1
+        self._report(error, partition, times)
         self._trouble[partition] = _Trouble(time.monotonic() + self._pause(error, times), times)
 
     def _forget(self, partition: _Partition) -> None:
@@ -357,10 +357,12 @@ class Worker:
             return error.retry_after
         return float(self._settings.back_off.total_seconds() * min(2 ** (times - 1), _LONGEST_BACK_OFF))
 
-    def _report(self, error: BaseException, partition: _Partition | None) -> None:
+    def _report(self, error: BaseException, partition: _Partition | None, times: int = 1) -> None:
         where = {} if partition is None else {"epoch": partition[0], "partition": partition[1]}
         if isinstance(error, RetryableError):
-            _log.warning("worker_waits", error=str(error), **where)
+            # What is over at the next try, as a metric that comes into force meanwhile, is nothing to worry about.
+            expected = error.retry_after is not None and times == 1
+            (_log.info if expected else _log.warning)("worker_waits", error=str(error), **where)
         elif isinstance(error, MainstemError):
             _log.error("worker_failed", error=str(error), **where)
         else:

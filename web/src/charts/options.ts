@@ -60,9 +60,10 @@ function columns({ points }: TimeChartProps) {
 
 /** Not the library's own time axis: its marks are the 1st, 8th, 15th and 22nd of months, and uneven. */
 function trueTime({ points }: TimeChartProps) {
-  const min = Date.parse(points[0]?.at ?? "");
+  const first = Date.parse(points[0]?.at ?? "");
   const max = Date.parse(points.at(-1)?.at ?? "");
-  return { type: "value" as const, min, max, interval: niceStep(max - min) };
+  const interval = niceStep(max - first);
+  return { type: "value" as const, min: roundStart(first, interval), max, interval };
 }
 
 const MINUTE = 60_000;
@@ -74,6 +75,12 @@ const DAYS = [1, 2, 7, 14, 28, 56, 91, 182, 364].map((days) => days * DAY);
 export function niceStep(span: number): number {
   const steps = [...STEPS, ...DAYS];
   return steps.find((step) => span / step <= 7) ?? Math.ceil(span / (7 * 364 * DAY)) * 364 * DAY;
+}
+
+/** Where marks begin so that they are round: at a midnight (UTC) where they are days apart, else at a multiple of the step. */
+export function roundStart(first: number, step: number): number {
+  const unit = Math.min(step, DAY);
+  return Math.floor(first / unit) * unit;
 }
 
 function line(props: TimeChartProps, colour: Palette) {

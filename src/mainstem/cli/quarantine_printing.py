@@ -99,7 +99,7 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None
         settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
         print(f"Nothing was changed: of {outcome.matched:,} records that wait, none was {what}.{settled}")
     for one in outcome.failing:
-        print(f"{one.count:,} {one.source}.{one.stream} {one.reason}: {one.message} As: {one.example}")
+        print(f"{one.count:,} {one.source}.{one.stream} {one.reason}: {one.message} For example record {one.example}.")
 
 
 def _entry(entry: QuarantineEntry) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def find_files(path: str) -> Unit:
         return _unit([root], named=True)
     if root.is_dir():
         return _unit((file for file in root.rglob("*") if file.is_file()), named=False, below=root)
-    found = map(Path, glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = [Path(one) for one in glob.glob(path, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found and not glob.has_magic(path):
+        raise ConfigurationError("There is no such file or folder.", where=path)
     return _unit((file for file in found if file.is_file()), named=True)
 
 

@@ -67,7 +67,7 @@ def find_files(path: str) -> Unit:
         return _unit((file for file in root.rglob("*") if file.is_file()), named=False, below=root)
     found = [Path(one) for one in glob.glob(path, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not found and not glob.has_magic(path):
-        raise ConfigurationError("There is no such file or folder.", where=path)
+        raise ConfigurationError("There is no such file or folder.", where=path, hint="Look at how it is spelled.")
     return _unit((file for file in found if file.is_file()), named=True)
 
 

@@ -25,7 +25,7 @@ class ProcessingSettings(BaseModel):
         description="Bytes of records of one commit at most (one batch of the log at least).",
     )
     bulk_seconds: float = Field(
-        default=1.2,
+        default=1.5,
         gt=0,
         description="How long a span of bulk records should take while nothing live comes in; live records wait for the one under way.",
     )

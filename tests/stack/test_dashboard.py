@@ -97,7 +97,9 @@ def test_wrong_password_says_so(browser: Chrome, tree: RunningTree) -> None:
     name, password = wait.until(lambda b: b.find_elements(By.TAG_NAME, "input")[:2])
     name.send_keys("ann")
     password.send_keys("wrong password", Keys.ENTER)
-    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '[role="alert"]'))
+    [told] = wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '[role="alert"]'))
+    assert told.text.strip() == "Name and password do not fit."
+    assert not browser.get_cookies()
 
 
 def test_quarantined_records_are_previewed_and_dismissed(

@@ -11,6 +11,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.contracts._pieces import Kind
+    from mainstem.contracts.audit import Audit, Audited
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
     from mainstem.contracts.contract import (
@@ -39,6 +40,7 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
+            "audit": "Audit Audited",
             "publishing": "described json_schema",
             "trial": "FailedRow Trial",
             "dependents": "Dependents Use",
@@ -62,6 +64,8 @@ __all__ = [
     "CHECKED",
     "FIELD_PREFIX",
     "RECORDS",
+    "Audit",
+    "Audited",
     "Change",
     "CheckPlan",
     "Column",

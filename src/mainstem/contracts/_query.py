@@ -20,7 +20,7 @@ from mainstem.contracts.expression import compile_condition
 from mainstem.contracts.reasons import Reason
 from mainstem.model import ENTITIES, EntityKind, FieldType
 
-__all__ = ["FIELD_PREFIX", "WARNED_PREFIX", "Defect", "Query", "Warned"]
+__all__ = ["FIELD_PREFIX", "WARNED_PREFIX", "Defect", "Query", "Warned", "interval", "not_blank"]
 
 FIELD_PREFIX = "f_"
 """Before the names of declared fields in a result, so that they never meet its other columns."""
@@ -40,10 +40,11 @@ Defect: TypeAlias = tuple[Reason, str | None, str | None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Warned:
-    """A limit or rule that lets a record through: the name of either, and the field it stands at."""
+    """A limit or rule that lets a record through: the name of either, the field it stands at, and those it looks at."""
 
     rule: str
     field: str | None
+    uses: frozenset[str]
 
 
 class Query:
@@ -142,7 +143,7 @@ class Query:
         for one in self._fields:
             value = one.typed()
             if one.field.name in self._identifying:
-                value = f"CASE WHEN {_not_blank(f't{one.i}')} THEN {value} END"
+                value = f"CASE WHEN {not_blank(f't{one.i}')} THEN {value} END"
             columns.append(f"({value})::{COLUMN_TYPES[one.field.type]} AS v{one.i}")
             bound = one.bounded()
             if bound is not None:
@@ -205,7 +206,7 @@ class Query:
 
         absent = f"t{i} IS NULL"
         if field.name in self._identifying:
-            absent += f" OR NOT {_not_blank(f't{i}')}"
+            absent += f" OR NOT {not_blank(f't{i}')}"
         unread = f"CASE WHEN {absent} THEN {self._if_absent(field, code)} ELSE {one.unreadable(code)} END"
         cases = [f"WHEN v{i} IS NULL THEN {unread}"]
         permitted = one.allowed()
@@ -243,8 +244,8 @@ class Query:
             return
         at = self._value(name)
         yield (
-            f"CASE WHEN {at} < as_of - {_interval(self._contract.oldest)} THEN {self._number(Reason.TOO_OLD, name)}"
-            f" WHEN {at} > as_of + {_interval(self._contract.ahead)} THEN {self._number(Reason.IN_FUTURE, name)} END"
+            f"CASE WHEN {at} < as_of - {interval(self._contract.oldest)} THEN {self._number(Reason.TOO_OLD, name)}"
+            f" WHEN {at} > as_of + {interval(self._contract.ahead)} THEN {self._number(Reason.IN_FUTURE, name)} END"
         )
 
     # Rules, and limits that only warn.
@@ -276,10 +277,12 @@ class Query:
             for limit in field.limits:
                 if limit.severity is Severity.WARN:
                     condition = limit_condition(limit, field.type, f"v{i}")
-                    yield Warned(f"{field.name}.{limit.word}", field.name), self._failed(condition, [field.name])
-        for rule in self._contract.rules:
-            if rule.severity is Severity.WARN:
-                yield Warned(rule.name, rule.field), self._failed(self._condition(rule.expression), rule.uses)
+                    rule = Warned(f"{field.name}.{limit.word}", field.name, frozenset({field.name}))
+                    yield rule, self._failed(condition, [field.name])
+        for one in self._contract.rules:
+            if one.severity is Severity.WARN:
+                failed = self._failed(self._condition(one.expression), one.uses)
+                yield Warned(one.name, one.field, one.uses), failed
 
 
 def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:
@@ -342,15 +345,15 @@ def _referring(contract: Contract) -> set[str]:
     }
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
     """Whether a text has a character that Python's `str.strip` leaves, which references are made of."""
     # The first character of nearly every value settles it.
     return f"(ascii({text}) BETWEEN 33 AND 126 OR regexp_matches({text}, '[^\\s\\p{{Z}}\\x0b\\x1c-\\x1f\\x{{85}}]'))"
 
 
 def _unless_blank(column: str) -> str:
-    return f"CASE WHEN {_not_blank(column)} THEN {column} END AS {column}"
+    return f"CASE WHEN {not_blank(column)} THEN {column} END AS {column}"
 
 
-def _interval(span: dt.timedelta) -> str:
+def interval(span: dt.timedelta) -> str:
     return f"INTERVAL '{span // dt.timedelta(microseconds=1)} microseconds'"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,7 +22,7 @@ from mainstem.contracts.contract import Contract
 from mainstem.contracts.reasons import Reason
 from mainstem.model import EntityKind, FieldType
 
-__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan", "Warned"]
+__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan", "Warned", "bench_columns"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
@@ -128,18 +129,7 @@ class CheckPlan:
         Raises duckdb.Error for rows that DuckDB cannot process for a reason unknown here: halve them.
         """
         payload, screened = screen(_whole(records["payload"]))
-        read = Bench.of(connection).run(
-            self.sql,
-            {
-                "payload": payload,
-                "as_of": records["as_of"].cast(_NAIVE),
-                "env_record_id": records["record_id"],
-                "env_key": records["key"],
-                "env_partition_key": records["partition_key"],
-                "env_op": records["op"],
-                "env_at": records["occurred_at"].cast(_NAIVE),
-            },
-        )
+        read = Bench.of(connection).run(self.sql, bench_columns(payload, records))
         named = dict(zip(("reason", "field", "rule"), self._named(_whole(read["defect"]), screened), strict=True))
         columns = {"n": records["n"], **named, **self._resolved(records, read)}
         columns.update((name, read[name]) for name in self.schema.names[len(CHECKED) :])
@@ -179,6 +169,19 @@ class CheckPlan:
             "op": records["op"] if is_event else read["op"],
             "version": pa.repeat("", len(records)) if contract.entity_version is None else read["version"],
         }
+
+
+def bench_columns(payload: pa.Array, records: pa.Table) -> Mapping[str, Any]:
+    """What a query over records reads: their screened payloads, and columns of `RECORDS`."""
+    return {
+        "payload": payload,
+        "as_of": records["as_of"].cast(_NAIVE),
+        "env_record_id": records["record_id"],
+        "env_key": records["key"],
+        "env_partition_key": records["partition_key"],
+        "env_op": records["op"],
+        "env_at": records["occurred_at"].cast(_NAIVE),
+    }
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from mainstem.contracts import Contract
 from mainstem.intake import Decision
 from mainstem.model import Span
+from mainstem.quality import StreamCounts
 
 __all__ = [
     "EVENT_EFFECTS",
@@ -85,6 +86,8 @@ QUARANTINE_EFFECTS = pa.schema(
         pa.field("message", pa.string(), nullable=False),
         # The rule that is broken, or the limit (`<field>.<word>`).
         pa.field("rule", pa.string()),
+        # Whose record it is, where its partition key is the customer's.
+        pa.field("customer", _HASH),
     ]
 )
 
@@ -175,3 +178,5 @@ class Effects:
     """Records of the span, counted from the log's batches and not from the parts."""
     warnings: pa.Table = dataclasses.field(default_factory=WARNING_EFFECTS.empty_table)
     """In `WARNING_EFFECTS` columns."""
+    quality: tuple[StreamCounts, ...] = ()
+    """What the checks say of the span's copies; a key may come more than once."""

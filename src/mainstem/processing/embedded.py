@@ -43,6 +43,7 @@ from mainstem.processing.failures import described
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
 from mainstem.processing.verdicts import count_days
+from mainstem.quality import StreamCounts, Tally
 
 __all__ = ["Contracts", "EmbeddedEngine"]
 
@@ -85,6 +86,7 @@ class _Parts:
     sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     references: list[pa.Table] = dataclasses.field(default_factory=list)
     warnings: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    quality: list[StreamCounts] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class EmbeddedEngine:
         self._references = references
         self._hasher = hasher
         self._sealer = sealer
-        self._plans: dict[tuple[str, str, int], CheckPlan] = {}
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._local = threading.local()
 
     def process(self, batches: Sequence[LogBatch], *, condemned: Collection[tuple[int, int]] = ()) -> Effects:
@@ -143,6 +145,7 @@ class EmbeddedEngine:
             received_at=last.received_at,
             records=sum(batch.records.num_rows for batch in batches),
             warnings=pa.Table.from_pylist(parts.warnings, WARNING_EFFECTS),
+            quality=tuple(parts.quality),
         )
 
     def failing(self, records: pa.Table) -> pa.Table:
@@ -180,8 +183,8 @@ class EmbeddedEngine:
             for half in (group.records.slice(0, middle), group.records.slice(middle)):
                 self._halving(parts, dataclasses.replace(group, records=half), effect)
             return
-        for name in ("events", "states", "decisions", "corrected", "quarantined", "sealed", "references", "warnings"):
-            getattr(parts, name).extend(getattr(done, name))
+        for part in dataclasses.fields(done)[1:]:
+            getattr(parts, part.name).extend(getattr(done, part.name))
 
     def _check(self, parts: _Parts, group: _Group) -> None:
         """Check and map the records of one contract."""
@@ -191,8 +194,10 @@ class EmbeddedEngine:
             self._quarantine(parts, group, rows, [_told(Reason.NO_CONTRACT, None)] * len(rows))
             return
         records = group.records
-        plan = self._plan(contract, group)
-        checked = plan.run(self._connection(), _plan_input(records))
+        tally = self._tally(contract, group)
+        plan, asked = tally.plan, _plan_input(records)
+        checked = plan.run(self._connection(), asked)
+        counted = tally.count(self._connection(), asked, checked, parts.span.lane)
         bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
         if len(bad):
             reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
@@ -204,6 +209,7 @@ class EmbeddedEngine:
             good = checked["reason"].is_null()
             checked, records = checked.filter(good), records.filter(good)
         if not records.num_rows:
+            parts.quality += counted.of(group.source, group.stream, group.version)
             return
         shaped = self._shape(contract, group.source, records, checked)
         parts.warnings += _warnings(plan, group, records, checked, shaped)
@@ -211,6 +217,10 @@ class EmbeddedEngine:
             found = [_told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
             self._quarantine(parts, rest, [defect.row for defect in shaped.defects], found)
+            for defect in shaped.defects:
+                at = records["received_at"][defect.row].as_py()
+                counted.refused(at, defect.field, missing=defect.reason is Reason.MISSING)
+        parts.quality += counted.of(group.source, group.stream, group.version)
         parts.references.extend(shaped.references)
         if contract.kind is EntityKind.EVENT:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
@@ -275,8 +285,11 @@ class EmbeddedEngine:
     def _quarantine(self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[_Told]) -> None:
         """Put rows of a group in quarantine, each with its reason, field and message."""
         span = parts.span
+        contract = self._contract(group)
+        of_customer = contract is not None and contract.mapping.attributes.get("customer_id") == contract.partition_key
         for row, one in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
             place = Place(span.epoch, span.partition, span.lane, row["position"], row["index"])
+            key = row["partition_key"]
             parts.quarantined.append(
                 {
                     **{name: row[name] for name in ("position", "index", "received_at", "slot", "contract_version")},
@@ -286,6 +299,7 @@ class EmbeddedEngine:
                     "field": one.field,
                     "message": one.message,
                     "rule": one.rule,
+                    "customer": self._references.ref(group.source, "customer", key) if of_customer and key else None,
                 }
             )
             sealed = seal_record(self._sealer, place, row)
@@ -299,12 +313,12 @@ class EmbeddedEngine:
         except NotFoundError:
             return None
 
-    def _plan(self, contract: Contract, group: _Group) -> CheckPlan:
+    def _tally(self, contract: Contract, group: _Group) -> Tally:
         key = (group.source, group.stream, group.version)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = CheckPlan.compile(contract)
-        return plan
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(CheckPlan.compile(contract))
+        return tally
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         connection: duckdb.DuckDBPyConnection | None = getattr(self._local, "connection", None)

@@ -34,6 +34,7 @@ from mainstem.processing.sink import Commit, DecisionApplier
 from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
+from mainstem.processing.tables.quality_counts import write_quality
 from mainstem.processing.tables.quarantine import Decided, decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
 from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
@@ -308,6 +309,7 @@ class PostgresSink:
             write_timeline(conn, rows)
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
         write_warnings(conn, span, effects.warnings)
+        write_quality(conn, span, effects.quality)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects))

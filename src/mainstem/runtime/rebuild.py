@@ -209,6 +209,8 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
                     conn.execute("UPDATE installation SET generation = extract(epoch FROM clock_timestamp())::bigint")
                 else:
                     restore_observations(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
+                # The new fold has counted all of the past.
+                conn.execute("DELETE FROM quality_begun")
                 keep_exported_turns(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
                 swap_fold(conn, REBUILD_SCHEMA)
     return _Folded(identical, content, found, time.monotonic() - began)

@@ -34,6 +34,8 @@ def reckon(tree: RunningTree, expected: Expected) -> int:
         # An invalid record that came twice is there twice: it has no identity that could be trusted.
         quarantined = sum(line.quarantined for line in lines)
         assert quarantined >= expected.invalid, f"{quarantined} in quarantine, {expected.invalid} sent"
+        copies, counted = sum(line.received for line in lines), _checked(runtime.database)
+        assert counted == copies, f"the quality of {counted} copies was counted, {copies} were received"
         references = runtime.keyring.references
 
         def ref(kind: str, value: str) -> uuid.UUID:
@@ -79,6 +81,16 @@ def _served(database: Database) -> dict[uuid.UUID, int]:
             [series_id("events", SOURCE, EVENTS)],
         ).fetchall()
     return dict(rows)
+
+
+def _checked(database: Database) -> int:
+    """Copies of events whose quality was counted."""
+    with database.snapshot() as connection:
+        [(count,)] = connection.execute(
+            "SELECT coalesce(sum(records), 0)::bigint FROM quality_count WHERE (source, stream) = (%s, %s)",
+            [SOURCE, EVENTS],
+        ).fetchall()
+    return int(count)
 
 
 def _accounts(database: Database) -> dict[uuid.UUID, str | None]:

@@ -162,7 +162,10 @@ def test_what_warns_lets_through_and_is_told(check: Check, event_text: Text) -> 
     contract = read_contract(yaml.safe_dump(data), "c.yaml")
     assert contract.fields["n"].limits == (Limit("maximum", "10", Severity.WARN),)
     plan = CheckPlan.compile(contract)
-    assert plan.warned == (Warned("n.maximum", "n"), Warned("lucky", None))
+    assert plan.warned == (
+        Warned("n.maximum", "n", frozenset({"n"})),
+        Warned("lucky", None, frozenset({"n"})),
+    )
     rows = check(contract, [GOOD | {"n": n} for n in (5, 11, 13, 99, None)])
     assert [row["reason"] for row in rows] == [None, None, None, "rule_failed", None]
     failures = {warned.rule: failed.tolist() for warned, failed in plan.failures(pa.Table.from_pylist(rows))}

@@ -70,6 +70,28 @@ _TABLES: Mapping[str, _Declared] = {
         "n",
         "SELECT source, stream, rule, day, sum(n) AS n FROM {fold}.rule_warning GROUP BY 1, 2, 3, 4",
     ),
+    # Of what was received before quality was counted at all, only a rebuild knows.
+    "quality": _Declared(
+        "source, stream, contract_version, day",
+        "records, incomplete, invalid, inconsistent, timed, late",
+        """
+        SELECT source, stream, contract_version, day, sum(records) AS records, sum(incomplete) AS incomplete,
+            sum(invalid) AS invalid, sum(inconsistent) AS inconsistent, sum(timed) AS timed, sum(late) AS late
+        FROM {fold}.quality_count WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4
+        """,
+    ),
+    "field_quality": _Declared(
+        "source, stream, contract_version, day, field",
+        "checked, missing, invalid, inconsistent",
+        """
+        SELECT source, stream, contract_version, day, field, sum(checked) AS checked, sum(missing) AS missing,
+            sum(bad) AS invalid, sum(torn) AS inconsistent
+        FROM {fold}.quality_count
+        CROSS JOIN LATERAL unnest(fields, field_checked, field_missing, field_invalid, field_inconsistent)
+            AS one (field, checked, missing, bad, torn)
+        WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
+        """,
+    ),
     "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }

@@ -30,7 +30,8 @@ _OPEN = ("quarantined", "held")
 _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_quarantine (
     id uuid, position bigint, index integer, source text COLLATE "C", stream text COLLATE "C", contract_version integer,
-    received_at timestamptz, reason text COLLATE "C", field text COLLATE "C", message text, rule text COLLATE "C", sealed bytea
+    received_at timestamptz, reason text COLLATE "C", field text COLLATE "C", message text, rule text COLLATE "C",
+    customer uuid, sealed bytea
 ) ON COMMIT DELETE ROWS
 """
 
@@ -85,7 +86,18 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
     places = zip(rows["position"].to_pylist(), rows["index"].to_pylist(), strict=True)
     ids = [quarantine_id(Place(span.epoch, span.partition, span.lane, *place)).bytes for place in places]
     conn.execute(_INCOMING)
-    names = ("position", "source", "stream", "contract_version", "received_at", "reason", "field", "message", "rule")
+    names = (
+        "position",
+        "source",
+        "stream",
+        "contract_version",
+        "received_at",
+        "reason",
+        "field",
+        "message",
+        "rule",
+        "customer",
+    )
     columns = {
         "id": pa.array(ids, pa.binary(16)),
         "index": rows["index"].cast(pa.int32()),
@@ -96,13 +108,14 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
     written = conn.execute(
         """
         INSERT INTO quarantine AS q (id, epoch, partition, lane, position, index, source, stream, contract_version,
-            received_at, reason, field, message, rule, state, sealed)
+            received_at, reason, field, message, rule, customer, state, sealed)
         SELECT id, %s, %s, %s, position, index, source, stream, contract_version, received_at, reason, field, message,
-            rule, 'quarantined', sealed
+            rule, customer, 'quarantined', sealed
         FROM incoming_quarantine ORDER BY id
         ON CONFLICT (id) DO UPDATE SET source = excluded.source, stream = excluded.stream,
             contract_version = excluded.contract_version, received_at = excluded.received_at, reason = excluded.reason,
-            field = excluded.field, message = excluded.message, rule = excluded.rule, sealed = excluded.sealed
+            field = excluded.field, message = excluded.message, rule = excluded.rule,
+            customer = excluded.customer, sealed = excluded.sealed
         WHERE q.sealed = ''::bytea
         """,
         [span.epoch, span.partition, int(span.lane)],

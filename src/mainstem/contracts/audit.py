@@ -1,0 +1,83 @@
+"""An audit: everything that is wrong with some records, counted by day and field.
+
+The check plan stops at a record's first defect, because that is what decides about it. What the quality of a field is has
+to be asked of each field by itself. That is dearer, and only needed of the records that are not plainly good.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mainstem.contracts._audit_query import AuditQuery
+from mainstem.contracts._bench import Bench
+from mainstem.contracts._screen import screen
+from mainstem.contracts.contract import Contract
+from mainstem.contracts.plan import bench_columns
+
+__all__ = ["Audit", "Audited"]
+
+Counts = npt.NDArray[np.int64]
+
+_RECORD = ("records", "incomplete", "invalid", "inconsistent")
+_FIELD = ("checked", "missing", "invalid", "inconsistent")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audited:
+    """Counts of one day.
+
+    `record` (4): records; those that lack what they must have; those of which something cannot be read or is not allowed;
+    those that break a rule over several fields. `fields` (4 times as many as declared fields, in order): records in which
+    the field could be expected, in which it has no value, in which its value is wrong, in which a rule is broken that names
+    it beside others.
+    """
+
+    day: dt.date
+    record: Counts
+    fields: Counts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audit:
+    """A contract's compiled audit; immutable, for any thread."""
+
+    contract: Contract
+    sql: str
+
+    @classmethod
+    def compile(cls, contract: Contract) -> Audit:
+        """The audit of a contract."""
+        return cls(contract, AuditQuery(contract).sql)
+
+    def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Iterator[Audited]:
+        """Counts over records (columns of `plan.RECORDS`) by the UTC day of `as_of`; a day may come twice.
+
+        Of a payload that is no JSON object no field is checked. `connection` is as for `CheckPlan.run`, and so is what is
+        raised.
+        """
+        payload, screened = screen(records["payload"].combine_chunks())
+        if screened:
+            readable = np.ones(records.num_rows, np.bool_)
+            readable[list(screened)] = False
+            days = records["as_of"].cast(pa.date32()).filter(pa.array(~readable)).value_counts()
+            for pair in days:
+                count = pair["counts"].as_py()
+                yield Audited(pair["values"].as_py(), np.array([count, 0, count, 0]), self.nothing())
+            payload, records = payload.filter(pa.array(readable)), records.filter(pa.array(readable))
+        if not records.num_rows:
+            return
+        found = Bench.of(connection).run(self.sql, bench_columns(payload, records))
+        for row in found.to_pylist():
+            fields = [[row[f"{name}{i}"] for i in range(len(self.contract.fields))] for name in _FIELD]
+            yield Audited(row["day"], np.array([row[name] for name in _RECORD]), np.array(fields, np.int64))
+
+    def nothing(self) -> Counts:
+        """No counts of any field."""
+        return np.zeros((len(_FIELD), len(self.contract.fields)), np.int64)

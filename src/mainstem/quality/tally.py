@@ -1,0 +1,155 @@
+"""Counting what a checked batch says about the quality of its stream, as a by-product of the checks.
+
+Nearly all records of nearly all batches are good and complete versions or events, of which a count of nulls a column tells
+everything. The others (those that failed a check, patches, tombstones) are looked at field by field by an audit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract
+from mainstem.model import EntityKind, Lane, Op
+from mainstem.quality.counts import StreamCounts
+
+__all__ = ["BatchCounts", "Tally"]
+
+Counts = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_DAY = 86_400_000_000
+_EPOCH = dt.date(1970, 1, 1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+# Places in `StreamCounts.record` and, the first four, in `StreamCounts.counts`.
+_RECORDS, _MISSING, _INVALID, _INCONSISTENT, _TIMED, _LATE = range(6)
+
+
+class BatchCounts:
+    """Counts of one batch of one contract while they come together."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._fields = tuple(contract.fields)
+        self.record: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros(6, np.int64))
+        self.counts: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros((4, len(self._fields)), np.int64))
+
+    def refused(self, received_at: dt.datetime, field: str | None, *, missing: bool) -> None:
+        """A record that passed its checks cannot be mapped: its field has no value, or one that no sum could hold."""
+        day = received_at.astimezone(dt.UTC).date()
+        self.record[day][_MISSING if missing else _INVALID] += 1
+        if field is not None and not missing:
+            self.counts[day][_INVALID, self._fields.index(field)] += 1
+
+    def of(self, source: str, stream: str, version: int) -> Iterator[StreamCounts]:
+        """The counts by day, under the names the records came with."""
+        for day in sorted(self.record):
+            yield StreamCounts(source, stream, version, day, self._fields, self.record[day], self.counts[day])
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """Counts batches that a contract's plan has checked; for any thread."""
+
+    plan: CheckPlan
+    _audit: Audit | None = None
+
+    def count(
+        self, connection: duckdb.DuckDBPyConnection, records: pa.Table, checked: pa.Table, lane: Lane
+    ) -> BatchCounts:
+        """Counts of a batch: `records` as given to the plan (`contracts.RECORDS`), `checked` all that it gave back.
+
+        `connection` is as for `CheckPlan.run`, and so is what is raised.
+        """
+        contract = self.plan.contract
+        counted = BatchCounts(contract)
+        plain = self._plain(checked)
+        if not plain.all():
+            for found in self._audited(connection, records.filter(pa.array(~plain))):
+                counted.record[found.day][:4] += found.record
+                counted.counts[found.day] += found.fields
+        for day, rows in _days(records["as_of"], plain):
+            self._count_plain(counted, day, checked if rows is None else checked.filter(pa.array(rows)))
+        if contract.occurred_at is not None and lane is Lane.LIVE:
+            # What is loaded in bulk is history, which nobody expected any sooner.
+            self._count_late(counted, records["as_of"], checked["occurred_at"])
+        return counted
+
+    def _plain(self, checked: pa.Table) -> Mask:
+        """Which rows are good and say everything that a record of the stream can say."""
+        plain = np.asarray(checked["reason"].is_null())
+        if self.plan.contract.kind is EntityKind.STATE:
+            plain = plain & np.asarray(pc.equal(checked["op"], Op.UPSERT.value))
+        return plain
+
+    def _audited(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Iterator[Audited]:
+        if self._audit is None:
+            self._audit = Audit.compile(self.plan.contract)
+        return self._audit.run(connection, records)
+
+    def _count_plain(self, counted: BatchCounts, day: dt.date, checked: pa.Table) -> None:
+        contract, rows = self.plan.contract, checked.num_rows
+        record, counts = counted.record[day], counted.counts[day]
+        nulls = np.array([checked[FIELD_PREFIX + name].null_count for name in contract.fields], np.int64)
+        # Of several key fields none is needed beside the envelope's key.
+        needed = np.array([len(contract.key) < 2 or name not in contract.key for name in contract.fields], np.bool_)
+        record[_RECORDS] += rows
+        counts[_RECORDS] += np.where(needed, rows, rows - nulls)
+        counts[_MISSING] += np.where(needed, nulls, 0)
+        self._count_warned(record, counts, checked)
+
+    def _count_warned(self, record: Counts, counts: Counts, checked: pa.Table) -> None:
+        """What only warns lets a record through, and is wrong all the same."""
+        numbers = {name: number for number, name in enumerate(self.plan.contract.fields)}
+        wrong: dict[tuple[int, str], Mask] = {}
+        rows: dict[int, Mask] = {}
+        for warned, failed in self.plan.failures(checked):
+            kind, mask = _INCONSISTENT, failed
+            if len(warned.uses) == 1:
+                [name] = warned.uses
+                kind, mask = _INVALID, failed & np.asarray(checked[FIELD_PREFIX + name].is_valid())
+            for name in warned.uses:
+                wrong[kind, name] = mask | wrong.get((kind, name), False)
+            rows[kind] = mask | rows.get(kind, False)
+        for (kind, name), mask in wrong.items():
+            counts[kind, numbers[name]] += np.count_nonzero(mask)
+        for kind, mask in rows.items():
+            record[kind] += np.count_nonzero(mask)
+
+    def _count_late(self, counted: BatchCounts, received_at: pa.ChunkedArray, occurred_at: pa.ChunkedArray) -> None:
+        contract = self.plan.contract
+        bound = max(contract.grace, contract.freshness or contract.grace) // _MICROSECOND
+        timed = np.asarray(occurred_at.is_valid())
+        age = _micros(received_at) - _micros(occurred_at)
+        for day, rows in _days(received_at, timed):
+            held = timed if rows is None else rows
+            counted.record[day][_TIMED] += np.count_nonzero(held)
+            counted.record[day][_LATE] += np.count_nonzero((age > bound) & held)
+
+
+def _micros(times: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    whole = pa.concat_arrays(times.chunks) if times.num_chunks != 1 else times.chunk(0)
+    micros: npt.NDArray[np.int64] = whole.view(pa.int64()).fill_null(0).to_numpy()
+    return micros
+
+
+def _days(times: pa.ChunkedArray, where: Mask) -> Iterator[tuple[dt.date, Mask | None]]:
+    """The UTC days of those times that the mask holds, with the rows of each; None where that is all rows."""
+    if not where.any():
+        return
+    whole = bool(where.all())
+    span = pc.min_max(times if whole else times.filter(pa.array(where)))
+    first, last = (span[name].value // _DAY for name in ("min", "max"))
+    if first == last:
+        yield _EPOCH + dt.timedelta(days=first), None if whole else where
+        return
+    days = _micros(times) // _DAY
+    for day in np.unique(days[where]).tolist():
+        yield _EPOCH + dt.timedelta(days=day), (days == day) & where

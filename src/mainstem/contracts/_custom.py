@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from open_data_contract_standard.model import CustomProperty
@@ -36,6 +37,7 @@ FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
     "pii": "What the field says about a person.",
     "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
+    "completeness": "The share of a day's records that are to have a value, above 0 and up to 1.",
 }
 """On a property of the schema object, by name."""
 
@@ -118,6 +120,14 @@ class Custom:
         if value not in words:
             raise self.wrong(name, f"{value!r} is none of {', '.join(words)}.", near_miss(value, words))
         return kind(value)
+
+    def share(self, name: str) -> Decimal:
+        """A number above 0 and up to 1, of a property that is there."""
+        value = self.value(name)
+        share = Decimal(repr(value)) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if share is None or not 0 < share <= 1:
+            raise self.wrong(name, f"{value!r} is no share.", "Write a number above 0 and up to 1, such as 0.9.")
+        return share
 
     def duration(self, name: str) -> dt.timedelta:
         """A span of time such as `90s`, `10m`, `1h`, `7d` or `2w`, of a property that is there."""

@@ -119,6 +119,8 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         narrower = bool(after.allowed) and not (before.allowed and set(before.allowed) <= set(after.allowed))
         code = "allowed_narrowed" if narrower else "allowed_widened"
         yield Change(code, narrower, f"{'fewer' if narrower else 'more'} values of {name!r} are allowed", (name,))
+    if before.completeness != after.completeness:
+        yield Change("objective_changed", False, f"{name!r} has another objective of completeness", (name,))
     yield from _limits(before, after)
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping
+from decimal import Decimal
 
 from mainstem.model import EntityKind, FieldType, PiiClass
 
@@ -83,6 +84,8 @@ class ContractField:
     array: bool = False
     """Of an OBJECT: the value is a JSON array, not an object."""
     limits: tuple[Limit, ...] = ()
+    completeness: Decimal | None = None
+    """The share of a day's records that are to have a value; None: nothing of its own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

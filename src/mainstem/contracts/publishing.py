@@ -61,6 +61,7 @@ def described(contract: Contract) -> dict[str, Any]:
                     {"limit": limit.word, "value": limit.value, "severity": limit.severity.value}
                     for limit in field.limits
                 ],
+                "completeness": field.completeness,
                 "attributes": attributes.get(field.name, []),
                 "description": field.description,
             }

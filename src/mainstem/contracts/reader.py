@@ -306,6 +306,7 @@ class _Reading:
             description=(one.description or "").strip(),
             array=one.logicalType == "array",
             limits=read_limits(one, kind, custom, place, self._where),
+            completeness=custom.share("completeness") if "completeness" in custom else None,
         )
 
     def _path(self, one: SchemaProperty, custom: Custom, place: str) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
     from mainstem.processing.tables.entities import entity_context
+    from mainstem.processing.tables.quality_counts import join_quality_days
     from mainstem.processing.tables.references import open_reference
     from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
     from mainstem.processing.worker import Worker, WorkerParts
@@ -57,6 +58,7 @@ else:
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
             "tables.entities": "entity_context",
+            "tables.quality_counts": "join_quality_days",
             "tables.references": "open_reference",
             "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
             "worker": "Worker WorkerParts",
@@ -102,6 +104,7 @@ __all__ = [
     "WorkerParts",
     "count_entries",
     "entity_context",
+    "join_quality_days",
     "lease_name",
     "merge_patch",
     "open_record",

@@ -7,15 +7,64 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from mainstem.quality.breaches import BREACH_CHANNEL, Breach, find_breaches, read_breaches
     from mainstem.quality.counts import StreamCounts, joined
+    from mainstem.quality.dimensions import NO_ACCURACY, WHOLE, Counted, Dimension, Share
+    from mainstem.quality.history import (
+        TREND_DAYS,
+        QualityQuery,
+        Spans,
+        read_field_days,
+        read_fields,
+        read_streams,
+    )
+    from mainstem.quality.report import QualityReport, read_report
+    from mainstem.quality.scoring import DayScores, QualityGrade, QualityScorer, Score, Scored, by_worst, replayed_days
+    from mainstem.quality.settings import QualitySettings
     from mainstem.quality.tally import BatchCounts, Tally
 else:
     __getattr__ = lazy_door(
         __name__,
         {
+            "breaches": "BREACH_CHANNEL Breach find_breaches read_breaches",
             "counts": "StreamCounts joined",
+            "dimensions": "NO_ACCURACY WHOLE Counted Dimension Share",
+            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_streams",
+            "report": "QualityReport read_report",
+            "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
+            "settings": "QualitySettings",
             "tally": "BatchCounts Tally",
         },
     )
 
-__all__ = ["BatchCounts", "StreamCounts", "Tally", "joined"]
+__all__ = [
+    "BREACH_CHANNEL",
+    "NO_ACCURACY",
+    "TREND_DAYS",
+    "WHOLE",
+    "BatchCounts",
+    "Breach",
+    "Counted",
+    "DayScores",
+    "Dimension",
+    "QualityGrade",
+    "QualityQuery",
+    "QualityReport",
+    "QualityScorer",
+    "QualitySettings",
+    "Score",
+    "Scored",
+    "Share",
+    "Spans",
+    "StreamCounts",
+    "Tally",
+    "by_worst",
+    "find_breaches",
+    "joined",
+    "read_breaches",
+    "read_field_days",
+    "read_fields",
+    "read_report",
+    "read_streams",
+    "replayed_days",
+]

@@ -28,6 +28,7 @@ from mainstem.intake.settings import DoorSettings
 from mainstem.lake.settings import LakeSettings
 from mainstem.metrics.settings import MetricsSettings
 from mainstem.processing.settings import ProcessingSettings
+from mainstem.quality.settings import QualitySettings
 from mainstem.runtime.config_file import Values, read_environment, read_file
 from mainstem.runtime.settings import DatabaseSettings, RuntimeSettings
 from mainstem.store.settings import StoreSettings
@@ -53,6 +54,7 @@ class Config(BaseModel):
     store: StoreSettings = _section(StoreSettings, "Connections to the database.")
     intake: DoorSettings = _section(DoorSettings, "The door: limits of what is taken in.")
     processing: ProcessingSettings = _section(ProcessingSettings, "Making records take effect.")
+    quality: QualitySettings = _section(QualitySettings, "What the quality of data is held to.")
     metrics: MetricsSettings = _section(MetricsSettings, "What is measured.")
     analytics: AnalyticsSettings = _section(AnalyticsSettings, "Health scores.")
     lake: LakeSettings = _section(LakeSettings, "The raw lake.")

@@ -36,6 +36,7 @@ _TABLES = {
     "replay": (),
     "heartbeat": (),
     "log_refused": (),
+    "quality_breach": (),
 }
 
 

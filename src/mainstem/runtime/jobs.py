@@ -25,6 +25,8 @@ _HOUR = 3600.0
 _CHANGES_KEPT = dt.timedelta(hours=24)
 # Longer than any transaction that is about to name a new one.
 _SEGMENTS_KEPT = dt.timedelta(days=1)
+# By then all that was received on a day is in effect; if not, it is joined later.
+_DAYS_OPEN = dt.timedelta(days=8)
 _MONTHS_AHEAD = 2
 
 
@@ -36,12 +38,14 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
         Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
         Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
+        Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
         Job("export_observations", _MINUTE / 2, lambda: rebuild.export_observations(runtime.lake, owner=runtime.owner)),
         Job("copy_control", _MINUTE, lambda: copy_control(runtime)),
         Job("trim_timeline", _HOUR, lambda: _trim_timeline(runtime)),
+        Job("join_quality_days", _HOUR, lambda: _join_quality_days(runtime)),
         Job("trim_history", _HOUR, lambda: _trim_history(runtime)),
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
@@ -62,6 +66,17 @@ def _replay_activations(runtime: Runtime) -> None:
     from mainstem.runtime.activation_replay import replay_activations
 
     replay_activations(runtime)
+
+
+def _find_breaches(runtime: Runtime) -> None:
+    """Tell what fell below its objective."""
+    from mainstem.quality import find_breaches
+
+    find_breaches(runtime.database, runtime.registry, runtime.config.quality, runtime.clock)
+
+
+def _join_quality_days(runtime: Runtime) -> None:
+    processing.join_quality_days(runtime.database, (runtime.clock.wall() - _DAYS_OPEN).date())
 
 
 def _trim_log(runtime: Runtime) -> None:

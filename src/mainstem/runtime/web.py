@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from mainstem.access import ApiKeys
 from mainstem.analytics.customers import Customers
+from mainstem.analytics.model import HealthModel
 from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
 from mainstem.api.app import Services, create_app
@@ -18,9 +19,11 @@ from mainstem.api.data import data_router
 from mainstem.api.hub import LiveHub
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
+from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
+from mainstem.metrics import Metric
 from mainstem.runtime.wiring import Runtime
 
 __all__ = ["application"]
@@ -37,10 +40,14 @@ def application(runtime: Runtime) -> FastAPI:
     customers = Customers(runtime.keyring.references, runtime.keyring.sealer, wording)
     reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
 
+    def declared() -> tuple[Sequence[Metric], Sequence[HealthModel]]:
+        return list(runtime.metrics.current().metrics.values()), [runtime.health_models.current()]
+
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
         return (
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
+            quality_router(conservation, runtime.config.quality, declared),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
             customers_router(reader, signer),

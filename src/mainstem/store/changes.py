@@ -1,6 +1,6 @@
 """The change stream: what readers of the served state are told, in the order it was committed.
 
-A channel has one writer at a time (sinks write 0 to 15 by slot, scorers 16 to 31), and its head row is locked from the
+A channel has one writer at a time (sinks write 0 to 15 by slot, scorers 16 to 31, the scheduler 32), and its head row is locked from the
 append to the commit; so within a channel sequences are visible in order, without gaps in between. Changes are forgotten
 after a while: who stands before a channel's floor has missed some and starts anew from a snapshot.
 """
@@ -34,7 +34,7 @@ CHANGE_CHANNEL = "mainstem_change"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One change: `kind` is ledger, score or touched, `body` what the kind's reader expects."""
+    """One change: `kind` is ledger, score, touched or quality, `body` what the kind's reader expects."""
 
     channel: int
     sequence: int

@@ -21,6 +21,7 @@ from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
+from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
 from mainstem.api.tokens import TokenSigner
 from mainstem.contracts import Registry
@@ -30,6 +31,7 @@ from mainstem.lake import open_objects
 from mainstem.metrics import Metrics, MetricsSettings
 from mainstem.privacy import Keyring
 from mainstem.processing import Ledger, Quarantine, QuarantineParts
+from mainstem.quality import QualitySettings
 from mainstem.runtime.installation import ensure_installation
 from mainstem.store import Database
 from mainstem.testing import FixedClock
@@ -69,6 +71,11 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
             routers=lambda gate, hub: (
                 contracts_router(database, registry, clock),
                 data_router(conservation),
+                quality_router(
+                    conservation,
+                    QualitySettings(),
+                    lambda: (list(metrics.current().metrics.values()), [models.current()]),
+                ),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),
                 customers_router(reader, signer),

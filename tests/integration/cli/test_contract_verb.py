@@ -114,6 +114,7 @@ CHANGES = [
     ("{name: amount, logicalType: number, required: true, quality: [{name: r, type: custom, engine: mainstem, implementation: amount > 0}]}", "rule_added", True),
     ("{name: amount, logicalType: number, required: true, quality: [{name: r, type: custom, engine: mainstem, implementation: amount > 0, severity: warn}]}", "rule_added", False),
     ("{name: amount, logicalType: number, required: true, customProperties: [{property: pii, value: sensitive}]}", "pii_changed", True),
+    ("{name: amount, logicalType: number, required: true, customProperties: [{property: completeness, value: 0.9}]}", "objective_changed", False),
     (OLD + "\n      - {name: note, logicalType: string}", "field_added", False),
     (OLD + "\n      - {name: note, logicalType: string, required: true}", "field_added", True),
 ]  # fmt: skip

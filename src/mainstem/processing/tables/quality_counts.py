@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from mainstem.model import Span
 from mainstem.quality import StreamCounts, joined
-from mainstem.store import Connection
+from mainstem.store import Connection, Database
 
-__all__ = ["write_quality"]
+__all__ = ["join_quality_days", "write_quality"]
 
 _RECORD = ("records", "incomplete", "invalid", "inconsistent", "timed", "late")
 _FIELD = ("field_checked", "field_missing", "field_invalid", "field_inconsistent")
 
 
+def _added(name: str) -> str:
+    """Place by place: of one contract version the fields are always the same."""
+    both = f"unnest(q.{name}, excluded.{name}) WITH ORDINALITY AS pairs (x, y, place)"
+    return f"{name} = (SELECT array_agg(x + y ORDER BY place) FROM {both})"
+
+
+_ADD = "ON CONFLICT (source, stream, day, contract_version, epoch, partition) DO UPDATE SET " + ", ".join(
+    [*(f"{name} = q.{name} + excluded.{name}" for name in _RECORD), *map(_added, _FIELD)]
+)
+_KEY = "source, stream, contract_version, day"
+# No log has an epoch 0.
+_JOIN = f"""
+    WITH gone AS (
+        DELETE FROM quality_count WHERE day < %(before)s AND epoch <> 0 RETURNING *
+    ), whole AS (
+        SELECT {_KEY}, {", ".join(f"sum({name})::bigint AS {name}" for name in _RECORD)} FROM gone GROUP BY {_KEY}
+    ), field AS (
+        SELECT {_KEY}, place, field, sum(checked)::bigint AS checked, sum(missing)::bigint AS missing,
+            sum(bad)::bigint AS bad, sum(torn)::bigint AS torn
+        FROM gone CROSS JOIN LATERAL unnest(fields, {", ".join(_FIELD)}) WITH ORDINALITY
+            AS one (field, checked, missing, bad, torn, place)
+        GROUP BY {_KEY}, place, field
+    ), fields AS (
+        SELECT {_KEY}, array_agg(field ORDER BY place) AS fields, array_agg(checked ORDER BY place) AS field_checked,
+            array_agg(missing ORDER BY place) AS field_missing, array_agg(bad ORDER BY place) AS field_invalid,
+            array_agg(torn ORDER BY place) AS field_inconsistent
+        FROM field GROUP BY {_KEY}
+    )
+    INSERT INTO quality_count AS q (epoch, partition, {_KEY}, {", ".join(_RECORD)}, fields, {", ".join(_FIELD)})
+    SELECT 0, 0, {_KEY}, {", ".join(_RECORD)}, fields, {", ".join(_FIELD)} FROM whole JOIN fields USING ({_KEY})
+    {_ADD}
+    """
+
+
 def write_quality(conn: Connection, span: Span, counts: Sequence[StreamCounts]) -> None:
     """Add a span's counts, inside the sink's transaction: one row a stream, contract version and received day."""
     names = ("source", "stream", "contract_version", "day", "fields", *_RECORD, *_FIELD)
-    sums = ", ".join([*(f"{name} = q.{name} + excluded.{name}" for name in _RECORD), *map(_added, _FIELD)])
     for one in joined(counts):
         conn.execute(
             f"""
             INSERT INTO quality_count AS q (epoch, partition, {", ".join(names)})
             VALUES ({", ".join(["%s"] * (len(names) + 2))})
-            ON CONFLICT (source, stream, day, contract_version, epoch, partition) DO UPDATE SET {sums}
+            {_ADD}
             """,
             [
                 *(span.epoch, span.partition, one.source, one.stream, one.contract_version, one.day, list(one.fields)),
@@ -33,7 +67,11 @@ def write_quality(conn: Connection, span: Span, counts: Sequence[StreamCounts]) 
         )
 
 
-def _added(name: str) -> str:
-    """Place by place: of one contract version the fields are always the same."""
-    both = f"unnest(q.{name}, excluded.{name}) WITH ORDINALITY AS pairs (x, y, place)"
-    return f"{name} = (SELECT array_agg(x + y ORDER BY place) FROM {both})"
+def join_quality_days(database: Database, before: dt.date) -> int:
+    """Put the rows of all partitions into one a stream, contract version and day, for days before this; how many there were.
+
+    Years stay small then, whatever the number of partitions. What is written to such a day later is joined the next time.
+    Raises UnavailableError.
+    """
+    with database.transaction() as conn:
+        return conn.execute(_JOIN, {"before": before}).rowcount

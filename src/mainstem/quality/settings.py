@@ -1,0 +1,25 @@
+"""What may be set about the quality of data."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["QualitySettings"]
+
+
+class QualitySettings(BaseModel):
+    """What fields are held to that declare nothing themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    completeness: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="Share of a day's records that are to have a value of a required field, where its contract declares no `completeness`.",
+    )
+    least_records: int = Field(
+        default=20,
+        ge=1,
+        description="Records of the day under way before it can be a breach; a day that is over can with any number.",
+    )

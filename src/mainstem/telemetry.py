@@ -15,6 +15,7 @@ __all__ = [
     "LAKE_COMMITS",
     "PROCESS_RESTARTS",
     "RECORDS_ACCEPTED",
+    "RECORDS_DISCARDED",
     "RECORDS_DUPLICATE",
     "RECORDS_QUARANTINED",
     "RECORDS_RECEIVED",
@@ -29,6 +30,9 @@ RECORDS_RECEIVED = Counter("mainstem_records_received", "Records appended to the
 RECORDS_REFUSED = Counter("mainstem_records_refused", "Records refused at the door", ["source", "reason"])
 RECORDS_ACCEPTED = Counter("mainstem_records_accepted", "Records in effect", ["source", "stream"])
 RECORDS_DUPLICATE = Counter("mainstem_records_duplicate", "Repeats removed", ["source", "stream"])
+RECORDS_DISCARDED = Counter(
+    "mainstem_records_discarded", "Records that a contract's policy discards", ["source", "stream"]
+)
 RECORDS_QUARANTINED = Counter(
     "mainstem_records_quarantined", "Records put in quarantine", ["source", "stream", "reason"]
 )

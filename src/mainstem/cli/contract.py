@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mainstem.cli.contract_drift import drift, evolve
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import AsJson
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = App(name="contract", help="Check, show, compare and draft contracts; needs no running installation.")
+app = App(
+    name="contract",
+    help="Check, show, compare and draft contracts, with no running installation; see drift, and have a contract follow it.",
+)
+app.command(drift)
+app.command(evolve)
 
 _File = Annotated[Path, Parameter(help="A contract's file.")]
 # More would scroll away what matters.

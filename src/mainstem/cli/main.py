@@ -24,7 +24,7 @@ _VERBS = {
     "work": ("work:work", "Run a worker alone."),
     "schedule": ("schedule:schedule", "Run the scheduler alone."),
     "activate": ("activate:activate", "Put contracts, metrics and health models into force."),
-    "contract": ("contract:app", "Check, show, compare and draft contracts."),
+    "contract": ("contract:app", "Check, show, compare, draft and evolve contracts; list drift."),
     "load": ("load:load", "Load files into a stream."),
     "log": ("log:app", "The event log: how it stands, its number of partitions."),
     "quarantine": ("quarantine:app", "Look into quarantine; fix, replay and dismiss its records."),

@@ -11,6 +11,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.contracts._pieces import Kind
+    from mainstem.contracts._query import declared_keys
     from mainstem.contracts.audit import Audit, Audited
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     )
     from mainstem.contracts.dependents import Dependents, Use
     from mainstem.contracts.door_plan import DoorPlan, Picked
-    from mainstem.contracts.drafting import draft_contract
+    from mainstem.contracts.drafting import draft_contract, field_name, guess_field
+    from mainstem.contracts.evolving import Evolution, Observed, Proposed, propose_evolution
     from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.nesting import deepest
-    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, CheckPlan, Warned
+    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, CheckPlan, Warned
+    from mainstem.contracts.policy import DRIFT_OF_REASON, DriftKind, Policies, Policy
     from mainstem.contracts.publishing import described, json_schema
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
@@ -48,11 +51,14 @@ else:
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
             "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
-            "drafting": "draft_contract",
+            "_query": "declared_keys",
+            "drafting": "draft_contract field_name guess_field",
+            "evolving": "Evolution Observed Proposed propose_evolution",
+            "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
             "nesting": "deepest",
-            "plan": "CHECKED FIELD_PREFIX RECORDS CheckPlan Warned",
+            "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS CheckPlan Warned",
             "reader": "read_contract",
             "reasons": "Reason",
             "registry": "Registry",
@@ -62,8 +68,10 @@ else:
 __all__ = [
     "ANY_SOURCE",
     "CHECKED",
+    "DRIFT_OF_REASON",
     "FIELD_PREFIX",
     "RECORDS",
+    "SURPLUS",
     "Audit",
     "Audited",
     "Change",
@@ -74,12 +82,18 @@ __all__ = [
     "ContractField",
     "Dependents",
     "DoorPlan",
+    "DriftKind",
     "EntityMapping",
+    "Evolution",
     "Expression",
     "FailedRow",
     "Kind",
     "Limit",
+    "Observed",
     "Picked",
+    "Policies",
+    "Policy",
+    "Proposed",
     "Reason",
     "Registry",
     "Repeat",
@@ -91,9 +105,13 @@ __all__ = [
     "builtin_contracts",
     "compare_contracts",
     "compile_condition",
+    "declared_keys",
     "deepest",
     "described",
     "draft_contract",
+    "field_name",
+    "guess_field",
     "json_schema",
+    "propose_evolution",
     "read_contract",
 ]

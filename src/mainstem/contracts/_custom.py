@@ -29,6 +29,7 @@ STREAM_PROPERTIES = {
     "grace": "How long after its end a bucket still waits for late records.",
     "oldest": "Of an event stream: how far back an event may lie.",
     "ahead": "Of an event stream: how far ahead of time an event may lie.",
+    "schemaChange": "What is done where records are not as declared: a policy, or one for each kind of drift.",
     "mapping": "The canonical entity, and which field or constant each of its attributes is.",
 }
 """On the contract or its schema object, by name."""
@@ -36,6 +37,7 @@ STREAM_PROPERTIES = {
 FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
     "pii": "What the field says about a person.",
+    "schemaChange": "What is done where the field is not as declared: a policy, or one for each kind of drift.",
     "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
     "completeness": "The share of a day's records that are to have a value, above 0 and up to 1.",
 }

@@ -17,10 +17,22 @@ from mainstem.contracts._rules import field_columns
 from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
 from mainstem.contracts.contract import Contract, ContractField, Severity
 from mainstem.contracts.expression import compile_condition
+from mainstem.contracts.policy import DriftKind, Policy
 from mainstem.contracts.reasons import Reason
 from mainstem.model import ENTITIES, EntityKind, FieldType
 
-__all__ = ["FIELD_PREFIX", "WARNED_PREFIX", "Defect", "Query", "Warned", "interval", "not_blank"]
+__all__ = [
+    "FIELD_PREFIX",
+    "MARKED_PREFIX",
+    "SURPLUS",
+    "WARNED_PREFIX",
+    "Defect",
+    "Query",
+    "Warned",
+    "declared_keys",
+    "interval",
+    "not_blank",
+]
 
 FIELD_PREFIX = "f_"
 """Before the names of declared fields in a result, so that they never meet its other columns."""
@@ -28,8 +40,16 @@ FIELD_PREFIX = "f_"
 WARNED_PREFIX = "w_"
 """Before the numbers of checks that only warn."""
 
+MARKED_PREFIX = "x_"
+"""Before the numbers of kinds of drift that let a record through."""
+
+SURPLUS = "surplus"
+"""The keys of a payload that may hold some that the contract does not declare; null where it cannot."""
+
 _QUOTE = ord('"')
 _THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partition_key"
+
+_LETS_GROW = (Policy.EVOLVE, Policy.DISCARD_VALUE)
 
 _Tree: TypeAlias = dict[str, "_Tree | str"]
 
@@ -50,7 +70,8 @@ class Warned:
 class Query:
     """`sql` reads the table `records`; `defects` says what the numbers in its column `defect` stand for.
 
-    Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails.
+    Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails, `x_0`, `x_1`, ... where a
+    record departs from its contract in the way of that number in `marked`, and is let through all the same.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -65,6 +86,7 @@ class Query:
         self._columns = field_columns(contract.fields, self._value)
         self.defects: list[Defect] = []
         self.warned: list[Warned] = []
+        self.marked: list[tuple[DriftKind, str]] = []
         self.sql = self._sql()
 
     def _sql(self) -> str:
@@ -80,6 +102,10 @@ class Query:
         for number, (warned, failed) in enumerate(self._warnings()):
             self.warned.append(warned)
             columns.append(f"coalesce({failed}, false) AS {WARNED_PREFIX}{number}")
+        for number, (kind, field, condition) in enumerate(self._let_through()):
+            self.marked.append((kind, field))
+            columns.append(f"coalesce({condition}, false) AS {MARKED_PREFIX}{number}")
+        columns.append(SURPLUS)
         return f"SELECT {', '.join(columns)} FROM ({self._typed()})"
 
     def _value(self, name: str) -> str:
@@ -125,18 +151,32 @@ class Query:
                 text = f"nullif({text}, '{empty}')"
             columns.append(f"{text} AS t{one.i}")
         return (
-            f"SELECT {_THROUGH}, {self._twice()} AS twice, {' OR '.join(nul)} AS nul, {', '.join(columns)} "
-            f"FROM ({self._found()})"
+            f"SELECT {_THROUGH}, {self._twice()} AS twice, {self._undeclared()} AS undeclared, {SURPLUS}, "
+            f"{' OR '.join(nul)} AS nul, {', '.join(columns)} FROM (SELECT *, {self._surplus()} AS {SURPLUS} "
+            f"FROM ({self._found()}))"
         )
+
+    def _surplus(self) -> str:
+        """The keys, where they are not as many as values were found: else each value accounts for one."""
+        found = [f'(found."{top}" IS NOT NULL)::INTEGER' for top in self._tree]
+        return f"CASE WHEN len(keys) <> {' + '.join(found)} THEN keys END"
 
     def _twice(self) -> str:
         """Whether a key that begins a field's path occurs twice."""
         tops = sorted({field.path[0] for field in self._contract.fields.values()})
-        found = [f'(found."{top}" IS NOT NULL)::INTEGER' for top in self._tree]
-        declared = f"len(list_filter(keys, lambda key: key IN ({', '.join(map(literal, tops))})))"
-        different = " + ".join(f"list_contains(keys, {literal(top)})::INTEGER" for top in tops)
-        # Each value found accounts for a key: when there are no others, none occurs twice, and the dear look is spared.
-        return f"CASE WHEN len(keys) <> {' + '.join(found)} THEN {declared} <> {different} ELSE false END"
+        declared = f"len(list_filter({SURPLUS}, lambda key: key IN ({', '.join(map(literal, tops))})))"
+        different = " + ".join(f"list_contains({SURPLUS}, {literal(top)})::INTEGER" for top in tops)
+        return f"CASE WHEN {SURPLUS} IS NOT NULL THEN {declared} <> {different} ELSE false END"
+
+    def _undeclared(self) -> str:
+        """Whether a payload has a key that is not declared, on any level that declared paths lead through."""
+        if self._contract.policies.new_field in {Policy.EVOLVE, Policy.DISCARD_VALUE}:
+            return "false"
+        tests = []
+        for path, known in declared_keys(self._contract.fields.values()).items():
+            keys = f"json_keys(payload, {_json_path(path)})" if path else SURPLUS
+            tests.append(f"len(list_filter({keys}, lambda key: key NOT IN ({', '.join(map(literal, known))}))) > 0")
+        return f"coalesce({' OR '.join(f'coalesce({test}, false)' for test in tests)}, false)"
 
     def _typed(self) -> str:
         columns, bounds = [], []
@@ -151,6 +191,18 @@ class Query:
         inside = f"SELECT *, {', '.join(columns)} FROM ({self._text()})"
         if bounds:
             inside = f"SELECT * REPLACE ({', '.join(bounds)}) FROM ({inside})"
+        grown = [one for one in self._fields if one.field.allowed and one.field.policies.enum_growth in _LETS_GROW]
+        if grown:
+            # Noted first: what is to be discarded is gone afterwards.
+            noted = [f"coalesce(NOT {one.allowed()}, false) AS e{one.i}" for one in grown]
+            lost = [
+                f"CASE WHEN NOT e{one.i} THEN v{one.i} END AS v{one.i}"
+                for one in grown
+                if one.field.policies.enum_growth is Policy.DISCARD_VALUE
+            ]
+            inside = f"SELECT *, {', '.join(noted)} FROM ({inside})"
+            if lost:
+                inside = f"SELECT * REPLACE ({', '.join(lost)}) FROM ({inside})"
         if self._contract.occurred_at is not None:
             at = self._value(self._contract.occurred_at)
             inside = f"SELECT * REPLACE (coalesce(env_at, {at}) AS {at}) FROM ({inside})"
@@ -193,25 +245,53 @@ class Query:
             cases.append(f"CASE WHEN env_op <> 'event' THEN {wrong} END")
         # Whom a record is about comes first: what else is wrong with it matters less.
         first = self._index[self._contract.partition_key]
-        cases += [self._field_defect(one) for one in sorted(self._fields, key=lambda one: one.i != first)]
+        fields = sorted(self._fields, key=lambda one: one.i != first)
+        cases += [self._field_defect(one) for one in fields]
+        new = self._contract.policies.new_field
+        if new in {Policy.FREEZE, Policy.QUARANTINE}:
+            cases.append(f"CASE WHEN undeclared THEN {self._number(Reason.UNDECLARED, None)} END")
         cases += self._time_defects()
         cases += self._rule_defects()
+        # Last: what has any other defect is kept.
+        if new is Policy.DISCARD_ROW:
+            cases.append(f"CASE WHEN undeclared THEN {self._number(Reason.UNDECLARED, None)} END")
+        cases += [self._discarded(one) for one in fields if _discards_rows(one.field)]
         return f"coalesce({', '.join(cases)})::SMALLINT"
+
+    def _absent(self, one: FieldSql) -> str:
+        absent = f"t{one.i} IS NULL"
+        return f"{absent} OR NOT {not_blank(f't{one.i}')}" if one.field.name in self._identifying else absent
+
+    def _drifting(self, one: FieldSql, code: Code) -> list[str]:
+        """Branches of a CASE: the value is missing, not of its type, or not an allowed one."""
+        i, field = one.i, one.field
+        unread = f"CASE WHEN {self._absent(one)} THEN {self._if_absent(field, code)} ELSE {one.unreadable(code)} END"
+        cases = [f"WHEN v{i} IS NULL THEN {unread}"]
+        permitted = one.allowed()
+        growth = field.policies.enum_growth
+        if permitted is not None and growth is Policy.DISCARD_VALUE:
+            cases.insert(0, f"WHEN e{i} THEN NULL")
+        elif permitted is not None and growth is not Policy.EVOLVE:
+            cases.append(f"WHEN NOT {permitted} THEN {code(Reason.NOT_ALLOWED)}")
+        return cases
+
+    def _discarded(self, one: FieldSql) -> str:
+        """The defect for which the field's policy discards a record."""
+
+        def code(reason: Reason) -> str:
+            discards = one.field.policies.about(reason) is Policy.DISCARD_ROW
+            return self._number(reason, one.field.name) if discards else "NULL"
+
+        return self._unless_gone(one.field, f"CASE {' '.join(self._drifting(one, code))} END")
 
     def _field_defect(self, one: FieldSql) -> str:
         i, field = one.i, one.field
 
         def code(reason: Reason) -> str:
-            return self._number(reason, field.name)
+            lets_go = field.policies.about(reason) in {Policy.DISCARD_ROW, Policy.DISCARD_VALUE}
+            return "NULL" if lets_go else self._number(reason, field.name)
 
-        absent = f"t{i} IS NULL"
-        if field.name in self._identifying:
-            absent += f" OR NOT {not_blank(f't{i}')}"
-        unread = f"CASE WHEN {absent} THEN {self._if_absent(field, code)} ELSE {one.unreadable(code)} END"
-        cases = [f"WHEN v{i} IS NULL THEN {unread}"]
-        permitted = one.allowed()
-        if permitted is not None:
-            cases.append(f"WHEN NOT {permitted} THEN {code(Reason.NOT_ALLOWED)}")
+        cases = self._drifting(one, code)
         for limit in field.limits:
             if limit.severity is Severity.QUARANTINE:
                 number = self._number(Reason.OUTSIDE_LIMITS, field.name, f"{field.name}.{limit.word}")
@@ -219,11 +299,27 @@ class Query:
         hidden = one.hidden(code)
         if hidden is not None:
             cases.append(hidden)
-        defect = f"CASE {' '.join(cases)} END"
+        return self._unless_gone(field, f"CASE {' '.join(cases)} END")
+
+    def _unless_gone(self, field: ContractField, defect: str) -> str:
         if self._state and field.name not in {self._contract.partition_key, *self._contract.key}:
             # A tombstone says which entity is gone, and need say no more.
-            defect = f"CASE WHEN op <> 'delete' THEN {defect} END"
+            return f"CASE WHEN op <> 'delete' THEN {defect} END"
         return defect
+
+    def _let_through(self) -> Iterator[tuple[DriftKind, str, str]]:
+        """What a policy lets records through with, and where they are so."""
+        for one in self._fields:
+            name, policies, gone = one.field.name, one.field.policies, "op = 'delete'" if self._state else "false"
+            if policies.type_change is Policy.DISCARD_VALUE:
+                nulled = f"e{one.i}" if one.field.allowed and policies.enum_growth is Policy.DISCARD_VALUE else "false"
+                unread = f"v{one.i} IS NULL AND NOT ({self._absent(one)}) AND NOT {nulled}"
+                yield DriftKind.TYPE_CHANGE, name, f"NOT {gone} AND {unread}"
+            if one.field.allowed and policies.enum_growth in _LETS_GROW:
+                yield DriftKind.ENUM_GROWTH, name, f"NOT {gone} AND e{one.i}"
+            if one.field.required and policies.missing_field is Policy.DISCARD_VALUE:
+                said = f"{gone} OR op = 'patch'" if self._state else "false"
+                yield DriftKind.MISSING_FIELD, name, f"NOT ({said}) AND ({self._absent(one)})"
 
     def _if_absent(self, field: ContractField, code: Code) -> str:
         contract = self._contract
@@ -283,6 +379,28 @@ class Query:
             if one.severity is Severity.WARN:
                 failed = self._failed(self._condition(one.expression), one.uses)
                 yield Warned(one.name, one.field, one.uses), failed
+
+
+def declared_keys(fields: Iterable[ContractField]) -> dict[tuple[str, ...], list[str]]:
+    """The keys that declared paths go through, by the path of the object they lie in: `()` is the payload.
+
+    What lies in an object that is a field itself is declared as a whole.
+    """
+    known: dict[tuple[str, ...], list[str]] = {}
+    paths = [field.path for field in fields]
+    for path in paths:
+        for depth in range(len(path)):
+            if path[:depth] in paths:
+                break
+            keys = known.setdefault(path[:depth], [])
+            if path[depth] not in keys:
+                keys.append(path[depth])
+    return known
+
+
+def _discards_rows(field: ContractField) -> bool:
+    policies = field.policies
+    return Policy.DISCARD_ROW in {policies.missing_field, policies.type_change, policies.enum_growth}
 
 
 def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:

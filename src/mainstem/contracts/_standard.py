@@ -19,7 +19,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 
-__all__ = ["VERSIONS", "read_standard"]
+__all__ = ["VERSIONS", "load_standard", "read_standard"]
 
 VERSIONS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
 """Versions of the standard (`apiVersion`) that are read."""
@@ -51,7 +51,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def read_standard(text: str, where: str) -> OpenDataContractStandard:
     """The file as the standard's library sees it. Raises ConfigurationError naming the place of the first defect."""
-    data = _load(text, where)
+    data = load_standard(text, where)
     budget = [_MOST_VALUES]
     _check_keys(data, OpenDataContractStandard, _Place(where, ()), budget)
     try:
@@ -82,7 +82,8 @@ class _Place:
         return f"{self.where}: {path}" if path else self.where
 
 
-def _load(text: str, where: str) -> Mapping[str, Any]:
+def load_standard(text: str, where: str) -> Mapping[str, Any]:
+    """The file as plain data. Raises ConfigurationError for what is no YAML mapping."""
     if len(text) > _LARGEST:
         raise ConfigurationError(f"is longer than {_LARGEST} characters.", where=where)
     try:

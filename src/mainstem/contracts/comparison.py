@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
+from mainstem.contracts.policy import Policies, Policy
 from mainstem.errors import ConfigurationError
 from mainstem.model import FieldType
 
@@ -68,6 +69,7 @@ def _stream(old: Contract, new: Contract) -> Iterator[Change]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield Change(f"{name}_changed", False, f"`{name}` was {_told(before)} and is {_told(after)}")
+    yield from _policies("the stream", old.policies, new.policies, ("new_field",), ())
 
 
 def _mapping(old: Contract, new: Contract) -> Iterator[Change]:
@@ -122,6 +124,20 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
     if before.completeness != after.completeness:
         yield Change("objective_changed", False, f"{name!r} has another objective of completeness", (name,))
     yield from _limits(before, after)
+    kinds = ("missing_field", "type_change", "enum_growth")
+    yield from _policies(repr(name), before.policies, after.policies, kinds, (name,))
+
+
+def _policies(
+    whose: str, before: Policies, after: Policies, kinds: Sequence[str], fields: tuple[str, ...]
+) -> Iterator[Change]:
+    """A policy breaks something where it discards what was not discarded before."""
+    lossy = (Policy.DISCARD_ROW, Policy.DISCARD_VALUE)
+    for kind in kinds:
+        old, new = getattr(before, kind), getattr(after, kind)
+        if old is not new:
+            words = f"the policy of {whose} for {kind} was {old} and is {new}"
+            yield Change("policy_changed", new in lossy and old not in lossy, words, fields)
 
 
 def _limits(before: ContractField, after: ContractField) -> Iterator[Change]:

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Mapping
 from decimal import Decimal
 
+from mainstem.contracts.policy import Policies
 from mainstem.model import EntityKind, FieldType, PiiClass
 
 __all__ = [
@@ -86,6 +87,8 @@ class ContractField:
     limits: tuple[Limit, ...] = ()
     completeness: Decimal | None = None
     """The share of a day's records that are to have a value; None: nothing of its own."""
+    policies: Policies = dataclasses.field(default_factory=Policies)
+    """What is done where records are not so: the field's own word, else the stream's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,3 +140,5 @@ class Contract:
     ahead: dt.timedelta = dt.timedelta(minutes=10)
     """An event further ahead of data time than this is quarantined as a clock gone wrong."""
     rules: tuple[Rule, ...] = ()
+    policies: Policies = dataclasses.field(default_factory=Policies)
+    """The stream's words; those of a declared field are in `ContractField.policies`."""

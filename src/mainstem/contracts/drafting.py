@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,7 +20,7 @@ from mainstem.contracts._times import time_of_text
 from mainstem.errors import ConfigurationError
 from mainstem.model import is_name
 
-__all__ = ["draft_contract"]
+__all__ = ["draft_contract", "field_name", "guess_field"]
 
 _MOST_VALUES = 12
 _LEAST_REPEATS = 5
@@ -123,6 +123,18 @@ def draft_contract(payloads: Sequence[Mapping[str, Any]], source: str, stream: s
     return yaml.safe_dump(text, sort_keys=False, allow_unicode=True, width=120)
 
 
+def guess_field(key: str, values: Sequence[Any]) -> tuple[str, str | None]:
+    """The logical type that takes all values (JSON values that are there), and the PII class they seem to have."""
+    one = _Seen(key, _name(key, set()), list(values), len(values))
+    one.type = _type([value for value in values if value != ""])
+    return one.type, _pii(one)
+
+
+def field_name(key: str, taken: Collection[str]) -> str:
+    """A name for a field that lies under a key of the payload, none of those that are taken."""
+    return _name(key, taken)
+
+
 def _seen(payloads: Sequence[Mapping[str, Any]]) -> list[_Seen]:
     """Every key of the payloads that can be named, typed; in the order in which they are met."""
     values: dict[str, list[Any]] = {}
@@ -144,7 +156,7 @@ def _seen(payloads: Sequence[Mapping[str, Any]]) -> list[_Seen]:
     return seen
 
 
-def _name(key: str, taken: set[str]) -> str:
+def _name(key: str, taken: Collection[str]) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
     name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:55]
     name = name if is_name(name) else f"field_{name}".rstrip("_")

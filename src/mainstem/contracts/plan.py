@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mainstem.contracts._bench import Bench
-from mainstem.contracts._query import FIELD_PREFIX, WARNED_PREFIX, Defect, Query, Warned
+from mainstem.contracts._query import FIELD_PREFIX, MARKED_PREFIX, SURPLUS, WARNED_PREFIX, Defect, Query, Warned
 from mainstem.contracts._screen import SCREENED, screen
 from mainstem.contracts.contract import Contract
+from mainstem.contracts.policy import DriftKind, Policy
 from mainstem.contracts.reasons import Reason
 from mainstem.model import EntityKind, FieldType
 
-__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "CheckPlan", "Warned", "bench_columns"]
+__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "CheckPlan", "Warned", "bench_columns"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
@@ -62,8 +63,8 @@ CHECKED = pa.schema(
         pa.field("version", pa.string()),
     ]
 )
-"""The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order, and one for each
-limit or rule that only warns."""
+"""The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order, one for each limit
+or rule that only warns, one for each kind of drift that lets records through, and `SURPLUS`."""
 
 _ARROW_TYPES = {
     FieldType.STRING: pa.string(),
@@ -82,13 +83,16 @@ class CheckPlan:
 
     contract: Contract
     schema: pa.Schema
-    """Of the result: `CHECKED`, then `f_<name>` for every declared field, then `w_<n>` for every one of `warned`."""
+    """Of the result: `CHECKED`, then `f_<name>` for every declared field, `w_<n>` for every one of `warned`, `x_<n>` for
+    every one of `marked`, and `SURPLUS`: a payload's keys, where there are others than those whose values were found."""
     sql: str
     """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
     defects: tuple[Defect, ...]
     """What the query's defect numbers stand for."""
     warned: tuple[Warned, ...]
     """What only warns."""
+    marked: tuple[tuple[DriftKind, str], ...]
+    """Drift of a field that lets records through: with a value that is not among the allowed ones, or without it."""
 
     @classmethod
     def compile(cls, contract: Contract) -> CheckPlan:
@@ -96,8 +100,12 @@ class CheckPlan:
         query = Query(contract)
         fields = [pa.field(FIELD_PREFIX + field.name, _ARROW_TYPES[field.type]) for field in contract.fields.values()]
         fields += [pa.field(f"{WARNED_PREFIX}{number}", pa.bool_()) for number in range(len(query.warned))]
+        fields += [pa.field(f"{MARKED_PREFIX}{number}", pa.bool_()) for number in range(len(query.marked))]
+        fields.append(pa.field(SURPLUS, pa.list_(pa.string())))
         defects = (*query.defects, *((reason, None, None) for reason in SCREENED))
-        return cls(contract, pa.schema([*CHECKED, *fields]), query.sql, defects, tuple(query.warned))
+        return cls(
+            contract, pa.schema([*CHECKED, *fields]), query.sql, defects, tuple(query.warned), tuple(query.marked)
+        )
 
     def failures(self, checked: pa.Table) -> Iterator[tuple[Warned, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each limit or rule that warns of some row, and of which."""
@@ -106,6 +114,24 @@ class CheckPlan:
             failed = np.asarray(_whole(column))
             if failed.any():
                 yield warned, failed
+
+    def marks(self, checked: pa.Table) -> Iterator[tuple[DriftKind, str, npt.NDArray[np.bool_]]]:
+        """Of a result of `run`: each kind of drift, and its field, that lets some row through, and which."""
+        for number, (kind, field) in enumerate(self.marked):
+            found = np.asarray(_whole(checked[f"{MARKED_PREFIX}{number}"]))
+            if found.any():
+                yield kind, field, found
+
+    @property
+    def may_discard(self) -> bool:
+        """Whether any policy of the contract discards records."""
+        every = (self.contract.policies, *(field.policies for field in self.contract.fields.values()))
+        return any(Policy.DISCARD_ROW in dataclasses.astuple(one) for one in every)
+
+    def discards(self, reason: Reason, field: str | None) -> bool:
+        """Whether the contract says that a record with this defect is discarded."""
+        policies = self.contract.policies if field is None else self.contract.fields[field].policies
+        return policies.about(reason) is Policy.DISCARD_ROW
 
     def told(self, reason: Reason, field: str | None, rule: str | None) -> str:
         """What is wrong with a record and what to do, with the words of the rule or limit."""

@@ -48,6 +48,7 @@ def described(contract: Contract) -> dict[str, Any]:
         "record_id": contract.record_id,
         "occurred_at": contract.occurred_at,
         "repeat": contract.repeat.value,
+        "schema_change": {"new_field": contract.policies.new_field.value},
         "freshness_seconds": None if contract.freshness is None else contract.freshness.total_seconds(),
         "fields": [
             {
@@ -63,6 +64,10 @@ def described(contract: Contract) -> dict[str, Any]:
                 ],
                 "completeness": field.completeness,
                 "attributes": attributes.get(field.name, []),
+                "schema_change": {
+                    kind: getattr(field.policies, kind).value
+                    for kind in ("missing_field", "type_change", "enum_growth")
+                },
                 "description": field.description,
             }
             for field in contract.fields.values()

@@ -6,6 +6,7 @@ documentation or an error: nobody shall rely on a check that is not made.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from open_data_contract_standard.model import (
 from mainstem.contracts._coherence import check_coherence
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Custom
 from mainstem.contracts._limits import read_limits
+from mainstem.contracts._policies import indispensable, read_field_policies, read_policies
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._standard import VERSIONS, read_standard
 from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
@@ -113,6 +115,7 @@ class _Reading:
             STREAM_PROPERTIES,
             where,
         )
+        self._field_custom: list[Custom] = []
 
     def contract(self, text: str) -> Contract:
         custom = self._custom
@@ -143,7 +146,16 @@ class _Reading:
             **self._given(),
         )
         check_coherence(contract, custom, self._where)
-        return contract
+        return self._with_policies(contract)
+
+    def _with_policies(self, contract: Contract) -> Contract:
+        """What is done about drift, which is read last: what a field is for decides what may be said of it."""
+        stream, needed = read_policies(self._custom), indispensable(contract)
+        fields = {}
+        for index, (name, field) in enumerate(contract.fields.items()):
+            policies = read_field_policies(self._field_custom[index], stream, needed=name in needed)
+            fields[name] = dataclasses.replace(field, policies=policies)
+        return dataclasses.replace(contract, fields=MappingProxyType(fields), policies=stream)
 
     def _given(self) -> dict[str, Any]:
         """What has a default in `Contract`, where the file says something else."""
@@ -295,6 +307,7 @@ class _Reading:
                 near_miss(one.logicalType or "", _LOGICAL_TYPES),
             )
         custom = Custom([(one.customProperties, f"{place}.customProperties")], FIELD_PROPERTIES, self._where)
+        self._field_custom.append(custom)
         kind = _LOGICAL_TYPES[one.logicalType]
         return ContractField(
             name=name,

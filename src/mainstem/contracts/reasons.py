@@ -30,10 +30,12 @@ class Reason(enum.StrEnum):
     UNPROCESSABLE = "unprocessable"
     OUTSIDE_LIMITS = "outside_limits"
     RULE_FAILED = "rule_failed"
+    UNDECLARED = "undeclared"
 
     def message(self, field: str | None = None) -> str:
         """What is wrong and what to do, as sentences; never holds a value of the record."""
-        subject = f"Field {field!r}" if field else "The record"
+        whole = "A key of the record" if self is Reason.UNDECLARED else "The record"
+        subject = f"Field {field!r}" if field else whole
         return _MESSAGES[self].format(subject=subject)
 
 
@@ -57,5 +59,6 @@ _MESSAGES = {
     Reason.WRONG_OPERATION: "An event cannot be patched or deleted. Send `op: event`, or declare the stream as `state`.",
     Reason.OUTSIDE_LIMITS: "{subject} is outside the limits of the contract. Correct it, or change the limit.",
     Reason.RULE_FAILED: "{subject} breaks a rule of the contract. Correct it, or change the rule.",
+    Reason.UNDECLARED: "{subject} is not declared in the contract, which lets none such pass. Declare it, or stop sending it.",
     Reason.UNPROCESSABLE: "Mainstem failed on this record. Keep it, and report it with the log's lines of that time.",
 }

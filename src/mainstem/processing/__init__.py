@@ -8,6 +8,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.processing.dedup import DedupSettings, LocalSegments, SegmentStore, sweep
+    from mainstem.processing.drift.reader import DriftEntry, DriftSelection, observed_drift, read_drift, told_drift
     from mainstem.processing.effects import (
         EVENT_EFFECTS,
         QUARANTINE_EFFECTS,
@@ -48,6 +49,7 @@ else:
         {
             "dedup": "DedupSettings LocalSegments SegmentStore sweep",
             "effects": "EVENT_EFFECTS QUARANTINE_EFFECTS REFERENCES SEALED STATE_EFFECTS DecisionEffect Effects EventEffects StateEffects",
+            "drift.reader": "DriftEntry DriftSelection observed_drift read_drift told_drift",
             "embedded": "Contracts EmbeddedEngine",
             "engine": "Engine",
             "ledger": "Ledger Line Violation",
@@ -78,6 +80,8 @@ __all__ = [
     "DecisionApplier",
     "DecisionEffect",
     "DedupSettings",
+    "DriftEntry",
+    "DriftSelection",
     "Effects",
     "EmbeddedEngine",
     "Engine",
@@ -107,14 +111,17 @@ __all__ = [
     "join_quality_days",
     "lease_name",
     "merge_patch",
+    "observed_drift",
     "open_record",
     "open_reference",
     "quarantine_id",
     "read_causes",
+    "read_drift",
     "read_entries",
     "read_entry",
     "read_history",
     "sweep",
+    "told_drift",
     "trim_timeline",
     "unpack_timeline",
 ]

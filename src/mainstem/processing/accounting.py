@@ -75,6 +75,8 @@ def _counted(effects: Effects, plan: Plan, merged: Sequence[Merged]) -> Iterator
         yield from ((*key, "duplicate", n) for key, n in one.duplicate.items())
     for source, stream, rows in _by_stream(effects.quarantined):
         yield from _by_day(source, stream, count_days(rows["received_at"]), "quarantined")
+    for source, stream, rows in _by_stream(effects.discarded):
+        yield from _by_day(source, stream, count_days(rows["received_at"]), "discarded")
     for correction in plan.corrections:
         if correction.changes and isinstance(correction.decision, QuarantineFixed):
             record = correction.decision.record
@@ -97,9 +99,9 @@ def commit_of(effects: Effects, plan: Plan, merged: Merged) -> Commit:
         + merged.duplicate.total(),
         quarantined=effects.quarantined.num_rows,
         held=0,
-        discarded=0,
+        discarded=effects.discarded.num_rows,
     )
-    if commit.accepted + commit.duplicate + commit.quarantined != effects.records:
+    if commit.accepted + commit.duplicate + commit.quarantined + commit.discarded != effects.records:
         raise IntegrityError(f"{effects.span} holds {effects.records} records, and {commit} does not add up to them.")
     return commit
 
@@ -117,8 +119,9 @@ def stream_times(effects: Effects) -> dict[tuple[str, str], StreamTime]:
     for group, column in _groups(effects):
         if group.rows.num_rows:
             hear(group.source, group.contract.stream, group.rows, column)
-    for source, stream, rows in _by_stream(effects.quarantined):
-        hear(source, stream, rows, None)
+    for rows_without_time in (effects.quarantined, effects.discarded):
+        for source, stream, rows in _by_stream(rows_without_time):
+            hear(source, stream, rows, None)
     return times
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from mainstem.contracts import Contract
 from mainstem.intake import Decision
 from mainstem.model import Span
+from mainstem.processing.drift.effects import DISCARDED, DriftEffects
 from mainstem.quality import StreamCounts
 
 __all__ = [
@@ -158,7 +159,7 @@ class DecisionEffect:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effects:
-    """All effects of one span. Every record of the span is in exactly one of events, states, decisions and quarantined."""
+    """All effects of one span: every record of it is in exactly one of events, states, decisions, quarantined, discarded."""
 
     span: Span
     events: tuple[EventEffects, ...]
@@ -180,3 +181,6 @@ class Effects:
     """In `WARNING_EFFECTS` columns."""
     quality: tuple[StreamCounts, ...] = ()
     """What the checks say of the span's copies; a key may come more than once."""
+    discarded: pa.Table = dataclasses.field(default_factory=DISCARDED.empty_table)
+    """In `drift.effects.DISCARDED` columns: records that a contract's policy discards."""
+    drift: DriftEffects = dataclasses.field(default_factory=DriftEffects)

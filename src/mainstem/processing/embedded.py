@@ -23,12 +23,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
-from mainstem.contracts import CheckPlan, Contract, Reason
+from mainstem.contracts import SURPLUS, CheckPlan, Contract, Reason
 from mainstem.contracts.duck import connect
 from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
 from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Place, Span
 from mainstem.privacy import Hasher, References, Sealer
+from mainstem.processing.drift.discarding import discarded_rows, discards_of
+from mainstem.processing.drift.effects import DISCARDED
+from mainstem.processing.drift.watching import Checked, DriftWatch, Seen, drift_effects
 from mainstem.processing.effects import (
     QUARANTINE_EFFECTS,
     REFERENCES,
@@ -87,6 +90,10 @@ class _Parts:
     references: list[pa.Table] = dataclasses.field(default_factory=list)
     warnings: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     quality: list[StreamCounts] = dataclasses.field(default_factory=list)
+    discarded: list[pa.Table] = dataclasses.field(default_factory=list)
+    drift: list[Seen] = dataclasses.field(default_factory=list)
+    tried: bool = False
+    """Nothing comes of it by itself: drift is not looked for, and nothing is discarded but kept where it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,6 +124,7 @@ class EmbeddedEngine:
         self._references = references
         self._hasher = hasher
         self._sealer = sealer
+        self._watch = DriftWatch()
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._local = threading.local()
 
@@ -146,6 +154,8 @@ class EmbeddedEngine:
             records=sum(batch.records.num_rows for batch in batches),
             warnings=pa.Table.from_pylist(parts.warnings, WARNING_EFFECTS),
             quality=tuple(parts.quality),
+            discarded=pa.concat_tables([DISCARDED.empty_table(), *parts.discarded]),
+            drift=drift_effects(parts.drift),
         )
 
     def failing(self, records: pa.Table) -> pa.Table:
@@ -158,14 +168,14 @@ class EmbeddedEngine:
 
     def _checked(self, span: Span, records: pa.Table) -> _Parts:
         """What records of no decision come to."""
-        parts = _Parts(span)
+        parts = _Parts(span, tried=True)
         for group in _groups(records):
             self._halving(parts, group, self._check)
         return parts
 
     def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
         """Apply `effect` to a group; what makes it fail ends up alone in quarantine."""
-        done = _Parts(parts.span)
+        done = _Parts(parts.span, tried=parts.tried)
         try:
             effect(done, group)
         except (RetryableError, FatalError):
@@ -183,8 +193,9 @@ class EmbeddedEngine:
             for half in (group.records.slice(0, middle), group.records.slice(middle)):
                 self._halving(parts, dataclasses.replace(group, records=half), effect)
             return
-        for part in dataclasses.fields(done)[1:]:
-            getattr(parts, part.name).extend(getattr(done, part.name))
+        for one in dataclasses.fields(_Parts):
+            if isinstance(getattr(parts, one.name), list):
+                getattr(parts, one.name).extend(getattr(done, one.name))
 
     def _check(self, parts: _Parts, group: _Group) -> None:
         """Check and map the records of one contract."""
@@ -198,14 +209,15 @@ class EmbeddedEngine:
         plan, asked = tally.plan, _plan_input(records)
         checked = plan.run(self._connection(), asked)
         counted = tally.count(self._connection(), asked, checked, parts.span.lane)
+        seen = Seen() if parts.tried else self._seen(Checked(group.source, plan, records, checked))
+        parts.drift.append(seen)
+        checked = checked.drop_columns([SURPLUS])
         bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
         if len(bad):
-            reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
-            told = [
-                _Told(Reason(reason), field, plan.told(Reason(reason), field, rule), rule)
-                for reason, field, rule in zip(reasons, fields, rules, strict=True)
-            ]
-            self._quarantine(parts, group, bad.tolist(), told)
+            if not parts.tried:
+                bad = self._discard(parts, group, plan, checked, bad)
+            if len(bad):
+                self._quarantine(parts, group, bad.tolist(), _all_told(plan, checked, bad, seen))
             good = checked["reason"].is_null()
             checked, records = checked.filter(good), records.filter(good)
         if not records.num_rows:
@@ -226,6 +238,25 @@ class EmbeddedEngine:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
         else:
             parts.states.append(StateEffects(contract, group.source, shaped.rows))
+
+    def _seen(self, checked: Checked) -> Seen:
+        """What the records show of drift; a defect in noticing it is none of theirs."""
+        try:
+            return self._watch.look(checked)
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.error("drift_failed", source=checked.source, stream=checked.contract.stream, **described(error))
+            return Seen()
+
+    @staticmethod
+    def _discard(
+        parts: _Parts, group: _Group, plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.intp]:
+        """Let go of what the contract discards; the rows that are left of the bad ones."""
+        lost = discarded_rows(plan, checked)
+        if lost.any():
+            gone = group.records.filter(pa.array(lost))
+            parts.discarded.append(discards_of(group.source, group.stream, gone))
+        return bad[~lost[bad]]
 
     def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
         if contract.kind is EntityKind.EVENT:
@@ -329,6 +360,19 @@ class EmbeddedEngine:
 
 def _told(reason: Reason, field: str | None) -> _Told:
     return _Told(reason, field, reason.message(field))
+
+
+def _all_told(plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp], seen: Seen) -> list[_Told]:
+    """What is wrong with each of the rows."""
+    reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
+    told = []
+    for row, code, field, rule in zip(bad.tolist(), reasons, fields, rules, strict=True):
+        reason = Reason(code)
+        if reason is Reason.UNDECLARED:
+            told.append(_told(reason, seen.undeclared.get(row)))
+        else:
+            told.append(_Told(reason, field, plan.told(reason, field, rule), rule))
+    return told
 
 
 def _warnings(

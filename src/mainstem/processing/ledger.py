@@ -98,6 +98,7 @@ class Ledger:
             accepted.update(_entity_versions(conn))
             found += _compared(lines, "accepted", accepted)
             found += _compared(lines, "quarantined", _quarantined(conn))
+            found += _compared(lines, "discarded", _discarded(conn))
             found += _undecided(conn)
         return found
 
@@ -205,6 +206,11 @@ def _quarantined(conn: Connection) -> Mapping[_Key, int]:
         """
     ).fetchall()
     return {(source, stream, day): n for source, stream, day, n in rows}
+
+
+def _discarded(conn: Connection) -> Mapping[_Key, int]:
+    rows = conn.execute("SELECT source, stream, day, sum(discarded) FROM drift_count GROUP BY 1, 2, 3").fetchall()
+    return {(source, stream, day): int(n) for source, stream, day, n in rows}
 
 
 def _undecided(conn: Connection) -> Iterator[Violation]:

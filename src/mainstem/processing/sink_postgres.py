@@ -31,6 +31,7 @@ from mainstem.processing.dedup import DedupState, SegmentStore, Slots, insert_ru
 from mainstem.processing.effects import DecisionEffect, Effects, EventEffects, StateEffects
 from mainstem.processing.settings import ProcessingSettings
 from mainstem.processing.sink import Commit, DecisionApplier
+from mainstem.processing.tables.drift import write_drift
 from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
@@ -40,8 +41,14 @@ from mainstem.processing.tables.references import ReferenceRegister
 from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
 from mainstem.processing.tables.warnings import write_warnings
 from mainstem.processing.verdicts import JudgedEvents, judge_decisions, judge_events
-from mainstem.store import Connection, Database, append_changes, check_lease, ensure_partitions
-from mainstem.telemetry import COMMIT_SECONDS, RECORDS_ACCEPTED, RECORDS_DUPLICATE, RECORDS_QUARANTINED
+from mainstem.store import Connection, Database, append_all, check_lease, ensure_partitions
+from mainstem.telemetry import (
+    COMMIT_SECONDS,
+    RECORDS_ACCEPTED,
+    RECORDS_DISCARDED,
+    RECORDS_DUPLICATE,
+    RECORDS_QUARANTINED,
+)
 
 __all__ = ["Ahead", "PostgresSink", "SinkParts", "lease_name"]
 
@@ -310,6 +317,7 @@ class PostgresSink:
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
         write_warnings(conn, span, effects.warnings)
         write_quality(conn, span, effects.quality)
+        noticed = write_drift(conn, span, effects.drift, plan.known_at)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects))
@@ -317,7 +325,8 @@ class PostgresSink:
         if customers:
             touch_customers(conn, sorted(customers), plan.now)
         commit = commit_of(effects, plan, merged)
-        append_changes(conn, span.partition, "ledger", [change_of(span, terms)], plan.known_at)
+        changes = [("ledger", change_of(span, terms)), *(("drift", one) for one in noticed)]
+        append_all(conn, [(span.partition, kind, body) for kind, body in changes], plan.known_at)
         return _Written(commit, terms, run_ids, references)
 
     def _advance(self, conn: Connection, span: Span, owned: _Owned, at: dt.datetime) -> None:
@@ -390,7 +399,7 @@ def _last_place(span: Span, group: EventEffects) -> Place:
 
 def _count(effects: Effects, terms: Terms) -> None:
     """Publish what a commit did."""
-    counters = {"accepted": RECORDS_ACCEPTED, "duplicate": RECORDS_DUPLICATE}
+    counters = {"accepted": RECORDS_ACCEPTED, "duplicate": RECORDS_DUPLICATE, "discarded": RECORDS_DISCARDED}
     for (source, stream, _, term), n in terms.items():
         if term in counters:
             counters[term].labels(source, stream).inc(n)

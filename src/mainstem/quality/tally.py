@@ -87,6 +87,9 @@ class Tally:
         plain = np.asarray(checked["reason"].is_null())
         if self.plan.contract.kind is EntityKind.STATE:
             plain = plain & np.asarray(pc.equal(checked["op"], Op.UPSERT.value))
+        for _, _, let_through in self.plan.marks(checked):
+            # Its policy says that the record takes effect all the same.
+            plain = plain & ~let_through
         return plain
 
     def _audited(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Iterator[Audited]:

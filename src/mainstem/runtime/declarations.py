@@ -28,7 +28,15 @@ from mainstem.metrics import (
 )
 from mainstem.runtime.wiring import Runtime
 
-__all__ = ["Activation", "activate_folder", "read_files", "read_folder", "read_text", "record_activations"]
+__all__ = [
+    "Activation",
+    "activate_contract",
+    "activate_folder",
+    "read_files",
+    "read_folder",
+    "read_text",
+    "record_activations",
+]
 
 _Read = TypeVar("_Read")
 _SUFFIXES = frozenset({".yaml", ".yml"})
@@ -103,6 +111,16 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
         done.append(_activation(*activate_health_model(runtime.database, model, now)))
     record_activations(runtime)
     return done
+
+
+def activate_contract(runtime: Runtime, text: str, where: str) -> Activation:
+    """Put one contract into force, and make a decision of it; the runtime's door has to be started.
+
+    `where` names the text in messages. Raises ConfigurationError, StorageFullError or UnavailableError.
+    """
+    contract, new = runtime.registry.activate(text, runtime.clock.wall(), where=where)
+    record_activations(runtime)
+    return Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new)
 
 
 def record_activations(runtime: Runtime) -> int:

@@ -16,6 +16,7 @@ from mainstem.api.conservation import Conservation
 from mainstem.api.contracts import contracts_router
 from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
+from mainstem.api.drift import drift_router
 from mainstem.api.hub import LiveHub
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
@@ -48,6 +49,7 @@ def application(runtime: Runtime) -> FastAPI:
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
             quality_router(conservation, runtime.config.quality, declared),
+            drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
             customers_router(reader, signer),

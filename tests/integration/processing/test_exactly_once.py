@@ -147,7 +147,7 @@ def test_a_failed_write_leaves_memory_as_it_was(
         raise UnavailableError("The database is away.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sink_postgres, "append_changes", broken)
+        patch.setattr(sink_postgres, "append_all", broken)
         with pytest.raises(UnavailableError):
             sink.commit(effects, lease_epoch=lease)
     assert plant.totals()["pending"] == 20

@@ -42,7 +42,7 @@ def test_a_good_event_is_typed_and_resolved(check: Check) -> None:
             "occurred_at": _utc(2026, 1, 15, 11, 0, 0, 500000), "op": "event", "version": "",
             "f_customer_id": "c", "f_person_id": "p", "f_event": "click",
             "f_occurred_at": _utc(2026, 1, 15, 11, 0, 0, 500000), "f_quantity": Decimal("2.5"), "f_object": "page",
-            "f_properties": '{"a":[1,{"b":null}]}', "f_id": "e-1",
+            "f_properties": '{"a":[1,{"b":null}]}', "f_id": "e-1", "surplus": None,
         }
     ]  # fmt: skip
 

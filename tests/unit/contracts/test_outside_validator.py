@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from mainstem.contracts import builtin_contracts, read_contract
-from mainstem.contracts._standard import _load
+from mainstem.contracts._standard import load_standard
 
 ROOT = Path(__file__).parents[3]
 TEXTS = {
@@ -37,7 +37,7 @@ def validator() -> Any:
 
 
 def _errors(validator: Any, text: str) -> list[str]:
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(_load(text, "contract"))]
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(load_standard(text, "contract"))]
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -92,6 +92,14 @@ _TABLES: Mapping[str, _Declared] = {
         WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
+    "drift": _Declared(
+        "source, stream, contract_version, kind, day",
+        "n, discarded",
+        """
+        SELECT source, stream, contract_version, kind, day, sum(n) AS n, sum(discarded) AS discarded
+        FROM {fold}.drift_count GROUP BY 1, 2, 3, 4, 5
+        """,
+    ),
     "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }

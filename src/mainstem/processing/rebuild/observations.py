@@ -16,7 +16,10 @@ __all__ = [
     "restore_observations",
 ]
 
-_OBSERVATIONS = ("correction", "score", "score_history", "stream_horizon", "touched", "change_head", "change")
+_OBSERVATIONS = (
+    *("correction", "score", "score_history", "stream_horizon", "touched", "change_head", "change"),
+    "drift_finding",
+)
 _NUMBERED = ("correction", "score_history")
 
 

@@ -1,0 +1,129 @@
+"""What is known of drift, for people and programs: findings with their counts, and what was done about each."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from mainstem.contracts import Contract, DriftKind, Observed
+from mainstem.errors import NotFoundError
+from mainstem.store import Connection
+
+__all__ = ["DriftEntry", "DriftSelection", "observed_drift", "read_drift", "told_drift"]
+
+
+class _Contracts(Protocol):
+    def active(self, source: str, stream: str) -> Contract | None: ...
+
+    def at(self, source: str, stream: str, version: int) -> Contract: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DriftSelection:
+    """Findings that agree with everything given; `since` is when their first record was received, or later."""
+
+    source: str | None = None
+    stream: str | None = None
+    kind: DriftKind | None = None
+    since: dt.datetime | None = None
+    contract_version: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DriftEntry:
+    """A finding.
+
+    `records` and `discarded` count copies of its kind and path; None where they are not counted: likely renames, keys inside
+    objects, and types from which values can still be read.
+    """
+
+    source: str
+    stream: str
+    contract_version: int
+    kind: DriftKind
+    path: str
+    observed: str
+    types: Sequence[str]
+    first_at: dt.datetime
+    last_at: dt.datetime | None
+    known_at: dt.datetime
+    records: int | None
+    discarded: int
+    evidence: Mapping[str, Any]
+
+
+def read_drift(conn: Connection, selection: DriftSelection, *, limit: int) -> list[DriftEntry]:
+    """Findings, the latest first."""
+    rows = conn.execute(
+        """
+        SELECT f.source, f.stream, f.contract_version, f.kind, f.path, f.observed, f.types, f.first_at, counted.last_at,
+            f.known_at, coalesce(counted.n, presence.run), coalesce(counted.discarded, 0), f.evidence
+        FROM drift_finding AS f
+        LEFT JOIN LATERAL (
+            SELECT sum(n)::bigint AS n, sum(discarded)::bigint AS discarded, max(last_at) AS last_at FROM drift_count AS c
+            WHERE (c.source, c.stream, c.contract_version, c.kind, c.path)
+                = (f.source, f.stream, f.contract_version, f.kind, f.path)
+            HAVING count(*) > 0
+        ) AS counted ON NOT (f.kind = 'type_change' AND f.evidence @> '{"read": true}')
+        LEFT JOIN LATERAL (
+            SELECT sum(run)::bigint AS run FROM field_presence AS p
+            WHERE f.kind = 'missing_field' AND (p.source, p.stream, p.contract_version, p.field)
+                = (f.source, f.stream, f.contract_version, f.path)
+        ) AS presence ON true
+        WHERE (%(source)s::text IS NULL OR f.source = %(source)s) AND (%(stream)s::text IS NULL OR f.stream = %(stream)s)
+            AND (%(kind)s::text IS NULL OR f.kind = %(kind)s)
+            AND (%(since)s::timestamptz IS NULL OR f.first_at >= %(since)s)
+            AND (%(version)s::integer IS NULL OR f.contract_version = %(version)s)
+        ORDER BY f.first_at DESC, f.source, f.stream, f.contract_version DESC, f.kind, f.path, f.observed LIMIT %(limit)s
+        """,
+        {
+            "source": selection.source,
+            "stream": selection.stream,
+            "kind": None if selection.kind is None else selection.kind.value,
+            "since": selection.since,
+            "version": selection.contract_version,
+            "limit": limit,
+        },
+    ).fetchall()
+    names = [field.name for field in dataclasses.fields(DriftEntry)]
+    entries = (dict(zip(names, row, strict=True)) for row in rows)
+    return [DriftEntry(**{**entry, "kind": DriftKind(entry["kind"])}) for entry in entries]
+
+
+def told_drift(entry: DriftEntry, contracts: _Contracts) -> dict[str, Any]:
+    """A finding as JSON values, with the policy that decided about it and whether its contract is still in force."""
+    active = contracts.active(entry.source, entry.stream)
+    said = dataclasses.asdict(entry)
+    times = {name: _text(said[name]) for name in ("first_at", "last_at", "known_at")}
+    return {
+        **said,
+        **times,
+        "kind": entry.kind.value,
+        "types": list(entry.types),
+        "policy": _policy(entry, contracts),
+        "in_force": active is not None and active.version == entry.contract_version,
+    }
+
+
+def _text(at: dt.datetime | None) -> str | None:
+    return None if at is None else at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def observed_drift(entries: Sequence[DriftEntry]) -> list[Observed]:
+    """Findings as a proposal is made from them."""
+    return [Observed(one.kind, one.path, one.observed, one.types, one.evidence) for one in entries]
+
+
+def _policy(entry: DriftEntry, contracts: _Contracts) -> str | None:
+    try:
+        contract = contracts.at(entry.source, entry.stream, entry.contract_version)
+    except NotFoundError:
+        return None
+    field = contract.fields.get(entry.path)
+    if entry.kind is DriftKind.NEW_FIELD:
+        return contract.policies.new_field.value
+    if entry.kind is DriftKind.RENAME or field is None:
+        return None
+    return field.policies.of(entry.kind).value

@@ -1,0 +1,301 @@
+"""Every batch against its contract: what is counted comes from columns, what is noticed from at most a hundred records.
+
+New keys on the top level, defects that a policy decides about, and which declared fields were there are counted exactly,
+whatever the size of the batch. Keys inside objects, changes of type from which values can still be read, and likely renames
+are looked for in the batch's first records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mainstem.contracts import (
+    ANY_SOURCE,
+    DRIFT_OF_REASON,
+    FIELD_PREFIX,
+    SURPLUS,
+    CheckPlan,
+    Contract,
+    DriftKind,
+    Reason,
+    declared_keys,
+)
+from mainstem.model import Op
+from mainstem.processing.columns import whole
+from mainstem.processing.drift.effects import DRIFT_COUNTS, MOST_PATHS, NO_NAME, PRESENCE, DriftEffects, Finding
+from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name, sampled, value_at
+
+__all__ = ["Checked", "DriftWatch", "Seen", "drift_effects"]
+
+_SAMPLE = 100
+_MOST_STREAMS = 1_000
+_MICROSECONDS_A_DAY = 86_400_000_000
+_EPOCH = dt.date(1970, 1, 1)
+_UNREADABLE = pa.array([Reason.INVALID_JSON, Reason.INVALID_TEXT, Reason.NOT_AN_OBJECT, Reason.TOO_DEEP], pa.string())
+
+_Rows = npt.NDArray[np.intp]
+_Mask = npt.NDArray[np.bool_]
+_Path = tuple[str, ...]
+_NAMELESS = (NO_NAME,)
+_NO_ROWS: _Rows = np.array([], np.intp)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """Records of one contract version and what their plan made of them, row by row."""
+
+    source: str
+    plan: CheckPlan
+    records: pa.Table
+    rows: pa.Table
+
+    @property
+    def contract(self) -> Contract:
+        return self.plan.contract
+
+
+@dataclasses.dataclass(slots=True)
+class Seen:
+    """Rows of `DRIFT_COUNTS` and `PRESENCE`, and findings, while they come together."""
+
+    counts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    presence: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    undeclared: dict[int, str] = dataclasses.field(default_factory=dict)
+    """Of rows with the defect `undeclared`: the key, where it looks like a name."""
+
+
+def drift_effects(seen: Sequence[Seen]) -> DriftEffects:
+    """What was seen in the groups of a span, in order."""
+    return DriftEffects(
+        pa.Table.from_pylist([row for one in seen for row in one.counts], DRIFT_COUNTS),
+        pa.Table.from_pylist([row for one in seen for row in one.presence], PRESENCE),
+        tuple(finding for one in seen for finding in one.findings),
+    )
+
+
+class DriftWatch:
+    """Remembers a little of each stream; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: dict[tuple[str, str, int], StreamMemory] = {}
+
+    def look(self, checked: Checked) -> Seen:
+        """What a group of records shows. Changes only what is remembered."""
+        look = _Look(checked)
+        look.count()
+        with self._lock:
+            look.notice(self._memory(checked))
+        return look.seen
+
+    def _memory(self, checked: Checked) -> StreamMemory:
+        contract = checked.contract
+        key = (checked.source, contract.stream, contract.version)
+        known = self._streams.get(key)
+        if known is None:
+            if len(self._streams) >= _MOST_STREAMS:
+                del self._streams[next(iter(self._streams))]
+            known = self._streams[key] = StreamMemory(checked.source, contract)
+        return known
+
+
+class _Look:
+    """One group."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.seen = Seen()
+        self._checked = checked
+        self._plan, self._contract = checked.plan, checked.contract
+        self._reasons = whole(checked.rows["reason"])
+        self._bad: _Mask = np.asarray(self._reasons.is_valid())
+        self._received = checked.records["received_at"].cast(pa.int64()).to_numpy()
+        self._stream = {
+            "source": checked.source,
+            "stream": self._contract.stream,
+            "contract_version": self._contract.version,
+        }
+        self._new: dict[_Path, _Rows] = {}
+        self._departing: dict[tuple[DriftKind, str], _Rows] = {}
+
+    # Counting.
+
+    def count(self) -> None:
+        """Fill the counts and presence, and find the rows to be looked at."""
+        self._count_new()
+        marked = {(kind, field): np.flatnonzero(mask) for kind, field, mask in self._plan.marks(self._checked.rows)}
+        for (kind, field), rows in marked.items():
+            self._add(kind, field, rows, _NO_ROWS)
+            self._departing[kind, field] = rows
+        missing: dict[str, _Rows] = {}
+        for reason, name, rows in self._defects():
+            drift = DRIFT_OF_REASON.get(reason)
+            if drift is None or name is None:
+                continue
+            self._add(drift, name, rows, rows if self._plan.discards(reason, name) else _NO_ROWS)
+            known = self._departing.get((drift, name))
+            self._departing[drift, name] = rows if known is None else np.union1d(known, rows)
+            if reason is Reason.MISSING:
+                missing[name] = rows
+        self._count_present(missing, marked)
+
+    def _defects(self) -> Iterator[tuple[Reason, str | None, _Rows]]:
+        """Rows by their reason and field."""
+        if not self._bad.any():
+            return
+        rows = np.flatnonzero(self._bad)
+        named = self._checked.rows.select(["reason", "field"]).take(pa.array(rows))
+        pairs = named.group_by(["reason", "field"], use_threads=False).aggregate([]).to_pylist()
+        for pair in pairs:
+            mask = pc.equal(named["reason"], pair["reason"])
+            field = pair["field"]
+            mask = pc.and_(mask, named["field"].is_null() if field is None else pc.equal(named["field"], field))
+            yield Reason(pair["reason"]), field, rows[np.asarray(whole(mask.fill_null(False)))]
+
+    def _count_new(self) -> None:
+        surplus = whole(self._checked.rows[SURPLUS])
+        rows, paths = self._new_keys(surplus) if surplus.null_count < len(surplus) else (_NO_ROWS, [])
+        undeclared = np.flatnonzero(np.asarray(pc.equal(self._reasons, Reason.UNDECLARED.value).fill_null(False)))
+        refused: dict[_Path, _Rows] = {}
+        if len(undeclared):
+            refused = self._refused(undeclared, rows, paths)
+        discards = self._plan.discards(Reason.UNDECLARED, None)
+        for path, some in refused.items():
+            # Inside an object: counted where a policy acts on it.
+            self._new.setdefault(path, some)
+            if not discards and path != _NAMELESS:
+                self.seen.undeclared.update(dict.fromkeys(some.tolist(), ".".join(path)))
+        for path, some in self._new.items():
+            self._add(DriftKind.NEW_FIELD, ".".join(path), some, refused.get(path, _NO_ROWS) if discards else _NO_ROWS)
+
+    def _new_keys(self, surplus: pa.Array) -> tuple[_Rows, list[_Path]]:
+        """Note the rows of each undeclared key of the top level. Rows that have one, rising, and the first one of each."""
+        known = {field.path[0] for field in self._contract.fields.values()}
+        keys = surplus.flatten().dictionary_encode()
+        names = keys.dictionary.to_pylist()
+        new = np.array([name not in known for name in names], np.bool_)
+        codes = keys.indices.to_numpy()
+        of_new = np.flatnonzero(new[codes]) if new.any() else _NO_ROWS
+        rows, codes = pc.list_parent_indices(surplus).to_numpy()[of_new], codes[of_new]
+        # In the order in which they are met, so that it is always the same ones that are counted by name.
+        distinct, at = np.unique(codes, return_index=True)
+        paths, numbers = [_NAMELESS], np.zeros(len(names), np.int64)
+        for code in distinct[np.argsort(at)].tolist():
+            if len(paths) <= MOST_PATHS and is_key_name(names[code]):
+                numbers[code] = len(paths)
+                paths.append((names[code],))
+        of_rows = numbers[codes]
+        for number in np.unique(of_rows).tolist():
+            self._new[paths[number]] = np.unique(rows[of_rows == number])
+        if not self._bad.any():
+            return _NO_ROWS, []
+        having, starts = np.unique(rows, return_index=True)
+        return having, [paths[number] for number in of_rows[starts].tolist()]
+
+    def _refused(self, undeclared: _Rows, rows: _Rows, paths: Sequence[_Path]) -> dict[_Path, _Rows]:
+        """Rows that do not go on for an undeclared key, by that key; `paths` are the first of the top level, of `rows`."""
+        first = dict(zip(rows.tolist(), paths, strict=True))
+        inside = [row for row in undeclared.tolist() if row not in first]
+        first |= self._inner_keys(inside[:_SAMPLE])
+        found: dict[_Path, list[int]] = {}
+        for row in undeclared.tolist():
+            found.setdefault(first.get(row, _NAMELESS), []).append(row)
+        return {path: np.array(some, np.intp) for path, some in found.items()}
+
+    def _inner_keys(self, rows: Sequence[int]) -> dict[int, _Path]:
+        """The first undeclared key inside an object, of rows that have one."""
+        inner = {path: set(keys) for path, keys in declared_keys(self._contract.fields.values()).items() if path}
+        found: dict[int, _Path] = {}
+        for row in rows:
+            for one in self._sample(np.array([row], np.intp)):
+                for path, known in inner.items():
+                    inside = value_at(one.payload, path)
+                    keys = [key for key in inside if key not in known] if isinstance(inside, dict) else []
+                    if keys and all(map(is_key_name, (*path, keys[0]))):
+                        found.setdefault(row, (*path, keys[0]))
+        return found
+
+    def _count_present(self, missing: dict[str, _Rows], marked: dict[tuple[DriftKind, str], _Rows]) -> None:
+        """Which declared fields were there, in records that could say."""
+        checked = self._checked.rows
+        usable = ~self._bad
+        if self._contract.key:
+            # A patch says what changed, a tombstone nothing.
+            usable &= np.asarray(whole(pc.equal(checked["op"], Op.UPSERT.value)))
+        every, count = bool(usable.all()), int(usable.sum())
+        self._present("", count, last=np.ones(len(usable), np.bool_))
+        for name in self._contract.fields:
+            column, refused = checked[FIELD_PREFIX + name], missing.get(name)
+            if refused is None and not column.null_count:
+                self._present(name, count, last=usable)
+                continue
+            absent = np.asarray(whole(column.is_null()))
+            for kind in (DriftKind.TYPE_CHANGE, DriftKind.ENUM_GROWTH):
+                absent[marked.get((kind, name), _NO_ROWS)] = False
+            looked = usable
+            if refused is not None:
+                looked, absent[refused] = usable.copy(), True
+                looked[refused] = True
+            in_order = absent if every and refused is None else absent[looked]
+            there = np.flatnonzero(~in_order)
+            run = len(in_order) - 1 - int(there[-1]) if len(there) else len(in_order)
+            numbers = {"absent": int(in_order.sum()), "refused": 0 if refused is None else len(refused), "run": run}
+            self._present(name, len(in_order), last=looked, **numbers)
+
+    def _present(
+        self, field: str, records: int, *, last: _Mask, absent: int = 0, refused: int = 0, run: int = 0
+    ) -> None:
+        if not last.any():
+            return
+        row: dict[str, Any] = {"field": field, "records": records, "absent": absent, "refused": refused, "run": run}
+        row["shared"] = self._contract.source == ANY_SOURCE
+        self.seen.presence.append({**self._stream, **row, "last_at": int(self._received[last].max())})
+
+    def _add(self, kind: DriftKind, path: str, rows: _Rows, discarded: _Rows) -> None:
+        """Count rows, and those of them that are discarded for it, by the day on which they were received."""
+        received, lost = self._received[rows], self._received[discarded] // _MICROSECONDS_A_DAY
+        days = received // _MICROSECONDS_A_DAY
+        for day in np.unique(days).tolist():
+            of_day = received[days == day]
+            self.seen.counts.append(
+                {
+                    **self._stream,
+                    "kind": kind.value,
+                    "path": path,
+                    "day": _EPOCH + dt.timedelta(days=day),
+                    "n": len(of_day),
+                    "discarded": int((lost == day).sum()),
+                    "first_at": int(of_day.min()),
+                    "last_at": int(of_day.max()),
+                }
+            )
+
+    # Noticing.
+
+    def notice(self, memory: StreamMemory) -> None:
+        """Look at some records whole."""
+        findings = self.seen.findings
+        readable = np.asarray(pc.invert(pc.is_in(self._reasons, _UNREADABLE)))
+        findings += memory.look(self._sample(np.flatnonzero(readable)[:_SAMPLE]))
+        for path, rows in self._new.items():
+            if len(path) == 1:
+                findings += memory.new_key(path, self._sample(rows[:_SAMPLE]), self._at(int(rows[0])))
+        for (kind, field), rows in self._departing.items():
+            findings += memory.departing(kind, field, self._sample(rows[:_SAMPLE]))
+
+    def _sample(self, rows: _Rows) -> list[Sampled]:
+        some = self._checked.records.select(["payload", "received_at"]).take(pa.array(rows))
+        return sampled(some["payload"].to_pylist(), some["received_at"].to_pylist())
+
+    def _at(self, row: int) -> dt.datetime:
+        at: dt.datetime = self._checked.records["received_at"][row].as_py()
+        return at

@@ -1,0 +1,196 @@
+"""Drift as the sink keeps it: counts and presence add up, a finding is told once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from mainstem.contracts import DriftKind
+from mainstem.model import Span
+from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, DriftEffects, Finding
+from mainstem.store import Connection
+
+__all__ = ["write_drift"]
+
+# A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that.
+_EXPECTED = 20
+_LEAST_RUN = 100
+# Of one contract version: what comes after is counted, and not told one by one.
+_MOST_FINDINGS = 1_000
+
+_STREAM = ("source", "stream", "contract_version")
+_PRESENT = ("field", "records", "absent", "refused", "run")
+
+
+def write_drift(conn: Connection, span: Span, drift: DriftEffects, at: dt.datetime) -> list[dict[str, Any]]:
+    """Keep what a span shows of drift, inside the sink's transaction; the changes that tell new findings."""
+    _write_counts(conn, span, drift.counts)
+    missing = _write_presence(conn, span, drift.presence)
+    return _write_findings(conn, [*drift.findings, *missing], at)
+
+
+def _write_counts(conn: Connection, span: Span, counts: pa.Table) -> None:
+    if not counts.num_rows:
+        return
+    named = _named(conn, span, counts)
+    key = [*_STREAM, "kind", "path", "day"]
+    sums = [("n", "sum"), ("discarded", "sum"), ("first_at", "min"), ("last_at", "max")]
+    rows = named.group_by(key).aggregate(sums).sort_by([(name, "ascending") for name in key])
+    conn.execute(
+        """
+        INSERT INTO drift_count AS d (epoch, partition, source, stream, contract_version, kind, path, day, n, discarded,
+            first_at, last_at)
+        SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::date[],
+            %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+        ON CONFLICT (epoch, partition, source, stream, contract_version, kind, path, day) DO UPDATE SET
+            n = d.n + excluded.n, discarded = d.discarded + excluded.discarded,
+            first_at = least(d.first_at, excluded.first_at), last_at = greatest(d.last_at, excluded.last_at)
+        """,
+        [
+            span.epoch,
+            span.partition,
+            *(rows[name].to_pylist() for name in (*key, "n_sum", "discarded_sum", "first_at_min", "last_at_max")),
+        ],
+    )
+
+
+def _named(conn: Connection, span: Span, counts: pa.Table) -> pa.Table:
+    """The counts, with new keys beyond the first `MOST_PATHS` of a contract version under one path."""
+    new = [row for row in counts.to_pylist() if row["kind"] == DriftKind.NEW_FIELD.value]
+    if not new:
+        return counts
+    known: dict[tuple[Any, ...], set[str]] = {}
+    for key in {tuple(row[name] for name in _STREAM) for row in new}:
+        rows = conn.execute(
+            "SELECT DISTINCT path FROM drift_count WHERE epoch = %s AND partition = %s AND kind = 'new_field'"
+            " AND source = %s AND stream = %s AND contract_version = %s",
+            [span.epoch, span.partition, *key],
+        ).fetchall()
+        known[key] = {path for (path,) in rows}
+    paths = []
+    for row in counts.to_pylist():
+        path = row["path"]
+        if row["kind"] == DriftKind.NEW_FIELD.value and path != NO_NAME:
+            kept = known[tuple(row[name] for name in _STREAM)]
+            if path not in kept and len(kept) >= MOST_PATHS:
+                path = NO_NAME
+            kept.add(path)
+        paths.append(path)
+    return counts.set_column(counts.schema.get_field_index("path"), "path", pa.array(paths, pa.string()))
+
+
+def _write_presence(conn: Connection, span: Span, presence: pa.Table) -> Iterator[Finding]:
+    """Add up which fields were there; those that are missing now."""
+    rows = presence.to_pylist()
+    if not rows:
+        return iter(())
+    names = (*_STREAM, *_PRESENT)
+    where = [span.epoch, span.partition]
+    # A field that every record has changes nothing but the end of a run, which is rare.
+    lasting = sorted({_key(row) for row in rows if row["field"] and not row["absent"]})
+    if lasting:
+        conn.execute(
+            """
+            UPDATE field_presence AS p SET run = 0
+            FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[]) AS given (source, stream, version, field)
+            WHERE p.epoch = %s AND p.partition = %s AND p.run > 0
+              AND (p.source, p.stream, p.contract_version, p.field) = (given.source, given.stream, given.version, given.field)
+            """,
+            [*([key[n] for key in lasting] for n in range(4)), *where],
+        )
+    summed: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = _key(row)
+        if row["field"] and not row["absent"] and key not in summed:
+            continue
+        known = summed.get(key)
+        if known is None:
+            summed[key] = dict(row)
+            continue
+        known["run"] = row["run"] + (known["run"] if row["absent"] == row["records"] else 0)
+        known["last_at"] = row["last_at"]
+        for name in ("records", "absent", "refused"):
+            known[name] += row[name]
+    lines = [summed[key] for key in sorted(summed)]
+    told = conn.execute(
+        """
+        INSERT INTO field_presence AS p (epoch, partition, source, stream, contract_version, field, records, absent, refused,
+            run)
+        SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::bigint[], %s::bigint[],
+            %s::bigint[], %s::bigint[])
+        ON CONFLICT (epoch, partition, source, stream, contract_version, field) DO UPDATE SET
+            records = p.records + excluded.records, absent = p.absent + excluded.absent,
+            refused = p.refused + excluded.refused,
+            run = excluded.run + CASE WHEN excluded.absent = excluded.records THEN p.run ELSE 0 END
+        RETURNING source, stream, contract_version, field, records, absent, refused, run
+        """,
+        [*where, *([line[name] for line in lines] for name in names)],
+    ).fetchall()
+    return _missing(told, summed)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (*(row[name] for name in _STREAM), row["field"])
+
+
+def _missing(rows: Sequence[tuple[Any, ...]], lines: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> Iterator[Finding]:
+    """Fields that were to be expected in the latest records, and were in none of them; `lines` are the span's own."""
+    totals = {row[:3]: row[4] for row in rows if not row[3]}
+    for source, stream, version, field, _, absent, refused, run in rows:
+        before = totals.get((source, stream, version), 0) + refused - run
+        present = before + run - absent
+        line = lines[source, stream, version, field]
+        never = present <= 0 and line["shared"] and not refused
+        if not field or never or run < _LEAST_RUN or (present > 0 and run * present < _EXPECTED * before):
+            continue
+        evidence = {"run": run, "met_before": present, "required": bool(refused)}
+        yield Finding(source, stream, version, DriftKind.MISSING_FIELD, field, "", line["last_at"], (), evidence)
+
+
+def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.datetime) -> list[dict[str, Any]]:
+    """Keep what is new, and what is known better now of the rest; the new ones as changes."""
+    latest = {_identity(one): one for one in findings}
+    # Two partitions that notice the same wait for each other in one order.
+    rows = [latest[key] for key in sorted(latest)]
+    if not rows:
+        return []
+    told = conn.execute(
+        """
+        INSERT INTO drift_finding AS f (source, stream, contract_version, kind, path, observed, first_at, known_at, types,
+            evidence)
+        SELECT source, stream, version, kind, path, observed, first_at, %s,
+            ARRAY(SELECT jsonb_array_elements_text(types)), evidence
+        FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
+            %s::jsonb[], %s::jsonb[]) AS one (source, stream, version, kind, path, observed, first_at, types, evidence)
+        WHERE (SELECT count(*) FROM drift_finding AS known WHERE (known.source, known.stream, known.contract_version)
+            = (one.source, one.stream, one.version)) < %s
+        ON CONFLICT (source, stream, contract_version, kind, path, observed) DO UPDATE SET
+            types = ARRAY(SELECT DISTINCT unnest(f.types || excluded.types) ORDER BY 1),
+            evidence = f.evidence || excluded.evidence
+        WHERE f.kind <> 'missing_field' AND NOT (f.types @> excluded.types AND f.evidence @> excluded.evidence)
+        RETURNING xmax = 0, source, stream, contract_version, kind, path, observed, first_at, types, evidence
+        """,
+        [
+            at,
+            [one.source for one in rows],
+            [one.stream for one in rows],
+            [one.contract_version for one in rows],
+            [one.kind.value for one in rows],
+            [one.path for one in rows],
+            [one.observed for one in rows],
+            [one.at for one in rows],
+            [msgspec.json.encode(one.types).decode() for one in rows],
+            [msgspec.json.encode(one.evidence).decode() for one in rows],
+            _MOST_FINDINGS,
+        ],
+    ).fetchall()
+    names = ("source", "stream", "contract_version", "kind", "path", "observed", "first_at", "types", "evidence")
+    return [dict(zip(names, row, strict=True)) for new, *row in told if new]
+
+
+def _identity(one: Finding) -> tuple[str, str, int, str, str, str]:
+    return (one.source, one.stream, one.contract_version, one.kind.value, one.path, one.observed)

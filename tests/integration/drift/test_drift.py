@@ -1,0 +1,174 @@
+"""Drift on its way: through policies, ledger and findings to a contract that follows, and again from the lake."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from mainstem.cli.main import main
+from mainstem.contracts import Policy
+from mainstem.runtime.activation_replay import replay_activations
+
+from .conftest import Orders, order, payloads
+
+
+def _run(orders: Orders, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """`mainstem contract ... --json`."""
+    capsys.readouterr()
+    status = main(["contract", *arguments, "--json", "--data-dir", str(orders.site.data_dir)])
+    printed = capsys.readouterr()
+    assert status in {0, None}, printed.err
+    [told] = [line for line in printed.out.splitlines() if line.startswith(("[", "{"))]
+    return json.loads(told)
+
+
+def _replayed(orders: Orders) -> int:
+    """Let time pass since the last activation, and what waits go through it."""
+    orders.site.query("UPDATE contract SET activated_at = activated_at - interval '1 minute'")
+    with orders.site.runtime() as runtime:
+        return replay_activations(runtime)
+
+
+def test_findings_and_counts_are_written_with_the_records_and_told_once(orders: Orders) -> None:
+    orders.declare()
+    orders.work(*payloads(20), *payloads(5, 20, utm="x"), *payloads(3, 25, plan="gold"), *payloads(2, 28, amount="x"))
+    assert orders.terms() == {"received": 30, "accepted": 25, "quarantined": 5}
+    assert orders.counts() == {
+        ("enum_growth", "plan"): (3, 0),
+        ("new_field", "utm"): (5, 0),
+        ("type_change", "amount"): (2, 0),
+    }
+    found = {("enum_growth", "plan", "gold"), ("new_field", "utm", ""), ("type_change", "amount", "string")}
+    assert set(orders.findings()) == found
+    assert sorted(orders.told()) == sorted(found), "from four partitions, each once"
+    orders.work(*payloads(5, 30, utm="x"))
+    assert (len(orders.told()), orders.counts()["new_field", "utm"]) == (3, (10, 0))
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_the_equation_holds_under_every_policy_and_a_rebuild_finds_the_same(
+    orders: Orders, capsys: pytest.CaptureFixture[str], policy: Policy
+) -> None:
+    orders.declare(policy=policy.value)
+    chance = random.Random(policy.value)
+    bad: list[dict[str, Any]] = [
+        {"utm": "x"}, {"shipping": {"city": "Riga", "zip": "1"}}, {"amount": None}, {"amount": "x"}, {"plan": "gold"},
+        {"at": "then"}, {"account": None}, {"plan": "gold", "amount": "x"}, {},
+    ]  # fmt: skip
+    sent = [order(n, **chance.choice(bad)) for n in range(200)]
+    orders.work(*sent, *sent[:50])
+    with orders.site.runtime() as runtime:
+        assert runtime.ledger.deep_check() == []
+    terms = orders.terms()
+    assert terms["received"] == 250
+    assert ("discarded" in terms) == (policy is Policy.DISCARD_ROW)
+    assert sum(lost for _, lost in orders.counts().values()) == terms.get("discarded", 0)
+    before, findings = (terms, orders.counts()), orders.findings()
+    told = orders.rebuild(capsys)
+    assert told["identical"] is True
+    assert ((orders.terms(), orders.counts()), orders.findings()) == (before, findings)
+
+
+def test_what_is_discarded_is_told_by_the_api_of_the_ledger_and_kept_in_the_lake(orders: Orders) -> None:
+    orders.declare({"name": "plan", "policy": "discard_row"})
+    orders.work(*payloads(4), *payloads(3, 4, plan="gold"))
+    assert orders.terms() == {"received": 7, "accepted": 4, "discarded": 3}
+    orders.site.fill_lake()
+    [(rows,)] = orders.site.query("SELECT sum(rows)::int FROM lake_file WHERE source = 'shop'")
+    assert rows == 7
+
+
+def test_a_value_that_is_discarded_leaves_the_record(orders: Orders) -> None:
+    orders.declare({"name": "amount", "policy": "discard_value"}, {"name": "plan", "policy": "discard_value"})
+    orders.work(order(1, amount="x"), order(2, amount=None), order(3, plan="gold", amount=7))
+    assert orders.terms() == {"received": 3, "accepted": 3}
+    assert orders.amounts() == 7
+    assert orders.counts() == {
+        ("enum_growth", "plan"): (1, 0), ("missing_field", "amount"): (1, 0), ("type_change", "amount"): (1, 0),
+    }  # fmt: skip
+
+
+def test_an_optional_field_that_no_longer_comes_is_missing(orders: Orders) -> None:
+    orders.declare()
+    orders.work(*payloads(50))
+    one = {"account": "c1", "shipping": None}
+    orders.work(*(order(100 + n, **one) for n in range(99)))
+    assert orders.findings() == {}
+    orders.work(*(order(200 + n, **one) for n in range(60)))
+    [(key, evidence)] = orders.findings().items()
+    assert key == ("missing_field", "city", "")
+    assert evidence["run"] >= 100
+
+
+def test_a_record_in_quarantine_is_not_discarded_by_a_later_policy(orders: Orders) -> None:
+    orders.declare()
+    orders.work(*payloads(3, plan="gold"))
+    orders.declare({"name": "plan", "policy": "discard_row"}, version="1.1.0")
+    _replayed(orders)
+    orders.work()
+    assert orders.terms() == {"received": 3, "quarantined": 3}
+
+
+def test_a_contract_follows_drift_and_what_waited_takes_effect(
+    orders: Orders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders.declare()
+    orders.work(
+        *payloads(20),
+        *payloads(10, 20, plan="gold", utm="x"),
+        *payloads(10, 30, amount=1.5),
+        *payloads(5, 40, kind=None),
+    )
+    assert orders.terms() == {"received": 45, "accepted": 20, "quarantined": 25}
+    listed = _run(orders, capsys, "drift", "--source", "shop")
+    assert {(one["kind"], one["path"], one["records"], one["policy"], one["in_force"]) for one in listed} == {
+        ("new_field", "utm", 10, "evolve", True),
+        ("enum_growth", "plan", 10, "quarantine", True),
+        ("type_change", "amount", 10, "quarantine", True),
+        ("missing_field", "kind", 5, "quarantine", True),
+    }
+    assert [one["path"] for one in _run(orders, capsys, "drift", "--kind", "new_field")] == ["utm"]
+    assert _run(orders, capsys, "drift", "--stream", "other") == []
+    assert _run(orders, capsys, "drift", "--since", "2100-01-01T00:00:00") == []
+
+    proposed = _run(orders, capsys, "evolve", "shop.orders")
+    assert (proposed["version"], proposed["activated"]) == (1, None)
+    left = {change["path"] for change in proposed["changes"] if change["left"] is not None}
+    assert left == {"kind"}, "an event cannot be without its name"
+    evolved = _run(orders, capsys, "evolve", "shop.orders", "--activate")
+    assert (evolved["activated"], evolved["text"]) == (2, proposed["text"])
+
+    assert _replayed(orders) == 20
+    orders.work(*payloads(2, 100, plan="gold", amount=2.5, utm="y"))
+    assert orders.terms() == {"received": 47, "accepted": 42, "quarantined": 5}
+    assert {one["in_force"] for one in _run(orders, capsys, "drift")} == {False}
+    assert _run(orders, capsys, "evolve", "shop.orders")["text"] is None
+    assert orders.rebuild(capsys)["identical"] is True
+    assert orders.terms() == {"received": 47, "accepted": 42, "quarantined": 5}
+
+
+def test_the_lake_keeps_both_versions_apart_and_one_reader_reads_both(
+    orders: Orders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mainstem.lake import LakeQuery, LakeReader
+
+    orders.declare()
+    orders.work(*payloads(5), order(5, amount=1.5))
+    _run(orders, capsys, "evolve", "shop.orders", "--activate")
+    orders.work(*payloads(5, 10, amount=2.5))
+    orders.site.fill_lake()
+    versions = orders.site.query("SELECT DISTINCT contract_version FROM lake_file WHERE source = 'shop' ORDER BY 1")
+    assert versions == [(1,), (2,)]
+    with orders.site.runtime() as runtime:
+        blocks = list(LakeReader(runtime.lake).find(LakeQuery("shop", "orders")))
+    assert sum(block.rows.num_rows for block in blocks) == 11
+
+
+def test_words_that_are_none_are_refused(orders: Orders, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data-dir", str(orders.site.data_dir)]
+    for arguments in (["drift", "--kind", "renames"], ["evolve", "shop"], ["evolve", "shop.nothing"]):
+        assert main(["contract", *arguments, *data]) == 2
+        assert capsys.readouterr().err

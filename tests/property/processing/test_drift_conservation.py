@@ -1,0 +1,147 @@
+"""Whatever a contract's policies are and whatever is sent: each record is in exactly one state, none in silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mainstem.contracts import Contract, DriftKind, Policy, read_contract
+from mainstem.errors import NotFoundError
+from mainstem.model import ENVELOPE, Lane, LogBatch
+from mainstem.privacy import Keyring
+from mainstem.processing import EmbeddedEngine
+
+AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
+GOOD = {"account": "a", "event": "e", "at": "2026-01-15T11:00:00Z", "n": 1, "plan": "free", "to": {"city": "Riga"}}
+KINDS = [kind.value for kind in DriftKind if kind is not DriftKind.RENAME]
+
+POLICIES = st.dictionaries(st.sampled_from(KINDS), st.sampled_from([str(policy) for policy in Policy]), min_size=1)
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "x", "free", "gold", 5, 2.5, True, {}, [1], "2026-01-15T11:00:00Z", 10**30]
+)
+CHANGES = st.dictionaries(
+    st.sampled_from(["account", "event", "at", "n", "plan", "to", "utm", "to.zip"]), VALUES, max_size=3
+)
+PAYLOADS = st.lists(CHANGES | st.sampled_from([b"", b"[]", b'{"n":']), min_size=1, max_size=12)
+
+
+class _One:
+    """The contracts of an installation that has one."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        return self._contract if (source, stream) == ("shop", "things") else None
+
+    def at(self, source: str, stream: str, version: int) -> Contract:
+        if version != self._contract.version or self.active(source, stream) is None:
+            raise NotFoundError("no such contract")
+        return self._contract
+
+
+def _contract(stream: dict[str, str], field: dict[str, str], kind: str) -> Contract:
+    state = kind == "state"
+    attributes = {"customer_id": "account", "plan": "plan", "n": "n", "city": "city"}
+    custom: dict[str, Any] = {"source": "shop", "partitionKey": "account", "schemaChange": stream}
+    if state:
+        custom["mapping"] = {"entity": "customer", "attributes": attributes}
+    else:
+        attributes = {
+            "customer_id": "account",
+            "event": "event",
+            "occurred_at": "at",
+            "quantity": "n",
+            "object": "plan",
+        }
+        custom |= {"occurredAt": "at", "repeat": "none", "mapping": {"entity": "usage_event", "attributes": attributes}}
+    properties = [{"property": name, "value": value} for name, value in custom.items()]
+    own = {name: policy for name, policy in field.items() if name != DriftKind.NEW_FIELD.value}
+    n = {"name": "n", "logicalType": "integer", "required": True}
+    if own:
+        n["customProperties"] = [{"property": "schemaChange", "value": own}]
+    fields = [
+        {"name": "account", "logicalType": "string", "required": True, "primaryKey": state},
+        {"name": "event", "logicalType": "string", "required": True},
+        {"name": "at", "logicalType": "timestamp", "required": True},
+        n,
+        {"name": "plan", "logicalType": "string", "enum": [{"value": "free"}, {"value": "paid"}]},
+        {"name": "city", "logicalType": "string", "customProperties": [{"property": "path", "value": "to.city"}]},
+    ]
+    schema = {"name": "things", "customProperties": properties, "properties": fields}
+    head = {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "t", "version": "1.0.0"}
+    return dataclasses.replace(read_contract(json.dumps({**head, "schema": [schema]}), "t"), version=1)
+
+
+def _payload(change: dict[str, Any] | bytes) -> bytes:
+    if isinstance(change, bytes):
+        return change
+    whole: dict[str, Any] = {**GOOD, **{name: value for name, value in change.items() if name != "to.zip"}}
+    if "to.zip" in change and isinstance(whole["to"], dict):
+        whole["to"] = {**whole["to"], "zip": change["to.zip"]}
+    return json.dumps(whole).encode()
+
+
+def _batch(contract: Contract, payloads: list[bytes]) -> LogBatch:
+    rows = [
+        {
+            "source": "shop",
+            "stream": "things",
+            "contract_version": contract.version,
+            "record_id": None,
+            "key": None,
+            "partition_key": None,
+            "slot": 0,
+            "op": "event" if contract.kind == "event" else "upsert",
+            "occurred_at": None,
+            "observed_at": AT,
+            "origin": "api",
+            "delivery": "d",
+            "delivery_index": number,
+            "content_type": "application/json",
+            "payload": payload,
+        }
+        for number, payload in enumerate(payloads)
+    ]
+    return LogBatch(1, 0, Lane.LIVE, 1, AT, pa.RecordBatch.from_pylist(rows, ENVELOPE))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring.create(Path(tmp_path_factory.mktemp("keys")) / "keys")
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(POLICIES, POLICIES, st.sampled_from(["event", "state"]), PAYLOADS)
+def test_every_record_is_in_exactly_one_state(
+    keys: Keyring, stream: dict[str, str], field: dict[str, str], kind: str, payloads: list[Any]
+) -> None:
+    contract = _contract(stream, field, kind)
+    engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
+    effects = engine.process([_batch(contract, list(map(_payload, payloads)))])
+    places = Counter(
+        index
+        for table in (*[one.rows for one in effects.events], *[one.rows for one in effects.states], effects.quarantined)
+        for index in table["index"].to_pylist()
+    )
+    assert max(places.values(), default=1) == 1
+    assert len(places) + effects.discarded.num_rows == effects.records == len(payloads)
+    # What is discarded is counted again where it says for what.
+    counted = effects.drift.counts
+    assert sum(counted["discarded"].to_pylist()) == effects.discarded.num_rows
+    assert all(
+        n >= lost >= 0 for n, lost in zip(counted["n"].to_pylist(), counted["discarded"].to_pylist(), strict=True)
+    )
+    if Policy.DISCARD_ROW not in {*stream.values(), *field.values()}:
+        assert effects.discarded.num_rows == 0
+    assert effects.quarantined.num_rows == effects.sealed.num_rows
+    assert "unprocessable" not in effects.quarantined["reason"].to_pylist()

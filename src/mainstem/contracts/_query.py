@@ -44,7 +44,7 @@ MARKED_PREFIX = "x_"
 """Before the numbers of kinds of drift that let a record through."""
 
 SURPLUS = "surplus"
-"""The keys of a payload that may hold some that the contract does not declare; null where it cannot."""
+"""The keys of a payload's top level that the contract does not declare; null or empty where there are none."""
 
 _QUOTE = ord('"')
 _THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partition_key"
@@ -157,16 +157,18 @@ class Query:
         )
 
     def _surplus(self) -> str:
-        """The keys, where they are not as many as values were found: else each value accounts for one."""
+        """The keys of the top level that are not declared; null where none can be, since each value found is one's."""
         found = [f'(found."{top}" IS NOT NULL)::INTEGER' for top in self._tree]
-        return f"CASE WHEN len(keys) <> {' + '.join(found)} THEN keys END"
+        unknown = f"list_filter(keys, lambda key: key NOT IN ({', '.join(map(literal, self._tops()))}))"
+        return f"CASE WHEN len(keys) <> {' + '.join(found)} THEN {unknown} END"
 
     def _twice(self) -> str:
         """Whether a key that begins a field's path occurs twice."""
-        tops = sorted({field.path[0] for field in self._contract.fields.values()})
-        declared = f"len(list_filter({SURPLUS}, lambda key: key IN ({', '.join(map(literal, tops))})))"
-        different = " + ".join(f"list_contains({SURPLUS}, {literal(top)})::INTEGER" for top in tops)
-        return f"CASE WHEN {SURPLUS} IS NOT NULL THEN {declared} <> {different} ELSE false END"
+        different = " + ".join(f"list_contains(keys, {literal(top)})::INTEGER" for top in self._tops())
+        return f"CASE WHEN {SURPLUS} IS NOT NULL THEN len(keys) - len({SURPLUS}) <> {different} ELSE false END"
+
+    def _tops(self) -> list[str]:
+        return sorted({field.path[0] for field in self._contract.fields.values()})
 
     def _undeclared(self) -> str:
         """Whether a payload has a key that is not declared, on any level that declared paths lead through."""
@@ -174,8 +176,9 @@ class Query:
             return "false"
         tests = []
         for path, known in declared_keys(self._contract.fields.values()).items():
-            keys = f"json_keys(payload, {_json_path(path)})" if path else SURPLUS
-            tests.append(f"len(list_filter({keys}, lambda key: key NOT IN ({', '.join(map(literal, known))}))) > 0")
+            inside = f"json_keys(payload, {_json_path(path)})"
+            unknown = f"list_filter({inside}, lambda key: key NOT IN ({', '.join(map(literal, known))}))"
+            tests.append(f"len({unknown if path else SURPLUS}) > 0")
         return f"coalesce({' OR '.join(f'coalesce({test}, false)' for test in tests)}, false)"
 
     def _typed(self) -> str:

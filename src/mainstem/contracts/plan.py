@@ -84,7 +84,7 @@ class CheckPlan:
     contract: Contract
     schema: pa.Schema
     """Of the result: `CHECKED`, then `f_<name>` for every declared field, `w_<n>` for every one of `warned`, `x_<n>` for
-    every one of `marked`, and `SURPLUS`: a payload's keys, where there are others than those whose values were found."""
+    every one of `marked`, and `SURPLUS`: the keys of the top level that are not declared, null or none."""
     sql: str
     """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
     defects: tuple[Defect, ...]

@@ -74,6 +74,7 @@ class StreamMemory:
     """Of one contract version of a stream; used by one thread at a time."""
 
     def __init__(self, source: str, contract: Contract) -> None:
+        self.looked_at = 0
         self._source = source
         self._contract = contract
         self._inner = {path: frozenset(keys) for path, keys in declared_keys(contract.fields.values()).items() if path}
@@ -84,6 +85,7 @@ class StreamMemory:
 
     def look(self, sample: Sequence[Sampled]) -> Iterator[Finding]:
         """Learn from a batch's first records; new keys inside objects and changes of type that lose nothing."""
+        self.looked_at += len(sample)
         for one in sample:
             for name, field in self._contract.fields.items():
                 value = value_at(one.payload, field.path)

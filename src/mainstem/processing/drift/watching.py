@@ -37,6 +37,9 @@ from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name,
 __all__ = ["Checked", "DriftWatch", "Seen", "drift_effects"]
 
 _SAMPLE = 100
+# Once so many records of a contract version were looked at, fewer of each batch will do.
+_KNOWN_WELL = 1_000
+_SMALLER_SAMPLE = 25
 _MOST_STREAMS = 1_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EPOCH = dt.date(1970, 1, 1)
@@ -179,27 +182,26 @@ class _Look:
 
     def _new_keys(self, surplus: pa.Array) -> tuple[_Rows, list[_Path]]:
         """Note the rows of each undeclared key of the top level. Rows that have one, rising, and the first one of each."""
-        known = {field.path[0] for field in self._contract.fields.values()}
         keys = surplus.flatten().dictionary_encode()
-        names = keys.dictionary.to_pylist()
-        new = np.array([name not in known for name in names], np.bool_)
-        codes = keys.indices.to_numpy()
-        of_new = np.flatnonzero(new[codes]) if new.any() else _NO_ROWS
-        rows, codes = pc.list_parent_indices(surplus).to_numpy()[of_new], codes[of_new]
+        names, codes = keys.dictionary.to_pylist(), keys.indices.to_numpy()
+        if not len(codes):
+            return _NO_ROWS, []
+        rows = pc.list_parent_indices(surplus).to_numpy()
         # In the order in which they are met, so that it is always the same ones that are counted by name.
-        distinct, at = np.unique(codes, return_index=True)
+        first = np.zeros(len(names), np.int64)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]
         paths, numbers = [_NAMELESS], np.zeros(len(names), np.int64)
-        for code in distinct[np.argsort(at)].tolist():
+        for code in np.argsort(first).tolist():
             if len(paths) <= MOST_PATHS and is_key_name(names[code]):
                 numbers[code] = len(paths)
                 paths.append((names[code],))
         of_rows = numbers[codes]
-        for number in np.unique(of_rows).tolist():
-            self._new[paths[number]] = np.unique(rows[of_rows == number])
+        for number in np.flatnonzero(np.bincount(of_rows)).tolist():
+            self._new[paths[number]] = _distinct(rows[of_rows == number])
         if not self._bad.any():
             return _NO_ROWS, []
-        having, starts = np.unique(rows, return_index=True)
-        return having, [paths[number] for number in of_rows[starts].tolist()]
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        return rows[starts], [paths[number] for number in of_rows[starts].tolist()]
 
     def _refused(self, undeclared: _Rows, rows: _Rows, paths: Sequence[_Path]) -> dict[_Path, _Rows]:
         """Rows that do not go on for an undeclared key, by that key; `paths` are the first of the top level, of `rows`."""
@@ -285,7 +287,8 @@ class _Look:
         """Look at some records whole."""
         findings = self.seen.findings
         readable = np.asarray(pc.invert(pc.is_in(self._reasons, _UNREADABLE)))
-        findings += memory.look(self._sample(np.flatnonzero(readable)[:_SAMPLE]))
+        some = _SAMPLE if memory.looked_at < _KNOWN_WELL else _SMALLER_SAMPLE
+        findings += memory.look(self._sample(np.flatnonzero(readable)[:some]))
         for path, rows in self._new.items():
             if len(path) == 1:
                 findings += memory.new_key(path, self._sample(rows[:_SAMPLE]), self._at(int(rows[0])))
@@ -299,3 +302,8 @@ class _Look:
     def _at(self, row: int) -> dt.datetime:
         at: dt.datetime = self._checked.records["received_at"][row].as_py()
         return at
+
+
+def _distinct(rows: _Rows) -> _Rows:
+    """Each once, of rows in order."""
+    return rows[np.diff(rows, prepend=-1) > 0]

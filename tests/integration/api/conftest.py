@@ -19,6 +19,7 @@ from mainstem.api.conservation import Conservation
 from mainstem.api.contracts import contracts_router
 from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
+from mainstem.api.drift import drift_router
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
 from mainstem.api.quality import quality_router
@@ -76,6 +77,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                     QualitySettings(),
                     lambda: (list(metrics.current().metrics.values()), [models.current()]),
                 ),
+                drift_router(database, registry, clock),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),
                 customers_router(reader, signer),

@@ -31,7 +31,7 @@ from mainstem.processing.dedup import DedupState, SegmentStore, Slots, insert_ru
 from mainstem.processing.effects import DecisionEffect, Effects, EventEffects, StateEffects
 from mainstem.processing.settings import ProcessingSettings
 from mainstem.processing.sink import Commit, DecisionApplier
-from mainstem.processing.tables.drift import write_drift
+from mainstem.processing.tables.drift import FindingRegister, Known
 from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
@@ -117,6 +117,7 @@ class _Written:
     terms: Terms
     run_ids: Sequence[int]
     references: list[bytes]
+    findings: Known
 
 
 class PostgresSink:
@@ -141,6 +142,7 @@ class PostgresSink:
         self._owned: dict[tuple[int, int], _Owned] = {}
         self._entities = Entities(parts.sealer, parts.hasher)
         self._references = ReferenceRegister(parts.sealer)
+        self._findings = FindingRegister()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mainstem-dedup")
 
     def close(self) -> None:
@@ -214,6 +216,7 @@ class PostgresSink:
             owned.repeats = written.commit.duplicate > 0
             owned.dedup.publish(plan.runs, written.run_ids)
             self._references.remember(written.references)
+            self._findings.remember(written.findings)
         _count(effects, written.terms)
         return written.commit
 
@@ -317,7 +320,7 @@ class PostgresSink:
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
         write_warnings(conn, span, effects.warnings)
         write_quality(conn, span, effects.quality)
-        noticed = write_drift(conn, span, effects.drift, plan.known_at)
+        noticed, findings = self._findings.write(conn, span, effects.drift, plan.known_at)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects))
@@ -327,7 +330,7 @@ class PostgresSink:
         commit = commit_of(effects, plan, merged)
         changes = [("ledger", change_of(span, terms)), *(("drift", one) for one in noticed)]
         append_all(conn, [(span.partition, kind, body) for kind, body in changes], plan.known_at)
-        return _Written(commit, terms, run_ids, references)
+        return _Written(commit, terms, run_ids, references, findings)
 
     def _advance(self, conn: Connection, span: Span, owned: _Owned, at: dt.datetime) -> None:
         """Move the position, if it is still where this sink left it."""

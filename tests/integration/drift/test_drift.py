@@ -10,7 +10,10 @@ import pytest
 
 from mainstem.cli.main import main
 from mainstem.contracts import Policy
+from mainstem.errors import UnavailableError
+from mainstem.processing import sink_postgres
 from mainstem.runtime.activation_replay import replay_activations
+from mainstem.store import append_all
 
 from .conftest import Orders, order, payloads
 
@@ -46,6 +49,25 @@ def test_findings_and_counts_are_written_with_the_records_and_told_once(orders: 
     assert sorted(orders.told()) == sorted(found), "from four partitions, each once"
     orders.work(*payloads(5, 30, utm="x"))
     assert (len(orders.told()), orders.counts()["new_field", "utm"]) == (3, (10, 0))
+
+
+def test_what_a_failed_commit_would_have_told_is_told_by_the_next(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.declare()
+    failures = iter(range(3))
+
+    def broken(*arguments: Any) -> Any:
+        if next(failures, None) is not None:
+            raise UnavailableError("The database is away.", retry_after=0.05)
+        return append_all(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sink_postgres, "append_all", broken)
+        orders.work(*payloads(10, account="c1", utm="x"))
+    assert next(failures, None) is None
+    assert orders.told() == [("new_field", "utm", "")]
+    assert orders.counts() == {("new_field", "utm"): (10, 0)}
 
 
 @pytest.mark.parametrize("policy", Policy)

@@ -415,6 +415,45 @@ export class Answers {
     };
   }
 
+  drift(search) {
+    const [stream] = this.ledger
+      .freshness(this.options)
+      .filter(({ source }) => this.faults.has("empty") === false && source === search.get("source"));
+    const day = 86_400_000;
+    const finding = (age, kind, path, observed, more) => ({
+      source: stream.source,
+      stream: stream.stream,
+      contract_version: 1,
+      kind,
+      path,
+      observed,
+      types: [],
+      first_at: new Date(Date.now() - age * day).toISOString(),
+      last_at: new Date().toISOString(),
+      known_at: new Date(Date.now() - age * day).toISOString(),
+      records: null,
+      discarded: 0,
+      policy: "quarantine",
+      in_force: true,
+      evidence: {},
+      ...more,
+    });
+    return {
+      data: {
+        findings: stream
+          ? [
+              finding(0, "rename", "total_clicks", "sum_click", {
+                types: ["integer"],
+                evidence: { overlap: 0.96, compared: 120 },
+              }),
+              finding(0, "new_field", "device", "", { types: ["string"], records: 1204, policy: "evolve" }),
+              finding(2, "enum_growth", "activity_type", "quiz_v2", { records: 87, in_force: false }),
+            ]
+          : [],
+      },
+    };
+  }
+
   quarantine(search) {
     const source = search.get("source");
     const all = {

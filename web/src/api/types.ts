@@ -131,6 +131,29 @@ export interface QualityMetrics {
   streams: StreamQuality[];
 }
 
+export interface DriftFinding {
+  source: string;
+  stream: string;
+  contract_version: number;
+  kind: string;
+  path: string;
+  observed: string;
+  types: string[];
+  first_at: Time;
+  last_at: Time | null;
+  known_at: Time;
+  records: number | null;
+  discarded: number;
+  policy: string | null;
+  in_force: boolean;
+  /** Of what is shown here; the spec has all of it. */
+  evidence: { required?: boolean; read?: boolean; overlap?: number; compared?: number };
+}
+
+export interface DriftFindings {
+  findings: DriftFinding[];
+}
+
 export interface QuarantineReason {
   source: string;
   stream: string;

@@ -24,7 +24,6 @@ __all__ = ["Sampled", "StreamMemory", "is_key_name", "json_type", "sampled", "va
 
 _KEPT_VALUES = 300
 _LOOKED_AT = 200
-_MOST_TOLD = 5_000
 _LONGEST_VALUE = 64
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.: -]{0,62}")
 _DIGITS = re.compile(r"[0-9]{5}")
@@ -68,6 +67,8 @@ class _Candidate:
     types: set[str] = dataclasses.field(default_factory=set)
     rows: int = 0
     guess: tuple[str, str | None] = ("string", None)
+    rename: tuple[str, Mapping[str, Any]] | None = None
+    """The field it is likely to be, with the evidence."""
 
 
 class StreamMemory:
@@ -86,6 +87,8 @@ class StreamMemory:
     def look(self, sample: Sequence[Sampled]) -> Iterator[Finding]:
         """Learn from a batch's first records; new keys inside objects and changes of type that lose nothing."""
         self.looked_at += len(sample)
+        # What was told may not have been written: each batch tells all that it shows.
+        self._told.clear()
         for one in sample:
             for name, field in self._contract.fields.items():
                 value = value_at(one.payload, field.path)
@@ -105,27 +108,27 @@ class StreamMemory:
             yield from self._tell(DriftKind.NEW_FIELD, NO_NAME, "", at)
             return
         known = self._candidates.setdefault(name, _Candidate(set(self._contract.fields)))
-        if known.rows >= _LOOKED_AT:
-            return
-        before = (known.guess, frozenset(known.types))
+        if known.rows < _LOOKED_AT:
+            self._learn(name, known, path, rows)
+        evidence = {"type": known.guess[0], "pii": known.guess[1], "path": list(path)}
+        yield from self._tell(DriftKind.NEW_FIELD, name, "", at, known.types, evidence)
+        if known.rename is not None:
+            yield from self._tell(DriftKind.RENAME, name, known.rename[0], at, known.types, known.rename[1])
+
+    def _learn(self, name: str, known: _Candidate, path: Sequence[str], rows: Sequence[Sampled]) -> None:
         for one in rows[: _LOOKED_AT - known.rows]:
             value = value_at(one.payload, path)
             known.rows += 1
             known.absent -= {
-                name for name in known.absent if value_at(one.payload, self._contract.fields[name].path) is not None
+                field for field in known.absent if value_at(one.payload, self._contract.fields[field].path) is not None
             }
             if value is not None:
                 known.types.add(json_type(value))
                 known.raw.append(value)
                 _remember(known.values, value)
-        known.guess = guess_field(path[-1], known.raw) if known.raw else known.guess
-        fresh = before != (known.guess, frozenset(known.types))
-        evidence = {"type": known.guess[0], "pii": known.guess[1], "path": list(path)}
-        if fresh:
-            # Told once more, with what is known better now.
-            self._told.discard((DriftKind.NEW_FIELD, name, "", False))
-        yield from self._tell(DriftKind.NEW_FIELD, name, "", at, known.types, evidence)
-        yield from self._renamed(name, known, at)
+        if known.raw:
+            known.guess = guess_field(path[-1], known.raw)
+        known.rename = known.rename or self._renamed(name, known)
 
     def departing(self, kind: DriftKind, name: str, rows: Sequence[Sampled]) -> Iterator[Finding]:
         """Look at records whose value of a field is not of its type, or not an allowed one."""
@@ -147,7 +150,8 @@ class StreamMemory:
         if kind in _READ.get(field.type, ()) and known & set(_DECLARED[field.type]):
             yield from self._tell(DriftKind.TYPE_CHANGE, name, kind, at, {kind}, {"read": True})
 
-    def _renamed(self, key: str, known: _Candidate, at: dt.datetime) -> Iterator[Finding]:
+    def _renamed(self, key: str, known: _Candidate) -> tuple[str, Mapping[str, Any]] | None:
+        """The declared field that a new key is likely to be, and what speaks for it."""
         found = []
         for name in known.absent:
             field = self._contract.fields[name]
@@ -159,9 +163,10 @@ class StreamMemory:
                 one = compare(field.path[-1], key.rsplit(".", 1)[-1], before, known.values, same_type=same)
                 if likely(one):
                     found.append((one.score, name, one))
-        if found:
-            _, name, one = max(found, key=lambda found: found[:2])
-            yield from self._tell(DriftKind.RENAME, key, name, at, known.types, one.told())
+        if not found:
+            return None
+        _, name, one = max(found, key=lambda found: found[:2])
+        return name, one.told()
 
     def _tell(
         self,
@@ -172,12 +177,11 @@ class StreamMemory:
         types: set[str] | tuple[str, ...] = (),
         evidence: Mapping[str, Any] | None = None,
     ) -> Iterator[Finding]:
-        """The finding, unless it was told."""
+        """The finding, once a batch."""
         key = (kind, path, observed, kind is DriftKind.TYPE_CHANGE and bool((evidence or {}).get("read")))
         if key in self._told:
             return
-        if len(self._told) < _MOST_TOLD:
-            self._told.add(key)
+        self._told.add(key)
         contract = self._contract
         yield Finding(
             self._source,

@@ -70,7 +70,7 @@ _TABLES: Mapping[str, _Declared] = {
         "n",
         "SELECT source, stream, rule, day, sum(n) AS n FROM {fold}.rule_warning GROUP BY 1, 2, 3, 4",
     ),
-    # Of what was received before quality was counted at all, only a rebuild knows.
+    # Of what was received before quality and drift were counted at all, only a rebuild knows.
     "quality": _Declared(
         "source, stream, contract_version, day",
         "records, incomplete, invalid, inconsistent, timed, late",
@@ -97,7 +97,7 @@ _TABLES: Mapping[str, _Declared] = {
         "n, discarded",
         """
         SELECT source, stream, contract_version, kind, day, sum(n) AS n, sum(discarded) AS discarded
-        FROM {fold}.drift_count GROUP BY 1, 2, 3, 4, 5
+        FROM {fold}.drift_count WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
     "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),

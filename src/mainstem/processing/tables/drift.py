@@ -14,23 +14,48 @@ from mainstem.model import Span
 from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, DriftEffects, Finding
 from mainstem.store import Connection
 
-__all__ = ["write_drift"]
+__all__ = ["FindingRegister", "Known"]
 
 # A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that.
 _EXPECTED = 20
 _LEAST_RUN = 100
 # Of one contract version: what comes after is counted, and not told one by one.
 _MOST_FINDINGS = 1_000
+_MOST_KNOWN = 50_000
 
 _STREAM = ("source", "stream", "contract_version")
 _PRESENT = ("field", "records", "absent", "refused", "run")
 
 
-def write_drift(conn: Connection, span: Span, drift: DriftEffects, at: dt.datetime) -> list[dict[str, Any]]:
-    """Keep what a span shows of drift, inside the sink's transaction; the changes that tell new findings."""
-    _write_counts(conn, span, drift.counts)
-    missing = _write_presence(conn, span, drift.presence)
-    return _write_findings(conn, [*drift.findings, *missing], at)
+Known = Mapping[tuple[Any, ...], object]
+"""Findings by what makes each one, with what was known of it."""
+
+
+class FindingRegister:
+    """Writes drift; knows which findings are written already."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], object] = {}
+
+    def write(
+        self, conn: Connection, span: Span, drift: DriftEffects, at: dt.datetime
+    ) -> tuple[list[dict[str, Any]], Known]:
+        """Keep what a span shows of drift, inside the sink's transaction.
+
+        The changes that tell new findings, and what is to be remembered once the transaction is committed.
+        """
+        _write_counts(conn, span, drift.counts)
+        missing = _write_presence(conn, span, drift.presence)
+        told = {_identity(one): one for one in (*drift.findings, *missing)}
+        news = {key: one for key, one in told.items() if key not in self._known or self._known[key] != _state(one)}
+        changes = _write_findings(conn, [news[key] for key in sorted(news)], at)
+        return changes, {key: _state(one) for key, one in news.items()}
+
+    def remember(self, known: Known) -> None:
+        """Know findings, whose transaction is committed."""
+        if len(self._known) + len(known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known.update(known)
 
 
 def _write_counts(conn: Connection, span: Span, counts: pa.Table) -> None:
@@ -152,11 +177,11 @@ def _missing(rows: Sequence[tuple[Any, ...]], lines: Mapping[tuple[Any, ...], Ma
 
 
 def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.datetime) -> list[dict[str, Any]]:
-    """Keep what is new, and what is known better now of the rest; the new ones as changes."""
-    latest = {_identity(one): one for one in findings}
-    # Two partitions that notice the same wait for each other in one order.
-    rows = [latest[key] for key in sorted(latest)]
-    if not rows:
+    """Keep what is new, and what is known better now of the rest; the new ones as changes.
+
+    Findings come in the order of their keys: two partitions that notice the same wait for each other in one order.
+    """
+    if not findings:
         return []
     told = conn.execute(
         """
@@ -176,15 +201,15 @@ def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.dateti
         """,
         [
             at,
-            [one.source for one in rows],
-            [one.stream for one in rows],
-            [one.contract_version for one in rows],
-            [one.kind.value for one in rows],
-            [one.path for one in rows],
-            [one.observed for one in rows],
-            [one.at for one in rows],
-            [msgspec.json.encode(one.types).decode() for one in rows],
-            [msgspec.json.encode(one.evidence).decode() for one in rows],
+            [one.source for one in findings],
+            [one.stream for one in findings],
+            [one.contract_version for one in findings],
+            [one.kind.value for one in findings],
+            [one.path for one in findings],
+            [one.observed for one in findings],
+            [one.at for one in findings],
+            [msgspec.json.encode(one.types).decode() for one in findings],
+            [msgspec.json.encode(one.evidence).decode() for one in findings],
             _MOST_FINDINGS,
         ],
     ).fetchall()
@@ -194,3 +219,8 @@ def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.dateti
 
 def _identity(one: Finding) -> tuple[str, str, int, str, str, str]:
     return (one.source, one.stream, one.contract_version, one.kind.value, one.path, one.observed)
+
+
+def _state(one: Finding) -> object:
+    """What may be known better later; how long a field is missing is not part of it."""
+    return None if one.kind is DriftKind.MISSING_FIELD else (one.types, one.evidence)

@@ -16,6 +16,7 @@ import { GradeMark, Vintage } from "../../ui/Marks";
 import { Page } from "../../ui/Page";
 import { Empty, Failure, resourceVintage, Skeleton } from "../../ui/Tile";
 import { Days } from "./Days";
+import { DriftTile } from "./Drift";
 import { Equation } from "./Equation";
 import { QuarantineTile } from "./Quarantine";
 import { Streams } from "./Streams";
@@ -127,6 +128,7 @@ function Source({ source, summary, live }: { source: string; summary: SourceSumm
         refusals={status.data.refusals}
         count={status.data.quarantined + status.data.held}
       />
+      <DriftTile source={source} />
     </div>
   );
 }

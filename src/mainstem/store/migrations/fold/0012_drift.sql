@@ -45,3 +45,7 @@ CREATE TABLE drift_finding (
     PRIMARY KEY (source, stream, contract_version, kind, path, observed)
 );
 CREATE INDEX drift_finding_age ON drift_finding (first_at);
+-- As of quality: what was received before this release was not counted.
+INSERT INTO quality_begun (day)
+    SELECT (now() AT TIME ZONE 'UTC')::date WHERE EXISTS (SELECT FROM sink_position)
+    ON CONFLICT (single) DO UPDATE SET day = excluded.day;

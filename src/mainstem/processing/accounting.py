@@ -50,8 +50,8 @@ class Plan:
     metrics: MetricSet
     """Those that `deltas` were computed with."""
     deltas: CellDeltas
-    corrected_deltas: Sequence[tuple[Place, CellDeltas]]
-    """Of each group of corrected events, with the place of the last decision about one."""
+    corrected_deltas: CellDeltas
+    """Of corrected events, at the places of the decisions about them."""
     corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
 

@@ -27,7 +27,7 @@ from mainstem.contracts import CheckPlan, Contract, Reason
 from mainstem.contracts.duck import connect
 from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
-from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Place, Span
+from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.effects import (
     QUARANTINE_EFFECTS,
@@ -276,7 +276,7 @@ class EmbeddedEngine:
         """Put rows of a group in quarantine, each with its reason, field and message."""
         span = parts.span
         for row, one in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
-            place = Place(span.epoch, span.partition, span.lane, row["position"], row["index"])
+            place = span.place(row["position"], row["index"])
             parts.quarantined.append(
                 {
                     **{name: row[name] for name in ("position", "index", "received_at", "slot", "contract_version")},

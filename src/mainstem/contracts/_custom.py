@@ -28,6 +28,7 @@ STREAM_PROPERTIES = {
     "grace": "How long after its end a bucket still waits for late records.",
     "oldest": "Of an event stream: how far back an event may lie.",
     "ahead": "Of an event stream: how far ahead of time an event may lie.",
+    "missing": "Texts that stand for no value, in any field.",
     "mapping": "The canonical entity, and which field or constant each of its attributes is.",
 }
 """On the contract or its schema object, by name."""
@@ -35,6 +36,10 @@ STREAM_PROPERTIES = {
 FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
     "pii": "What the field says about a person.",
+    "missing": "Texts that stand for no value.",
+    "codes": "What the source's codes mean: a table of texts and values.",
+    "factor": "What a number is multiplied by, such as 0.01 where the source counts in cents.",
+    "default": "The value of a record that has none.",
     "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
 }
 """On a property of the schema object, by name."""

@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping
+from decimal import Decimal
 
 from mainstem.model import EntityKind, FieldType, PiiClass
 
@@ -22,6 +23,7 @@ __all__ = [
     "Repeat",
     "Rule",
     "Severity",
+    "SourceForm",
 ]
 
 ANY_SOURCE = "*"
@@ -70,6 +72,24 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SourceForm:
+    """How the source writes a field's values; applied in this order."""
+
+    missing: tuple[str, ...] = ()
+    """Texts that stand for no value."""
+    codes: tuple[tuple[str, str], ...] = ()
+    """What texts mean: each with the value it stands for, as text."""
+    default: str | None = None
+    """The value, as text, of a record that has none."""
+    time_format: str | None = None
+    """The only form of time that is read, as a pattern of the JDK's DateTimeFormatter."""
+    zone: str | None = None
+    """The time zone of times without an offset; UTC when None."""
+    factor: Decimal | None = None
+    """What a number is multiplied by."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ContractField:
     """One declared field. `path` leads to it in the payload, a step an object key."""
 
@@ -83,6 +103,7 @@ class ContractField:
     array: bool = False
     """Of an OBJECT: the value is a JSON array, not an object."""
     limits: tuple[Limit, ...] = ()
+    form: SourceForm = SourceForm()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -311,7 +311,7 @@ class PostgresSink:
         write_warnings(conn, span, effects.warnings)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
-        write_stream_clocks(conn, span, stream_times(effects))
+        write_stream_clocks(conn, span, stream_times(effects, plan))
         customers = merged.customers | corrected.customers
         if customers:
             touch_customers(conn, sorted(customers), plan.now)

@@ -97,6 +97,9 @@ def test_a_fixed_record_takes_effect_under_its_own_day(plant: Any, bad_place: st
     [line] = plant.ledger().status("app")
     assert line.day == NOW.date()
     assert plant.events() == 1
+    # A stream whose records all came this way has a newest one like any other.
+    heard = plant.query("SELECT max(last_occurred_at), max(last_received_at) FROM stream_clock WHERE source = 'app'")
+    assert heard == [(dt.datetime(2026, 1, 15, 11, tzinfo=dt.UTC), NOW)]
     assert plant.query("SELECT state, decided_at FROM quarantine") == [("fixed", plant.clock.wall())]
     assert plant.ledger().deep_check() == []
 

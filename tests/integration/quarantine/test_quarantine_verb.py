@@ -176,6 +176,8 @@ def test_ten_thousand_bad_rows_fixed_and_replayed_twice(shop: Shop) -> None:
     _, done = shop.run("replay", "--source", "shop", "--stream", "views")
     assert (done["matched"], done["decided"], done["failing"], done["applied"]) == (10_000, 10_000, 0, True)
     assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
+    lanes = shop.site.query("SELECT DISTINCT lane FROM quarantine_decision")
+    assert lanes == [(int(Lane.BULK),)], "live records do not wait behind so many"
     _, again = shop.run("replay", "--source", "shop", "--stream", "views")
     assert (again["matched"], again["decided"]) == (0, 0)
     assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)

@@ -42,7 +42,13 @@ test-stack: install
 	$(BIN)/python tests/stack/provide.py
 	$(BIN)/pytest -m stack $(ARGS)
 
-bench: install
+# The tools that figures are compared with, apart from ours: they need other versions of the same packages.
+.venv-peers/.installed: requirements/peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	touch $@
+
+bench: install .venv-peers/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: install
@@ -56,6 +62,7 @@ docs: $(VENV)/.installed
 requirements:
 	uv pip compile --generate-hashes --python-version 3.11 --universal --quiet requirements/runtime.in -o requirements/runtime.txt
 	uv pip compile --generate-hashes --python-version 3.11 --universal --quiet requirements/dev.in -o requirements/dev.txt
+	uv pip compile --generate-hashes --python-version 3.11 --universal --quiet requirements/peers.in -o requirements/peers.txt
 
 clean:
-	rm -rf $(VENV) web/node_modules src/mainstem/api/static build dist
+	rm -rf $(VENV) .venv-peers web/node_modules src/mainstem/api/static build dist

@@ -2,6 +2,7 @@
 
 What many rules take is also told alone: the plan's time with them, less its time without, beside bare DuckDB predicates over
 the same rows, parsed before. Of one rule that difference is less than a run's own. Of several runs the fastest counts.
+Beside it, too, the tools that data teams judge rows with, given the same rows, typed already, and the same rules.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow as pa
 import yaml
 
 from benchmarks.events import usage_events
+from benchmarks.peers import judged_by_peers
 from benchmarks.recipe import Figure
 from mainstem.contracts import RECORDS, CheckPlan, builtin_contracts, read_contract
 from mainstem.contracts.duck import connect
@@ -64,6 +66,8 @@ def run(size: int = 200_000) -> Iterator[Figure]:
                 bare = _seconds(functools.partial(_bare, connection, typed, rules))
                 added = size / (checked - plain)
                 yield Figure(f"checks: {named} alone", added, "rows/s", must, "bare DuckDB predicates", size / bare)
+                for peer, judged in judged_by_peers(pa.concat_tables(typed), count).items():
+                    yield Figure(f"checks: {named} alone, beside {peer}", added, "rows/s", None, peer, judged)
 
 
 def _contract(rules: list[str]) -> str:

@@ -23,6 +23,7 @@ from mainstem.intake import Rows
 from mainstem.model import Lane
 from mainstem.processing import lease_name
 from mainstem.store import Lease
+from mainstem.testing.samples import state_contract
 
 __all__ = ["run"]
 
@@ -31,39 +32,12 @@ _CHUNK = 25_000
 _TALKERS = 10
 _NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 
-CONTRACT = """
-apiVersion: v3.2.0
-kind: DataContract
-id: crm-accounts
-name: Accounts
-version: 1.0.0
-status: active
-customProperties:
-  - {property: source, value: crm}
-schema:
-  - name: accounts
-    logicalType: object
-    customProperties:
-      - {property: kind, value: state}
-      - {property: partitionKey, value: id}
-      - {property: entityVersion, value: updated_at}
-      - property: mapping
-        value: {entity: customer, attributes: {customer_id: id, name: name, plan: plan, region: region}}
-    properties:
-      - name: id
-        logicalType: string
-        required: true
-        primaryKey: true
-        primaryKeyPosition: 1
-        customProperties: [{property: pii, value: identifier}]
-      - name: name
-        logicalType: string
-        customProperties: [{property: pii, value: name}]
-      - {name: plan, logicalType: string}
-      - {name: region, logicalType: string}
-      - {name: seats, logicalType: integer}
-      - {name: updated_at, logicalType: timestamp, required: true}
-"""
+_CONTRACT = state_contract(
+    "crm",
+    "accounts",
+    ("customer", {"customer_id": "id", "name": "name", "plan": "plan", "region": "region"}),
+    {"name": {"pii": "name"}, "plan": {}, "region": {}, "seats": {"logicalType": "integer"}},
+)
 
 
 def run(rows: int = _ROWS) -> Iterator[Figure]:
@@ -71,7 +45,7 @@ def run(rows: int = _ROWS) -> Iterator[Figure]:
     again = _table(rows, 1, changed=10)
     talkers = [_row(n % _TALKERS, n) for n in range(rows // 5)]
     with installation() as site:
-        site.registry.activate(CONTRACT, site.clock.wall())
+        site.registry.activate(_CONTRACT, site.clock.wall())
         with site.door:
             new, synced, said = (_merged(site, payloads, n) for n, payloads in enumerate((first, again, talkers)))
         bare_new, bare_synced = _bare(site.database.dsn, [first, again])

@@ -55,6 +55,8 @@ def test_many_kills_and_a_rebuild_to_the_same_hashes(run: KillRun, capsys: pytes
 def test_kills_between_put_and_commit_and_other_batch_sizes(run: KillRun, capsys: pytest.CaptureFixture[str]) -> None:
     """Each start of the tree reads and flushes in other portions, so that a repeated commit has other bounds."""
     run.aims = ("put", "supervisor", "put", "put")
+    # Commits of sixty records in blocks of seven are slow on purpose: what comes in must not outrun them.
+    run.rest = 0.2
 
     def other_sizes() -> None:
         run.tree.environment |= {

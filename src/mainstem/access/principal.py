@@ -34,10 +34,16 @@ class Principal:
 
     def require_source(self, source: str) -> None:
         """Raises PermissionDeniedError when the caller may not write this source."""
-        self.require(Permission.DATA_INGEST)
+        self.require_bound(source, Permission.DATA_INGEST)
+
+    def require_bound(self, source: str | None, permission: Permission) -> None:
+        """Raises PermissionDeniedError when the caller may not do this to the source's records; None: to all sources'."""
+        self.require(permission)
         if self.sources is not None and source not in self.sources:
             raise PermissionDeniedError(
-                f"This key may not write the source {source!r}.",
-                permission=Permission.DATA_INGEST.value,
+                f"This key may not write the source {source!r}."
+                if source
+                else "This key is bound to sources: name one.",
+                permission=permission.value,
                 hint="Create a key whose sources include it: mainstem apikey create NAME --role ingest --source SOURCE",
             )

@@ -36,6 +36,7 @@ PROBLEMS: Mapping[str, str] = {
     "csrf": "The CSRF token is missing or old",
     "not-found": "Not found",
     "method-not-allowed": "This address has no such method",
+    "underway": "Somebody else is just deciding",
     "too-large": "The body is too large",
     "unsupported-media-type": "The body is of a kind that is not read here",
     "rate-limited": "Too many requests",

@@ -127,6 +127,7 @@ def quarantine_router(quarantine: Quarantine, database: Database, signer: TokenS
     _add_reading(router, database, signer, clock)
     _add_record(router, quarantine, database, clock)
     _add_deciding(router, quarantine, clock)
+    _add_fixing(router, quarantine, clock)
     return router
 
 
@@ -177,36 +178,62 @@ def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, c
 
 
 def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
-    def decided(outcome: Outcome) -> Response:
-        return answer(outcome.told(), Meta.now(clock), status=202)
-
-    @router.post("/preview", dependencies=[requires(Permission.QUARANTINE_DECIDE)])
-    def preview(body: _Previewed) -> Response:
-        contract = None if body.contract is None else read_contract(body.contract, "contract")
+    @router.post("/preview")
+    def preview(body: _Previewed, who: _Decider) -> Response:
+        contract = None
+        if body.contract is not None:
+            # Enough contracts with patterns read out a value, letter by letter.
+            who.require(Permission.QUARANTINE_REVEAL)
+            contract = read_contract(body.contract, "contract")
+            _log.info("quarantine_contract_tried", by=_name(who), source=contract.source, stream=contract.stream)
         selection = QuarantineSelection() if contract and body.model_fields_set == {"contract"} else body.selection()
         return answer(quarantine.preview(selection, contract).told(), Meta.now(clock))
 
     @router.post("/replay", status_code=202)
     def replay(body: _Replayed, who: _Decider) -> Response:
-        return decided(quarantine.replay(body.selection(), Author(_name(who), body.why)))
+        outcome = quarantine.replay(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
+        return _decided(outcome, clock)
 
     @router.post("/dismiss", status_code=202)
     def dismiss(body: _Dismissed, who: _Decider) -> Response:
-        return decided(quarantine.dismiss(body.selection(), Author(_name(who), body.why)))
+        outcome = quarantine.dismiss(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
+        return _decided(outcome, clock)
 
+
+def _add_fixing(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
     @router.post("/records/{record}/fix", status_code=202)
     def fix(record: uuid.UUID, body: _Fixed, who: _Decider) -> Response:
         if (body.payload is None) == (body.patch is None):
             raise ProblemError(422, "invalid", "Give either `payload`, as JSON text, or `patch`.")
+        entry, content = quarantine.record(record)
+        who.require_bound(entry.source, Permission.QUARANTINE_DECIDE)
         if body.payload is not None:
             payload = body.payload.encode(errors="replace")
         else:
-            payload = merge_patch(quarantine.record(record)[1].payload, body.patch or {})
+            payload = merge_patch(content.payload, body.patch or {})
         outcome = quarantine.fix(record, payload, Author(_name(who), body.why))
         if outcome.failing:
             errors = [{"field": one.field, "reason": one.reason, "hint": one.message} for one in outcome.failing]
             raise ProblemError(422, "invalid", "The corrected record does not pass its contract.", errors=errors)
-        return decided(outcome)
+        if outcome.underway:
+            raise ProblemError(
+                409, "underway", "Another decision about this record is on its way. Look again in a moment."
+            )
+        return _decided(outcome, clock)
+
+
+def _decided(outcome: Outcome, clock: Clock) -> Response:
+    return answer(outcome.told(), Meta.now(clock), status=202)
+
+
+def _own(quarantine: Quarantine, selection: QuarantineSelection, who: Principal) -> QuarantineSelection:
+    """Raises PermissionDeniedError where a key that is bound to sources means others' records."""
+    if selection.ids:
+        for source in quarantine.sources_of(selection.ids):
+            who.require_bound(source, Permission.QUARANTINE_DECIDE)
+    else:
+        who.require_bound(selection.source, Permission.QUARANTINE_DECIDE)
+    return selection
 
 
 _OF_A_CAUSE = (

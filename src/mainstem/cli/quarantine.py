@@ -213,10 +213,7 @@ def _patch(changes: tuple[str, ...]) -> dict[str, object]:
         path, found, text = change.partition("=")
         if not found or not path:
             raise ConfigurationError(f"{change!r} is no path=value.", where="--set", hint="As: --set visitor.plan=free")
-        try:
-            value = json_format.loads(text)
-        except ValueError:
-            value = text
+        value = _json_or_text(text)
         *steps, last = path.split(".")
         inner = patch
         for step in steps:
@@ -226,6 +223,18 @@ def _patch(changes: tuple[str, ...]) -> dict[str, object]:
             inner = deeper
         inner[last] = value
     return patch
+
+
+def _json_or_text(text: str) -> object:
+    """JSON as it stands, so that no digit is lost; None for null; what is no JSON is a text."""
+    import msgspec
+
+    raw = text.strip().encode(errors="replace")
+    try:
+        msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        return text
+    return None if raw == b"null" else msgspec.Raw(raw)
 
 
 def _user() -> str:

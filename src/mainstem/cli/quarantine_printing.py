@@ -98,6 +98,8 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None
     else:
         settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
         print(f"Nothing was changed: of {outcome.matched:,} records that wait, none was {what}.{settled}")
+    if outcome.underway:
+        print(f"About {outcome.underway:,} another decision is on its way: look again in a moment.")
     for one in outcome.failing:
         print(f"{one.count:,} {one.source}.{one.stream} {one.reason}: {one.message} For example record {one.example}.")
 

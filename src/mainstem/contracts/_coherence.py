@@ -57,6 +57,7 @@ class _Coherence:
         else:
             self._check_state()
         self._check_partition_key()
+        self._check_forms()
 
     def _wrong(self, path: str, message: str, hint: str) -> ConfigurationError:
         return ConfigurationError(message, where=f"{self._where}: {path}", hint=hint)
@@ -200,6 +201,30 @@ class _Coherence:
                 f"Let {mapped!r} alone be the primary key, so that others who speak of this {entity.name} mean the same.",
             )
 
+    def _referring(self) -> set[str]:
+        """Fields mapped to references."""
+        return {
+            to
+            for attribute, to in self._contract.mapping.attributes.items()
+            if isinstance(to, str)
+            and attribute in self._entity.attributes
+            and self._entity.attributes[attribute].reference is not None
+        }
+
+    def _check_forms(self) -> None:
+        """What identifies is taken as it comes: others who speak of the same must come to the same."""
+        contract = self._contract
+        identifying = {contract.partition_key, contract.record_id, *contract.key, *self._referring()}
+        for name in contract.fields.keys() & identifying:
+            form = contract.fields[name].form
+            for word, given in (("codes", form.codes), ("default", form.default)):
+                if given:
+                    raise self._wrong(
+                        f"{self._field_place(name)}.customProperties",
+                        f"{name!r} identifies, and cannot have `{word}`.",
+                        "Remove it, or declare a second field with the same `path` for what is shown.",
+                    )
+
     def _check_partition_key(self) -> None:
         contract = self._contract
         name = contract.partition_key
@@ -209,12 +234,7 @@ class _Coherence:
                 f"{name!r} is the partition key, and optional.",
                 "Write required: true.",
             )
-        referring = {
-            to
-            for attribute, to in contract.mapping.attributes.items()
-            if attribute in self._entity.attributes and self._entity.attributes[attribute].reference is not None
-        }
-        if name not in referring and contract.key != (name,):
+        if name not in self._referring() and contract.key != (name,):
             raise self._custom.wrong(
                 "partitionKey",
                 f"{name!r} is neither mapped to a customer or person nor the primary key.",

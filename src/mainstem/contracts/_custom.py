@@ -30,6 +30,7 @@ STREAM_PROPERTIES = {
     "oldest": "Of an event stream: how far back an event may lie.",
     "ahead": "Of an event stream: how far ahead of time an event may lie.",
     "schemaChange": "What is done where records are not as declared: a policy, or one for each kind of drift.",
+    "missing": "Texts that stand for no value, in any field.",
     "mapping": "The canonical entity, and which field or constant each of its attributes is.",
 }
 """On the contract or its schema object, by name."""
@@ -38,6 +39,10 @@ FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
     "pii": "What the field says about a person.",
     "schemaChange": "What is done where the field is not as declared: a policy, or one for each kind of drift.",
+    "missing": "Texts that stand for no value.",
+    "codes": "What the source's codes mean: a table of texts and values.",
+    "factor": "What a number is multiplied by, such as 0.01 where the source counts in cents.",
+    "default": "The value of a record that has none.",
     "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
     "completeness": "The share of a day's records that are to have a value, above 0 and up to 1.",
 }

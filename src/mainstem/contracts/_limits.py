@@ -12,6 +12,7 @@ from open_data_contract_standard.model import SchemaProperty
 from mainstem.contracts._custom import Custom
 from mainstem.contracts._pieces import quoted
 from mainstem.contracts._regex import portable_pattern
+from mainstem.contracts._source_form import FORM_OPTIONS
 from mainstem.contracts._times import time_of_text
 from mainstem.contracts.contract import Limit, Severity
 from mainstem.errors import ConfigurationError
@@ -71,18 +72,21 @@ _LONGEST = 2**31 - 1
 
 def read_limits(one: SchemaProperty, kind: FieldType, custom: Custom, place: str, where: str) -> tuple[Limit, ...]:
     """The limits of a field in the order given. Raises ConfigurationError, with the place, for one that is not checked."""
-    options: Mapping[str, Any] = one.logicalTypeOptions or {}
+    forms = FORM_OPTIONS.get(one.logicalType or "", ())
+    options: Mapping[str, Any] = {
+        word: value for word, value in (one.logicalTypeOptions or {}).items() if word not in forms
+    }
     severity = Severity.QUARANTINE
     if "limitSeverity" in custom:
         if not options:
-            raise custom.wrong("limitSeverity", "has no effect without `logicalTypeOptions`.", "Remove it.")
+            raise custom.wrong("limitSeverity", "has no effect without a limit in `logicalTypeOptions`.", "Remove it.")
         severity = severity_of(custom.text("limitSeverity") or "", custom.place("limitSeverity"))
     known = LIMITS[one.logicalType or ""]
     found = []
     for word, value in options.items():
         at = f"{where}: {place}.logicalTypeOptions.{word}"
         if word not in known:
-            hint = near_miss(word, known) if known else "Remove it, or write it as a rule in `quality`."
+            hint = near_miss(word, [*known, *forms]) if known else "Remove it, or write it as a rule in `quality`."
             raise ConfigurationError(f"is not checked of a field of type {one.logicalType}.", where=at, hint=hint)
         found.append(Limit(word, _value(word, value, kind, at), severity))
     _check_range(found, kind, f"{where}: {place}.logicalTypeOptions")

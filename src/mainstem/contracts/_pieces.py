@@ -7,9 +7,11 @@ are decimals of 38 digits, nine of them decimal places, and what does not fit is
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
+from collections.abc import Sequence
 
-__all__ = ["Kind", "Piece", "bounded", "quoted"]
+__all__ = ["Kind", "Piece", "as_date", "as_time", "as_timestamp", "boolean", "bounded", "braced", "kind_of", "quoted"]
 
 _DECIMAL = "DECIMAL(38, 9)"
 
@@ -80,3 +82,46 @@ def bounded(duckdb: str, postgres: str, *parts: Piece, below: str = "1e29") -> P
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def boolean(template: str, *parts: Piece) -> Piece:
+    """A condition that all engines write alike: a template with a `{}` for each part."""
+    return Piece.of(template, template, *parts, kind=Kind.BOOLEAN)
+
+
+def braced(text: str) -> str:
+    """A text that stands in a template."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def kind_of(parts: Sequence[Piece]) -> Kind:
+    """What parts that were brought to one kind are; unknown where all are NULL."""
+    return next((part.kind for part in parts if part.kind is not Kind.UNKNOWN), Kind.UNKNOWN)
+
+
+def as_time(part: Piece, kinds: set[Kind]) -> Piece:
+    """A literal text beside times, read as one of them where it is one."""
+    if part.kind is not Kind.TEXT or part.literal is None:
+        return part
+    if Kind.TIMESTAMP not in kinds and (day := as_date(part)) is not None:
+        return day
+    return as_timestamp(part) or part
+
+
+def as_date(part: Piece) -> Piece | None:
+    """A literal text as the day that it names; None when it names none."""
+    try:
+        day = dt.date.fromisoformat(str(part.literal))
+    except ValueError:
+        return None
+    return Piece.same(Kind.DATE, f"DATE '{day.isoformat()}'")
+
+
+def as_timestamp(part: Piece) -> Piece | None:
+    """A literal text as the instant that it names, in UTC if it says no zone; None when it names none."""
+    try:
+        at = dt.datetime.fromisoformat(str(part.literal))
+        at = at if at.tzinfo is None else at.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return Piece.same(Kind.TIMESTAMP, f"TIMESTAMP '{at.isoformat(' ')}'")

@@ -142,6 +142,7 @@ class Query:
         for one in self._fields:
             name, kind = one.field.name, one.field.type
             text = f"lone{one.i}" if name in self._lone else "found" + "".join(f'."{step}"' for step in one.field.path)
+            text = one.as_meant(text)
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")

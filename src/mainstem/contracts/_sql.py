@@ -13,7 +13,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeAlias
 
-from mainstem.contracts._times import EPOCH, MIDNIGHT, SHORT_EPOCH, TIME, ZULU
+from mainstem.contracts._time_format import TimeFormat
+from mainstem.contracts._times import EPOCH, LOCAL, MIDNIGHT, SHORT_EPOCH, TIME, ZULU
 from mainstem.contracts.contract import ContractField
 from mainstem.contracts.reasons import Reason
 from mainstem.model import FieldType
@@ -67,6 +68,19 @@ class FieldSql:
     field: ContractField
     kind: str
 
+    def as_meant(self, text: str) -> str:
+        """The payload's `text` as the contract says that the source means it."""
+        form = self.field.form
+        for word in form.missing:
+            text = f"nullif({text}, {literal(word)})"
+        if form.codes:
+            meant = " ".join(f"WHEN {literal(code)} THEN {literal(value)}" for code, value in form.codes)
+            text = f"CASE {text} {meant} ELSE {text} END"
+        if form.default is not None:
+            # A patch leaves as it is what it does not name.
+            text = f"coalesce({text}, CASE WHEN env_op <> 'patch' THEN {literal(form.default)} END)"
+        return text
+
     def typed(self) -> str:
         """The typed value, null where it is absent or cannot be read."""
         t = f"t{self.i}"
@@ -74,26 +88,18 @@ class FieldSql:
             return self._integer()
         if self.field.type is FieldType.TIMESTAMP:
             return self._timestamp()
+        if self.field.type is FieldType.NUMBER:
+            return self._number()
+        if self.field.type is FieldType.DATE:
+            return self._date()
         opening = _BRACKET if self.field.array else _BRACE
-        whole = f"TRY_CAST({t} AS BIGINT)"
-        small = f"TRY_CAST({t} AS DECIMAL(18, 9))"
         return {
             # Of what is no string or number the text of an object, an array and a boolean looks like this.
             FieldType.STRING: (
                 f"CASE WHEN ascii({t}) IN ({_BRACE}, {_BRACKET}) OR {t} IN ('true', 'false')"
                 f" THEN CASE WHEN {self.kind} {_SCALAR} THEN {t} END ELSE {t} END"
             ),
-            # A cast to DECIMAL(38) costs a hundred times one to DECIMAL(18). Of an exponent that leaves less than half of
-            # the last place the cast looks at the first digit, wherever that stands, and would make 1e-9 of 5e-20.
-            FieldType.NUMBER: (
-                f"CASE WHEN {whole}::VARCHAR = {t} THEN {whole}::DECIMAL(38, 9) WHEN {_matches(t, _NUMBER)} THEN CASE"
-                f" WHEN contains(lower({t}), 'e') AND abs(TRY_CAST({t} AS DOUBLE)) < 5e-10 THEN 0"
-                f" WHEN {small} IS NOT NULL THEN {small}::DECIMAL(38, 9) ELSE TRY_CAST({t} AS DECIMAL(38, 9)) END END"
-            ),
             FieldType.BOOLEAN: f"CASE lower({t}) WHEN 'true' THEN true WHEN 'false' THEN false END",
-            FieldType.DATE: (
-                f"CASE WHEN {_matches(t, MIDNIGHT)} AND {t}[:4] <> '0000' THEN TRY_CAST({t}[:10] AS DATE) END"
-            ),
             FieldType.OBJECT: f"CASE WHEN ascii({t}) = {opening} THEN {t} END",
         }[self.field.type]
 
@@ -158,16 +164,55 @@ class FieldSql:
         exact = f"(NOT contains({t}, '.') OR abs({whole}::HUGEINT) < {_EXACT_DOUBLE} OR {self.kind} = {_QUOTE})"
         return f"CASE WHEN {cast}::VARCHAR = {t} THEN {cast} WHEN {_matches(t, _INTEGER)} AND {exact} THEN {whole} END"
 
+    def _number(self) -> str:
+        """The value as a decimal.
+
+        Beware: a cast to DECIMAL(38) costs a hundred times one to DECIMAL(18). Of an exponent that leaves less than half of
+        the last place the cast looks at the first digit, wherever that stands, and would make 1e-9 of 5e-20.
+        """
+        t = f"t{self.i}"
+        whole = f"TRY_CAST({t} AS BIGINT)"
+        small = f"TRY_CAST({t} AS DECIMAL(18, 9))"
+        number = (
+            f"CASE WHEN {whole}::VARCHAR = {t} THEN {whole}::DECIMAL(38, 9) WHEN {_matches(t, _NUMBER)} THEN CASE"
+            f" WHEN contains(lower({t}), 'e') AND abs(TRY_CAST({t} AS DOUBLE)) < 5e-10 THEN 0"
+            f" WHEN {small} IS NOT NULL THEN {small}::DECIMAL(38, 9) ELSE TRY_CAST({t} AS DECIMAL(38, 9)) END END"
+        )
+        factor = self.field.form.factor
+        if factor is None:
+            return number
+        return f"TRY(CAST(({number}) * CAST('{factor:f}' AS DECIMAL(18, 9)) AS DECIMAL(38, 9)))"
+
+    def _date(self) -> str:
+        t = f"t{self.i}"
+        if self.field.form.time_format is not None:
+            return f"({TimeFormat.of(self.field.form.time_format, date_only=True).sql(t)})::DATE"
+        return f"CASE WHEN {_matches(t, MIDNIGHT)} AND {t}[:4] <> '0000' THEN TRY_CAST({t}[:10] AS DATE) END"
+
     def _timestamp(self) -> str:
         """UTC, without a zone. Beware: a cast to TIMESTAMP drops an offset unread, one to TIMESTAMPTZ needs seconds."""
-        t = f"t{self.i}"
+        t, form = f"t{self.i}", self.field.form
+        if form.time_format is not None:
+            declared = TimeFormat.of(form.time_format)
+            read = declared.sql(t)
+            return f"timezone('UTC', {read})" if declared.offset else self._local(read)
         with_seconds = f"regexp_replace(upper({t}), {literal(_MINUTES)}, '\\1:00\\2')"
         short = f"{_matches(t, SHORT_EPOCH)} AND {self.kind} <> {_QUOTE}"
+        local = (
+            ""
+            if form.zone is None
+            else f" WHEN {_matches(t, LOCAL)} THEN {self._local(f'TRY_CAST({with_seconds} AS TIMESTAMP)')}"
+        )
         return (
-            f"CASE WHEN {_matches(t, ZULU)} THEN TRY_CAST({t} AS TIMESTAMP)"
+            f"CASE WHEN {_matches(t, ZULU)} THEN TRY_CAST({t} AS TIMESTAMP){local}"
             f" WHEN {_matches(t, TIME)} THEN timezone('UTC', TRY_CAST({with_seconds} AS TIMESTAMPTZ))"
             f" WHEN {_matches(t, EPOCH)} OR {short} THEN {_since_1970(t)} END"
         )
+
+    def _local(self, time: str) -> str:
+        """A time without an offset, in UTC."""
+        zone = self.field.form.zone
+        return time if zone is None else f"timezone('UTC', timezone({literal(zone)}, {time}))"
 
 
 def _since_1970(t: str) -> str:

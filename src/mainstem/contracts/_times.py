@@ -12,7 +12,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["EPOCH", "MIDNIGHT", "SHORT_EPOCH", "TIME", "ZULU", "time_of_number", "time_of_text", "times_of_texts"]
+__all__ = [
+    "EPOCH",
+    "LOCAL",
+    "MIDNIGHT",
+    "SHORT_EPOCH",
+    "TIME",
+    "ZULU",
+    "time_of_number",
+    "time_of_text",
+    "times_of_texts",
+]
 
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _OFFSET = r"([Zz]|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
@@ -21,6 +31,8 @@ ZULU = _DAY + "T" + _CLOCK + r":[0-5]\d(\.\d{1,9})?(Z|[+-]00:00)"
 """The commonest forms: in UTC, so that the offset need not be read."""
 TIME = _DAY + r"([Tt ]" + _CLOCK + r"(:[0-5]\d(\.\d{1,9})?)?" + _OFFSET + r"?)?"
 """Every form of text."""
+LOCAL = _DAY + r"([Tt ]" + _CLOCK + r"(:[0-5]\d(\.\d{1,9})?)?)?"
+"""Those without an offset."""
 MIDNIGHT = _DAY + r"([Tt ]00:00(:00(\.0+)?)?([Zz]|[+-]00(:?00)?)?)?"
 """What is a date."""
 EPOCH = r"-?\d{9,17}(\.\d+)?"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from mainstem.contracts._source_form import form_words
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
 from mainstem.contracts.policy import Policies, Policy
 from mainstem.errors import ConfigurationError
@@ -112,6 +113,11 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         yield Change("type_widened" if wider else "type_changed", not wider, words, (name,))
     if before.path != after.path:
         yield Change("path_changed", True, f"{name!r} lies elsewhere in the payload", (name,))
+    for word in dict.fromkeys((*dict(form_words(before.form)), *dict(form_words(after.form)))):
+        was, now = (dict(form_words(one.form)).get(word) for one in (before, after))
+        if was != now:
+            words = f"{name!r}: `{word}` was {_told(was)} and is {_told(now)}"
+            yield Change(f"{word}_changed", True, words, (name,))
     if before.required != after.required:
         words = f"{name!r} is {'required now' if after.required else 'optional now'}"
         yield Change("required_added" if after.required else "required_removed", after.required, words, (name,))

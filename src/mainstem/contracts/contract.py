@@ -24,6 +24,7 @@ __all__ = [
     "Repeat",
     "Rule",
     "Severity",
+    "SourceForm",
 ]
 
 ANY_SOURCE = "*"
@@ -72,6 +73,24 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SourceForm:
+    """How the source writes a field's values; applied in this order."""
+
+    missing: tuple[str, ...] = ()
+    """Texts that stand for no value."""
+    codes: tuple[tuple[str, str], ...] = ()
+    """What texts mean: each with the value it stands for, as text."""
+    default: str | None = None
+    """The value, as text, of a record that has none."""
+    time_format: str | None = None
+    """The only form of time that is read, as a pattern of the JDK's DateTimeFormatter."""
+    zone: str | None = None
+    """The time zone of times without an offset; UTC when None."""
+    factor: Decimal | None = None
+    """What a number is multiplied by."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ContractField:
     """One declared field. `path` leads to it in the payload, a step an object key."""
 
@@ -89,6 +108,7 @@ class ContractField:
     """The share of a day's records that are to have a value; None: nothing of its own."""
     policies: Policies = dataclasses.field(default_factory=Policies)
     """What is done where records are not so: the field's own word, else the stream's."""
+    form: SourceForm = SourceForm()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -84,7 +84,7 @@ class DoorPlan:
             if keys
             else None,
             partition_key=self._texts(contract.partition_key, columns[contract.partition_key]),
-            occurred_at=None if contract.occurred_at is None else _times(columns[contract.occurred_at]),
+            occurred_at=self._times(columns),
             op=None if contract.deleted is None else [_op(value) for value in columns[contract.deleted]],
         )
 
@@ -106,7 +106,23 @@ class DoorPlan:
             members = _members(bytes(payload))
             return [_at(members, path) for path in self._paths]
 
+    def _times(self, columns: Mapping[str, Sequence[Any]]) -> pa.Array | None:
+        """When the records were true. Times in a form of their own are left to the check plan, which alone reads them."""
+        name = self._contract.occurred_at
+        if name is None:
+            return None
+        form = self._contract.fields[name].form
+        if form.time_format is not None or form.zone is not None:
+            return pa.nulls(len(columns[name]), _TIMESTAMP)
+        return _times(self._present(name, columns[name]))
+
+    def _present(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
+        """The column without the words for nothing."""
+        missing = self._contract.fields[name].form.missing
+        return [None if value in missing else value for value in column] if missing else column
+
     def _texts(self, name: str, column: Sequence[Any]) -> Sequence[str | None]:
+        column = self._present(name, column)
         if self._contract.fields[name].type is FieldType.INTEGER:
             return [_whole(value) for value in column]
         # The usual case needs no look at each value.

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._shapes import surely_nothing, time_formats, words_for_nothing
 from mainstem.contracts._standard import VERSIONS
 from mainstem.contracts._times import time_of_text
 from mainstem.errors import ConfigurationError
@@ -58,6 +59,10 @@ class _Seen:
     """Those that are there, in order."""
     rows: int
     type: str = "string"
+    missing: tuple[str, ...] = ()
+    """Words that stand for no value; they are none of `values`."""
+    formats: Sequence[str] = ()
+    """The patterns that its times are of, where that is not ISO 8601; several where nobody can tell."""
 
     @property
     def required(self) -> bool:
@@ -151,7 +156,7 @@ def _seen(payloads: Sequence[Mapping[str, Any]]) -> list[_Seen]:
         name = _name(key, names)
         names.add(name)
         one = _Seen(key, name, found, len(payloads))
-        one.type = _type([value for value in found if value != ""])
+        _read_shape(one)
         seen.append(one)
     return seen
 
@@ -164,6 +169,26 @@ def _name(key: str, taken: Collection[str]) -> str:
     while (numbered := name if number == 1 else f"{name}_{number}") in taken:
         number += 1
     return numbered
+
+
+def _read_shape(one: _Seen) -> None:
+    """Set what the values are, without the words for nothing among them where they are that."""
+    told = [value for value in one.values if value != ""]
+    texts = [value for value in told if isinstance(value, str)]
+    words = words_for_nothing(texts)
+    rest = [value for value in told if value not in words]
+    formats = (
+        time_formats([value for value in rest if isinstance(value, str)]) if rest and len(texts) == len(told) else []
+    )
+    kind = _type(rest)
+    if words and rest and (kind != "string" or formats or surely_nothing(words)):
+        one.missing = words
+        one.values = [value for value in one.values if value not in words]
+    else:
+        kind = _type(told)
+        formats = formats if not words else []
+    one.formats = formats if kind == "string" else ()
+    one.type = "timestamp" if len(one.formats) == 1 else kind
 
 
 def _type(values: Sequence[Any]) -> str:
@@ -240,9 +265,17 @@ def _field(one: _Seen, *, primary: bool, referring: bool) -> dict[str, Any]:
         said["required"] = True
     if primary:
         said["primaryKey"] = True
+    if len(one.formats) == 1:
+        said["logicalTypeOptions"] = {"format": one.formats[0]}
+    elif one.formats:
+        said["description"] = (
+            f"Perhaps a time, {' or '.join(one.formats)}: the sample does not tell. "
+            "Make it a timestamp, and the right one its logicalTypeOptions.format."
+        )
     pii = _pii(one) or ("identifier" if referring else None)
-    if pii is not None:
-        said["customProperties"] = _custom({"pii": pii})
+    custom = {"missing": list(one.missing)} if one.missing else {}
+    if pii is not None or custom:
+        said["customProperties"] = _custom(custom | ({"pii": pii} if pii is not None else {}))
     texts = Counter(value for value in one.values if isinstance(value, str))
     if (
         pii is None

@@ -11,25 +11,31 @@ An expression never fails on a row: what has no result (a sum that no decimal ho
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
-import sqlglot
-from sqlglot import errors, exp
-from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.parsers.duckdb import DuckDBParser
+from sqlglot import exp
 
 from mainstem.contracts._functions import FUNCTIONS, UNITS, Function
-from mainstem.contracts._pieces import Kind, Piece, bounded, quoted
+from mainstem.contracts._parsing import Parser
+from mainstem.contracts._pieces import (
+    Kind,
+    Piece,
+    as_date,
+    as_time,
+    as_timestamp,
+    boolean,
+    bounded,
+    braced,
+    kind_of,
+    quoted,
+)
 from mainstem.contracts._regex import portable_pattern
-from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 
 __all__ = ["Column", "Expression", "compile_condition"]
 
-_LONGEST = 4_000
 _DEEPEST = 200
 _MOST_CHARACTERS = 10_000
 _MOST_PLACES = 9
@@ -48,36 +54,6 @@ _COMPARISONS: Mapping[type[exp.Expr], str] = {
 }
 _NUMERIC = (Kind.INTEGER, Kind.NUMBER)
 _TIMES = (Kind.TIMESTAMP, Kind.DATE)
-_NAMED_KINDS: Mapping[type[exp.Expr], str] = {
-    exp.Subquery: "a subquery",
-    exp.Select: "a subquery",
-    exp.Exists: "a subquery",
-    exp.Window: "a window over other rows",
-    exp.Placeholder: "a parameter",
-    exp.Parameter: "a parameter",
-    exp.Lambda: "a lambda",
-    exp.Interval: "an interval",
-    exp.Div: "a division",
-    exp.IntDiv: "a division",
-}
-_HINTS: Mapping[type[exp.Expr], str] = {
-    exp.Div: "Multiply the other side instead: a < b * c.",
-    exp.IntDiv: "Multiply the other side instead: a < b * c.",
-    exp.Interval: "Compare the result of date_diff(unit, time, time).",
-}
-_ALLOWED = (
-    "Allowed are columns, literals, = <> < <= > >=, + - * % ||, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, IS TRUE, "
-    "IS DISTINCT FROM, CASE, CAST(time AS DATE), and the functions "
-)
-
-
-class _Dialect(DuckDB):
-    """DuckDB's grammar, in which every function is just a name with arguments."""
-
-    class Parser(DuckDBParser):
-        FUNCTIONS: ClassVar[dict[str, Any]] = {}
-        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": DuckDBParser.FUNCTION_PARSERS["CAST"]}
-        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,19 +87,18 @@ def compile_condition(text: str, columns: Mapping[str, Column], *, where: str, c
     return Expression(piece.duckdb, piece.postgres, frozenset(reading.named))
 
 
-class _Reading:
+class _Reading(Parser):
     """One walk over a tree; raises at the first node that is not allowed."""
 
     def __init__(self, columns: Mapping[str, Column], where: str, called: str) -> None:
+        super().__init__(where, called)
         self._columns = columns
-        self._where = where
-        self._called = called
         self._depth = 0
         self.named: set[str] = set()
         self._rules: Mapping[type[exp.Expr], Callable[[Any], Piece]] = {
             exp.And: lambda node: self._both(node, "AND"),
             exp.Or: lambda node: self._both(node, "OR"),
-            exp.Not: lambda node: _boolean("(NOT {})", self._expect(node.this, Kind.BOOLEAN)),
+            exp.Not: lambda node: boolean("(NOT {})", self._expect(node.this, Kind.BOOLEAN)),
             **dict.fromkeys(_COMPARISONS, self._comparison),
             exp.In: self._in,
             exp.Between: self._between,
@@ -160,29 +135,11 @@ class _Reading:
             "date_diff": self._date_diff,
         }
 
-    def tree(self, text: str) -> exp.Expr:
-        """The text parsed: one expression."""
-        if len(text) > _LONGEST:
-            raise ConfigurationError(f"The {self._called} is longer than {_LONGEST} characters.", where=self._where)
-        try:
-            trees = sqlglot.parse(text, read=_Dialect)
-        except (errors.ParseError, errors.TokenError) as error:
-            message = f"The {self._called} cannot be read{_position(error)}."
-            raise ConfigurationError(message, where=self._where, hint="It is one SQL condition.") from None
-        except RecursionError:
-            raise ConfigurationError(f"The {self._called} is nested too deeply.", where=self._where) from None
-        if not trees or trees[0] is None:
-            raise ConfigurationError(f"The {self._called} cannot be read: it is empty.", where=self._where)
-        if len(trees) > 1:
-            first = next((tree for tree in trees[1:] if tree is not None), trees[0])
-            self.refuse(first, "a second statement is not allowed", "Write one condition, without a semicolon.")
-        return trees[0]
-
     def read(self, node: exp.Expr) -> Piece:
         """A node rendered, after everything below it was checked."""
         rule = self._rules.get(type(node))
         if rule is None:
-            self._refuse_kind(node)
+            self.refuse_kind(node)
         self._depth += 1
         if self._depth > _DEEPEST:
             self.refuse(node, f"the {self._called} is nested too deeply", None)
@@ -194,21 +151,21 @@ class _Reading:
 
     def _both(self, node: exp.Binary, word: str) -> Piece:
         left, right = (self._expect(part, Kind.BOOLEAN) for part in (node.this, node.expression))
-        return _boolean("({} " + word + " {})", left, right)
+        return boolean("({} " + word + " {})", left, right)
 
     def _comparison(self, node: exp.Binary) -> Piece:
-        return _boolean("({} " + _COMPARISONS[type(node)] + " {})", *self._compared([node.this, node.expression]))
+        return boolean("({} " + _COMPARISONS[type(node)] + " {})", *self._compared([node.this, node.expression]))
 
     def _in(self, node: exp.In) -> Piece:
         if not node.expressions or any(node.args.get(part) is not None for part in ("query", "unnest", "field")):
             self.refuse(node, "IN takes a list", "Subqueries are not allowed.")
         parts = self._compared([node.this, *node.expressions])
-        return _boolean("({} IN (" + ", ".join("{}" for _ in parts[1:]) + "))", *parts)
+        return boolean("({} IN (" + ", ".join("{}" for _ in parts[1:]) + "))", *parts)
 
     def _between(self, node: exp.Between) -> Piece:
         if node.args.get("symmetric"):
             self.refuse(node, "BETWEEN SYMMETRIC is not allowed", "Write the lower bound first.")
-        return _boolean("({} BETWEEN {} AND {})", *self._compared([node.this, node.args["low"], node.args["high"]]))
+        return boolean("({} BETWEEN {} AND {})", *self._compared([node.this, node.args["low"], node.args["high"]]))
 
     def _like(self, node: exp.Like) -> Piece:
         if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
@@ -223,10 +180,10 @@ class _Reading:
     def _is(self, node: exp.Is) -> Piece:
         if isinstance(node.expression, exp.Boolean):
             word = "TRUE" if node.expression.this else "FALSE"
-            return _boolean("({} IS " + word + ")", self._expect(node.this, Kind.BOOLEAN))
+            return boolean("({} IS " + word + ")", self._expect(node.this, Kind.BOOLEAN))
         if not isinstance(node.expression, exp.Null):
             self.refuse(node, "IS takes NULL, TRUE or FALSE, or NOT and one of them", None)
-        return _boolean(
+        return boolean(
             "({} IS NULL)", self._named(node.this) if isinstance(node.this, exp.Column) else self.read(node.this)
         )
 
@@ -240,7 +197,7 @@ class _Reading:
         parts = [part for pair in zip(conditions, values, strict=False) for part in pair]
         template = "(CASE" + " WHEN {} THEN {}" * len(branches) + ("" if default is None else " ELSE {}") + " END)"
         every = [*parts, *values[len(branches) :]]
-        return Piece.of(template, template, *every, kind=_kind_of(values))
+        return Piece.of(template, template, *every, kind=kind_of(values))
 
     # Values.
 
@@ -288,7 +245,7 @@ class _Reading:
     def _arithmetic(self, node: exp.Binary, sign: str) -> Piece:
         for part in (node.this, node.expression):
             if isinstance(part, exp.Interval):
-                self._refuse_kind(part)
+                self.refuse_kind(part)
         parts = [self._numeric(part).number() for part in (node.this, node.expression)]
         # A product of two numbers has eighteen decimal places before it is rounded, which leaves twenty digits.
         below = "1e20" if sign == "*" else "1e29"
@@ -342,7 +299,7 @@ class _Reading:
 
     def _extreme(self, node: exp.Anonymous) -> Piece:
         parts = self._alike(self._arguments(node, 2, 20))
-        kind = _kind_of(parts)
+        kind = kind_of(parts)
         if kind not in {*_NUMERIC, *_TIMES, Kind.UNKNOWN}:
             self.refuse(node, f"this is {kind} where numbers or times are expected", None)
         template = f"{str(node.this).lower()}({', '.join('{}' for _ in parts)})"
@@ -351,11 +308,11 @@ class _Reading:
     def _coalesce(self, node: exp.Anonymous) -> Piece:
         parts = self._alike(self._arguments(node, 1, 20))
         template = f"coalesce({', '.join('{}' for _ in parts)})"
-        return Piece.of(template, template, *parts, kind=_kind_of(parts))
+        return Piece.of(template, template, *parts, kind=kind_of(parts))
 
     def _nullif(self, node: exp.Anonymous) -> Piece:
         parts = self._compared(self._arguments(node, 2, 2))
-        return Piece.of("nullif({}, {})", "nullif({}, {})", *parts, kind=_kind_of(parts))
+        return Piece.of("nullif({}, {})", "nullif({}, {})", *parts, kind=kind_of(parts))
 
     def _substring(self, node: exp.Anonymous) -> Piece:
         text, *rest = self._arguments(node, 2, 3)
@@ -375,8 +332,8 @@ class _Reading:
             self.refuse(pattern, f"the pattern cannot be used: {error}", None)
         piece = self._expect(text, Kind.TEXT)
         return Piece.of(
-            f"regexp_matches({{}}, {_braced(quoted(portable))})",
-            f'(({{}}) COLLATE "C" ~ {_braced(quoted(portable))})',
+            f"regexp_matches({{}}, {braced(quoted(portable))})",
+            f'(({{}}) COLLATE "C" ~ {braced(quoted(portable))})',
             piece,
             kind=Kind.BOOLEAN,
         )
@@ -392,7 +349,7 @@ class _Reading:
         steps = ",".join(path.name.split(".")[1:])
         return Piece.of(
             f"json_extract_string({{}}, {quoted(path.name)})",
-            f"(CAST({{}} AS json) #>> '{_braced('{' + steps + '}')}')",
+            f"(CAST({{}} AS json) #>> '{braced('{' + steps + '}')}')",
             self._named(column),
             kind=Kind.TEXT,
         )
@@ -431,7 +388,7 @@ class _Reading:
         """A timestamp or a date; a literal is one of them."""
         piece = self.read(node)
         if piece.kind is Kind.TEXT and isinstance(piece.literal, str):
-            piece = _as_date(piece) or _as_timestamp(piece) or piece
+            piece = as_date(piece) or as_timestamp(piece) or piece
         if piece.kind is Kind.UNKNOWN:
             return dataclasses.replace(piece, kind=Kind.DATE).timestamp()
         if piece.kind not in _TIMES:
@@ -462,7 +419,7 @@ class _Reading:
         parts = [self.read(node) for node in nodes]
         kinds = {part.kind for part in parts} - {Kind.UNKNOWN}
         if kinds & set(_TIMES):
-            parts = [_as_time(part, kinds) for part in parts]
+            parts = [as_time(part, kinds) for part in parts]
             kinds = {part.kind for part in parts} - {Kind.UNKNOWN}
             if kinds == set(_TIMES):
                 parts = [part if part.kind is Kind.UNKNOWN else part.timestamp() for part in parts]
@@ -474,78 +431,3 @@ class _Reading:
             names = sorted({"number" if kind is Kind.INTEGER else str(kind) for kind in kinds})
             self.refuse(nodes[0], f"{names[0]} is compared with {names[1]}", None)
         return parts
-
-    # Refusals.
-
-    def _refuse_kind(self, node: exp.Expr) -> NoReturn:
-        if isinstance(node, exp.Func) and type(node) not in _NAMED_KINDS:
-            name = node.sql_name().lower()
-            self.refuse(node, f"the function {name!r} is not allowed", near_miss(name, FUNCTIONS))
-        what = _NAMED_KINDS.get(type(node), repr(type(node).__name__))
-        self.refuse(node, f"{what} is not allowed", _HINTS.get(type(node), f"{_ALLOWED}{', '.join(FUNCTIONS)}."))
-
-    def refuse(self, node: exp.Expr, why: str, hint: str | None) -> NoReturn:
-        """Raise ConfigurationError with the position of the first word of the node, or else the one before it."""
-        place: exp.Expr | None = node
-        positions: list[tuple[int, int]] = []
-        while place is not None and not positions:
-            positions = _positions(place)
-            place = place.parent
-        at = "at line {}, column {}: ".format(*min(positions)) if positions else ""
-        raise ConfigurationError(f"In the {self._called}, {at}{why}.", where=self._where, hint=hint)
-
-
-def _positions(node: exp.Expr) -> list[tuple[int, int]]:
-    # sqlglot's column is that of a word's last letter.
-    return [
-        (meta["line"], meta["col"] - (meta["end"] - meta["start"]))
-        for meta in (part.meta for part in node.walk())
-        if "line" in meta
-    ]
-
-
-def _position(error: errors.ParseError | errors.TokenError) -> str:
-    details: list[dict[str, Any]] = getattr(error, "errors", [])
-    if not details or details[0].get("col") is None:
-        return ""
-    near = details[0].get("highlight")
-    return f" at line {details[0]['line']}, column {details[0]['col']}" + (f", near {near!r}" if near else "")
-
-
-def _boolean(template: str, *parts: Piece) -> Piece:
-    return Piece.of(template, template, *parts, kind=Kind.BOOLEAN)
-
-
-def _braced(text: str) -> str:
-    """A text that stands in a template."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _kind_of(parts: Sequence[Piece]) -> Kind:
-    return next((part.kind for part in parts if part.kind is not Kind.UNKNOWN), Kind.UNKNOWN)
-
-
-def _as_time(part: Piece, kinds: set[Kind]) -> Piece:
-    """A literal text beside times, read as one of them where it is one."""
-    if part.kind is not Kind.TEXT or part.literal is None:
-        return part
-    if Kind.TIMESTAMP not in kinds and (day := _as_date(part)) is not None:
-        return day
-    return _as_timestamp(part) or part
-
-
-def _as_date(part: Piece) -> Piece | None:
-    try:
-        day = dt.date.fromisoformat(str(part.literal))
-    except ValueError:
-        return None
-    return Piece.same(Kind.DATE, f"DATE '{day.isoformat()}'")
-
-
-def _as_timestamp(part: Piece) -> Piece | None:
-    try:
-        at = dt.datetime.fromisoformat(str(part.literal))
-        at = at if at.tzinfo is None else at.astimezone(dt.UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None
-    return Piece.same(Kind.TIMESTAMP, f"TIMESTAMP '{at.isoformat(' ')}'")

@@ -143,6 +143,9 @@ class CheckPlan:
             limit = next(one for one in self.contract.fields[field].limits if rule == f"{field}.{one.word}")
             text = f"{limit.word} is {limit.value}"
             return f"Field {field!r} is outside its limits: {text}. Correct the record, or change the limit."
+        pattern = None if field is None else self.contract.fields[field].form.time_format
+        if reason is Reason.INVALID_TIME and pattern is not None:
+            return f"Field {field!r} holds no time of the form {pattern}. Send that form, or change the contract's."
         return reason.message(field)
 
     def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> pa.Table:

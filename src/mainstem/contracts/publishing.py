@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._source_form import form_words
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
 from mainstem.model import FieldType
 
@@ -58,6 +59,7 @@ def described(contract: Contract) -> dict[str, Any]:
                 "path": list(field.path),
                 "pii": field.pii.value,
                 "allowed": list(field.allowed),
+                "form": dict(form_words(field.form)),
                 "limits": [
                     {"limit": limit.word, "value": limit.value, "severity": limit.severity.value}
                     for limit in field.limits
@@ -118,6 +120,9 @@ def _field(field: ContractField) -> dict[str, Any]:
     said: dict[str, Any] = {"type": "array"} if field.array else dict(_TYPES[field.type])
     if field.description:
         said["description"] = field.description
+    if form_words(field.form):
+        # What is sent is the source's writing, which JSON Schema cannot say; types and limits are about what it means.
+        return {name: value for name, value in said.items() if name == "description"}
     if field.allowed:
         said["enum"] = [
             _number(one) if field.type in {FieldType.INTEGER, FieldType.NUMBER} else one for one in field.allowed

@@ -27,6 +27,7 @@ from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Cust
 from mainstem.contracts._limits import read_limits
 from mainstem.contracts._policies import indispensable, read_field_policies, read_policies
 from mainstem.contracts._rules import RuleReader
+from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
 from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
 from mainstem.errors import ConfigurationError
@@ -309,6 +310,10 @@ class _Reading:
         custom = Custom([(one.customProperties, f"{place}.customProperties")], FIELD_PROPERTIES, self._where)
         self._field_custom.append(custom)
         kind = _LOGICAL_TYPES[one.logicalType]
+        form = read_source_form(one, kind, custom, place, self._where, self._allowed_value)
+        if kind is not FieldType.OBJECT:
+            everywhere = (word for word in missing_words(self._custom) if word not in form.missing)
+            form = dataclasses.replace(form, missing=(*form.missing, *everywhere))
         return ContractField(
             name=name,
             type=kind,
@@ -320,6 +325,7 @@ class _Reading:
             array=one.logicalType == "array",
             limits=read_limits(one, kind, custom, place, self._where),
             completeness=custom.share("completeness") if "completeness" in custom else None,
+            form=form,
         )
 
     def _path(self, one: SchemaProperty, custom: Custom, place: str) -> tuple[str, ...]:
@@ -373,7 +379,7 @@ class _Reading:
         values, at = lists[0]
         if not values:
             raise self._wrong(at, "is empty.", "List the allowed values, or remove it.")
-        allowed = tuple(self._allowed_value(value, kind, at) for value in values)
+        allowed = tuple(self._allowed_value(value, kind, f"{self._where}: {at}") for value in values)
         if len(set(allowed)) != len(allowed):
             raise self._wrong(at, "holds a value twice.", "Keep one.")
         return allowed
@@ -393,7 +399,8 @@ class _Reading:
             raise self._wrong(f"{at}.arguments.validValues", "is no list.", "List the allowed values.")
         return values
 
-    def _allowed_value(self, value: object, kind: FieldType, at: str) -> str:
+    @staticmethod
+    def _allowed_value(value: object, kind: FieldType, at: str) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if kind is FieldType.STRING and isinstance(value, str) and "\0" not in value:
             return value
@@ -409,10 +416,10 @@ class _Reading:
             except ValueError:
                 pass
         if kind in {FieldType.BOOLEAN, FieldType.TIMESTAMP, FieldType.OBJECT}:
-            raise self._wrong(at, f"lists values of a {kind}.", "Values are listed of strings, numbers and dates only.")
-        raise self._wrong(
-            at, f"{value!r} is no {kind}.", "Put it in quotes." if kind is FieldType.STRING else f"Write a {kind}."
-        )
+            hint = "Values are listed of strings, numbers and dates only."
+            raise ConfigurationError(f"lists values of a {kind}.", where=at, hint=hint)
+        hint = "Put it in quotes." if kind is FieldType.STRING else f"Write a {kind}."
+        raise ConfigurationError(f"{value!r} is no {kind}.", where=at, hint=hint)
 
 
 def _referring(mapping: EntityMapping) -> frozenset[str]:

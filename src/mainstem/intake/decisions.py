@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 
+_MOST_LIVE = 100
+
+
 class CorrectedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it should have been: its envelope and payload (a JSON object); `received_at` is the original's.
 
@@ -122,7 +125,7 @@ def decode_decision(payload: bytes) -> Decision:
 
 
 class Decisions:
-    """Writes decisions into the log, through the door's live lane."""
+    """Writes decisions into the log, through the door."""
 
     def __init__(self, door: Door, references: References, clock: Clock) -> None:
         self._door = door
@@ -131,6 +134,8 @@ class Decisions:
 
     def decide(self, *decisions: Decision) -> tuple[Head, ...]:
         """Make decisions durable together; their slots' owners apply them. The positions of the commit that holds them.
+
+        Many go through the bulk lane, so that live records do not wait behind them.
 
         The same decision made twice has one `record_id`. Raises ValueError for a place that is none and for a
         correction without a partition key, StorageFullError or UnavailableError when none was made.
@@ -156,7 +161,7 @@ class Decisions:
             observed_at=at,
             slot=[self._slot(decision) for decision in decisions],
         )
-        return self._door.append(segment, Lane.LIVE)
+        return self._door.append(segment, Lane.LIVE if len(decisions) <= _MOST_LIVE else Lane.BULK)
 
     def _slot(self, decision: Decision) -> int:
         """One about a record lies where the record, as corrected, belongs; others order among themselves in slot 0."""

@@ -73,6 +73,8 @@ class Changes:
     """Where each goes in sums over customers."""
     first_at: Ints
     last_at: Ints
+    last_rows: Ints
+    """The last of the batch's rows that is counted in each."""
     numbers: Billionths
     states: pa.Array
     """Null for a count or a sum."""
@@ -139,6 +141,7 @@ class Batch:
             shards=groups.least(self._shards[rows]),
             first_at=groups.least(self._us[rows]),
             last_at=groups.greatest(self._us[rows]),
+            last_rows=groups.greatest(np.arange(len(self._us)) if chosen is None else chosen),
             numbers=numbers,
             states=states,
             entries=entries,

@@ -31,9 +31,12 @@ CELL_DELTAS = pa.schema(
         pa.field("series", pa.int64(), nullable=False),
         pa.field("bucket", _TIMESTAMP, nullable=False),
         *_CHANGE,
+        # Where the last record that changes the cell lies in the span (of a correction: its decision).
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
     ]
 )
-"""Changes of cells; a cell may occur more than once when deltas were joined."""
+"""Changes of cells, each once in a layer."""
 
 ROLLUP_DELTAS = pa.schema(
     [

@@ -29,7 +29,7 @@ from mainstem.metrics.deltas import CellDeltas
 from mainstem.metrics.sketch import REGISTERS
 from mainstem.metrics.state import DISTINCT_BOUND, merge_distinct
 from mainstem.metrics.transfer import copy_in
-from mainstem.model import Place
+from mainstem.model import Span
 from mainstem.store import Connection, Database, ensure_partitions
 
 __all__ = ["merge_cells", "prepare_cells", "touch_customers"]
@@ -68,7 +68,8 @@ class _Moment:
 
     known_at: dt.datetime
     data_now: dt.datetime
-    place: str
+    span: str
+    """What the places of its records begin with."""
     cause: str | None
     taken_back: bool
 
@@ -123,7 +124,7 @@ _ROLLUP = _Target("rollup", ("series", "grain", "bucket", "shard"), historic=Fal
 _STAGING = {
     "cell": """
         CREATE TEMPORARY TABLE cell_delta (way bigint, ref uuid, series bigint, bucket timestamptz, value numeric,
-            state bytea, last_at timestamptz, closed boolean, dirty boolean)
+            state bytea, last_at timestamptz, closed boolean, dirty boolean, position bigint, index integer)
         ON COMMIT DELETE ROWS
         """,
     "rollup": """
@@ -145,7 +146,7 @@ _ADD_CLOSED = """
     WITH changed AS ({add} RETURNING ref, series, bucket, value, first_known_at)
     INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, cause, place)
     SELECT %(known_at)s, changed.ref, changed.series, changed.bucket, trim_scale(changed.value - delta.value),
-           changed.value, %(cause)s, %(place)s
+           changed.value, %(cause)s, concat_ws('-', %(span)s::text, delta.position, delta.index)
     FROM changed JOIN cell_delta AS delta USING (ref, series, bucket)
     WHERE changed.first_known_at <> %(known_at)s AND delta.value <> 0 AND delta.way = %(way)s
     """
@@ -153,7 +154,7 @@ _ADD_CLOSED = """
 _CORRECT_STATE = """
     INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, old_state, new_state, cause, place)
     SELECT %(known_at)s, delta.ref, delta.series, delta.bucket, old.value, trim_scale(delta.value), old.state,
-           delta.state, %(cause)s, %(place)s
+           delta.state, %(cause)s, concat_ws('-', %(span)s::text, delta.position, delta.index)
     FROM (SELECT * FROM cell_delta WHERE way = %(way)s AND closed ORDER BY ref, series, bucket) AS delta
     CROSS JOIN LATERAL (
         SELECT value, state, first_known_at FROM cell
@@ -239,20 +240,25 @@ def merge_cells(
     *,
     known_at: dt.datetime,
     data_now: dt.datetime,
-    place: Place,
+    span: Span,
     cause: str | None,
 ) -> None:
     """Inside the sink's transaction, after `prepare_cells`: apply the deltas, keep corrections, touch the customers.
 
-    `known_at` is when the change came to be known, `data_now` the data clock that decides what is closed, `place` where
-    the batch lies. `cause` is late, decision or erasure; None keeps no corrections, for a rebuild, which restores them.
+    `known_at` is when the change came to be known, `data_now` the data clock that decides what is closed, `span` where
+    the records lie: a correction names the last of those that changed its cell. `cause` is late, decision or erasure; None keeps no corrections, for a rebuild, which restores them.
     Raises UnavailableError when another writer made one of the cells meanwhile: roll back and try again.
     """
     for part in deltas.layers():
-        moment = _Moment(known_at, data_now, str(place), cause, part.taken_back)
+        moment = _Moment(known_at, data_now, _beginning(span), cause, part.taken_back)
         _Merge(conn, _CELL, moment, part.series).apply(part.cells)
         _Merge(conn, _ROLLUP, moment, part.series).apply(part.rollups)
     _touch(conn, deltas)
+
+
+def _beginning(span: Span) -> str:
+    """What the places of the span's records have in common, as text."""
+    return str(span.place(0, 0)).removesuffix("-0-0")
 
 
 def touch_customers(conn: Connection, refs: Sequence[bytes], since: dt.datetime) -> None:

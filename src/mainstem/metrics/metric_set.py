@@ -62,7 +62,7 @@ class MetricSet:
             series = series_id(metric.name, source, stream)
             dirty = taken_back and not metric.measure.retractable
             changes = batch.changes(metric)
-            cells.append(_cells(series, batch.refs, changes, dirty=dirty))
+            cells.append(_cells(series, batch.refs, rows, changes, dirty=dirty))
             if metric.rollup:
                 rollups += [rolled_up(metric, series, changes, grain, dirty=dirty) for grain in metric.grains()]
         return CellDeltas(
@@ -90,8 +90,9 @@ class MetricSet:
         return connection
 
 
-def _cells(series: int, refs: pa.Array, changes: Changes, *, dirty: bool) -> pa.Table:
+def _cells(series: int, refs: pa.Array, rows: pa.Table, changes: Changes, *, dirty: bool) -> pa.Table:
     """The changes of one metric's cells, in `CELL_DELTAS` columns."""
+    last = pa.array(changes.last_rows)
     return pa.table(
         {
             "ref": refs.take(pa.array(changes.owners)),
@@ -102,6 +103,8 @@ def _cells(series: int, refs: pa.Array, changes: Changes, *, dirty: bool) -> pa.
             "first_at": pa.array(changes.first_at).cast(_TIMESTAMP),
             "last_at": pa.array(changes.last_at).cast(_TIMESTAMP),
             "dirty": pa.repeat(dirty, len(changes)),
+            "position": rows["position"].take(last),
+            "index": rows["index"].take(last).cast(pa.int32()),
         },
         schema=CELL_DELTAS,
     )

@@ -76,6 +76,10 @@ class Span:
     first: int
     last: int
 
+    def place(self, position: int, index: int) -> Place:
+        """Where one of its records lies."""
+        return Place(self.epoch, self.partition, self.lane, position, index)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Place:

@@ -50,8 +50,8 @@ class Plan:
     metrics: MetricSet
     """Those that `deltas` were computed with."""
     deltas: CellDeltas
-    corrected_deltas: Sequence[tuple[Place, CellDeltas]]
-    """Of each group of corrected events, with the place of the last decision about one."""
+    corrected_deltas: CellDeltas
+    """Of corrected events, at the places of the decisions about them."""
     corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
 
@@ -106,8 +106,8 @@ def commit_of(effects: Effects, plan: Plan, merged: Merged) -> Commit:
     return commit
 
 
-def stream_times(effects: Effects) -> dict[tuple[str, str], StreamTime]:
-    """What each stream was heard of; that of an entity is as true as when it was observed."""
+def stream_times(effects: Effects, plan: Plan) -> dict[tuple[str, str], StreamTime]:
+    """What each stream was heard of, corrected records included; that of an entity is as true as when it was observed."""
     times: dict[tuple[str, str], StreamTime] = {}
 
     def hear(source: str, stream: str, rows: pa.Table, column: str | None) -> None:
@@ -116,7 +116,7 @@ def stream_times(effects: Effects) -> dict[tuple[str, str], StreamTime]:
         latest = pc.max(rows[column]).as_py() if column else known
         times[source, stream] = (latest if known is None else max(known, latest), received)
 
-    for group, column in _groups(effects):
+    for group, column in _groups(effects, plan):
         if group.rows.num_rows:
             hear(group.source, group.contract.stream, group.rows, column)
     for rows_without_time in (effects.quarantined, effects.discarded):
@@ -125,10 +125,10 @@ def stream_times(effects: Effects) -> dict[tuple[str, str], StreamTime]:
     return times
 
 
-def _groups(effects: Effects) -> Iterator[tuple[EventEffects | StateEffects, str]]:
-    for events in effects.events:
+def _groups(effects: Effects, plan: Plan) -> Iterator[tuple[EventEffects | StateEffects, str]]:
+    for events in (*effects.events, *(judged.fresh for judged in plan.events[len(effects.events) :])):
         yield events, "occurred_at"
-    for states in effects.states:
+    for states in (*effects.states, *plan.corrected_states):
         yield states, "observed_at"
 
 

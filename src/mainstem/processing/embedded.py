@@ -27,7 +27,7 @@ from mainstem.contracts import SURPLUS, CheckPlan, Contract, Reason
 from mainstem.contracts.duck import connect
 from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
-from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Place, Span
+from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.drift.discarding import discarded_rows, discards_of
 from mainstem.processing.drift.effects import DISCARDED
@@ -319,7 +319,7 @@ class EmbeddedEngine:
         contract = self._contract(group)
         of_customer = contract is not None and contract.mapping.attributes.get("customer_id") == contract.partition_key
         for row, one in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
-            place = Place(span.epoch, span.partition, span.lane, row["position"], row["index"])
+            place = span.place(row["position"], row["index"])
             key = row["partition_key"]
             parts.quarantined.append(
                 {

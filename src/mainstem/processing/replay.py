@@ -1,14 +1,14 @@
 """Quarantined records through their contracts once more, and the decisions that follow.
 
-A record is read again as the door would read it under the contract in force now: what its payload says of identity, key,
-partition key and time counts, and the envelope it came with where the payload says nothing. Those that pass become
-decisions, through the log; the sink applies each once, under the day on which the original was received.
+A record is read again as the door would read it under the contract in force now. Those that pass become decisions,
+through the log; the sink applies each once, under the day on which the original was received.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import datetime as dt
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,17 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from mainstem.contracts import ANY_SOURCE, Contract, DoorPlan, Picked, Repeat
-from mainstem.errors import NotFoundError, RecordError
+from mainstem.contracts import ANY_SOURCE, Contract, Reason
+from mainstem.errors import MainstemError, NotFoundError, RecordError
 from mainstem.eventlog import Head
 from mainstem.intake import CorrectedRecord, Decision, Decisions, QuarantineDismissed, QuarantineFixed
-from mainstem.model import ENVELOPE, EntityKind, Op
-from mainstem.privacy import Hasher, References, Sealer, normalise
+from mainstem.model import ENVELOPE
+from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
 from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entries, read_entry
+from mainstem.processing.rereading import read_again
+from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
 
 __all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
@@ -33,6 +35,10 @@ __all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "mer
 _BATCH = 2000
 # Above every version that is numbered, for a contract that is only tried.
 _TRIAL = 2**31 - 1
+_NO_PLACE = (
+    "The door finds no partition key in the payload: the keys that lead to it are there twice. Send them once, or the customer "
+    "in the envelope."
+)
 _FIRST = uuid.UUID(int=0)
 _SCHEMA = pa.schema(
     [
@@ -74,6 +80,8 @@ class Outcome:
     passing: int = 0
     failing: Sequence[Failing] = ()
     decided: int = 0
+    underway: int = 0
+    """Of those that pass: another decision about them is on its way, and nothing was decided here."""
     settled: int = 0
     """Of those named by id: decided already."""
     heads: tuple[Head, ...] = ()
@@ -81,7 +89,7 @@ class Outcome:
 
     def told(self) -> dict[str, Any]:
         """For answers: the counts, and `failures` by what is wrong."""
-        names = ("matched", "passing", "decided", "settled")
+        names = ("matched", "passing", "decided", "underway", "settled")
         failures = [{**dataclasses.asdict(one), "example": str(one.example)} for one in self.failing]
         failing = sum(one.count for one in self.failing)
         return {**{name: getattr(self, name) for name in names}, "failing": failing, "failures": failures}
@@ -114,12 +122,19 @@ class Quarantine:
     def __init__(self, parts: QuarantineParts) -> None:
         self._parts = parts
         self._engine = self._engine_with(parts.contracts)
+        self._claims = Claims(parts.database)
 
     def record(self, id_: uuid.UUID) -> tuple[QuarantineEntry, QuarantinedRecord]:
         """A record with its content. Raises NotFoundError, IntegrityError."""
         with self._parts.database.autocommit() as conn:
             entry = read_entry(conn, id_)
         return entry, open_record(self._parts.sealer, entry.place, entry.sealed)
+
+    def sources_of(self, ids: Sequence[uuid.UUID]) -> list[str]:
+        """The sources of these records; unknown ones have none."""
+        with self._parts.database.autocommit() as conn:
+            rows = conn.execute("SELECT DISTINCT source FROM quarantine WHERE id = ANY(%s) ORDER BY 1", [list(ids)])
+            return [source for (source,) in rows.fetchall()]
 
     def preview(self, selection: QuarantineSelection, contract: Contract | None = None) -> Outcome:
         """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing."""
@@ -152,7 +167,7 @@ class Quarantine:
             good = [case for number, case in enumerate(cases) if number not in bad]
             outcome.matched += len(cases)
             outcome.passing += len(good)
-            self._decide(outcome, [_fixed(case, author, unchanged=True) for case in good])
+            self._decide(outcome, {case.entry.id: _fixed(case, author, unchanged=True) for case in good})
         outcome.failing = told.failing()
         return outcome
 
@@ -165,12 +180,12 @@ class Quarantine:
         entry, record = self.record(id_)
         if entry.state == "fixed":
             return Outcome(settled=1)
-        [case] = self._cases([entry], [msgspec.structs.replace(record, payload=payload)], self._parts.contracts)
+        [case] = self._cases([entry], [record], self._parts.contracts, [payload])
         told = _Told()
         bad = told.add([case], self._engine.failing(_table([case])))
         outcome = Outcome(matched=1, passing=1 - len(bad), failing=told.failing())
         if not bad:
-            self._decide(outcome, [_fixed(case, author, unchanged=payload == record.payload)])
+            self._decide(outcome, {id_: _fixed(case, author, unchanged=payload == record.payload)})
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
@@ -178,20 +193,8 @@ class Quarantine:
         outcome = self._begun(selection)
         for entries in self._pages(selection):
             outcome.matched += len(entries)
-            decisions: list[Decision] = []
-            for entry, record in zip(entries, self._opened(entries), strict=True):
-                decisions.append(
-                    QuarantineDismissed(
-                        place=str(entry.place),
-                        slot=record.slot,
-                        source=entry.source,
-                        stream=entry.stream,
-                        received_at=entry.received_at,
-                        reason=author.reason,
-                        by=author.by,
-                    )
-                )
-            self._decide(outcome, decisions)
+            records = zip(entries, self._opened(entries), strict=True)
+            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records})
         return outcome
 
     def _begun(self, selection: QuarantineSelection) -> Outcome:
@@ -225,26 +228,42 @@ class Quarantine:
 
     @staticmethod
     def _cases(
-        entries: Sequence[QuarantineEntry], records: Sequence[QuarantinedRecord], contracts: Contracts
+        entries: Sequence[QuarantineEntry],
+        records: Sequence[QuarantinedRecord],
+        contracts: Contracts,
+        payloads: Sequence[bytes] | None = None,
     ) -> list[_Case]:
-        """The records as they read now, in order."""
+        """The records as they read now, in order, with their own payloads or corrected ones."""
+        payloads = [record.payload for record in records] if payloads is None else payloads
         by_stream: dict[tuple[str, str], list[int]] = {}
         for number, entry in enumerate(entries):
             by_stream.setdefault((entry.source, entry.stream), []).append(number)
         cases: dict[int, _Case] = {}
-        for (source, stream), numbers in by_stream.items():
-            contract = contracts.active(source, stream)
-            payloads = [records[number].payload for number in numbers]
-            picked = Picked() if contract is None else DoorPlan.compile(contract).pick(payloads)
-            for at, number in enumerate(numbers):
-                row = _read_again(records[number], contract, picked, at)
+        for numbers in by_stream.values():
+            rows = read_again([records[n] for n in numbers], [payloads[n] for n in numbers], contracts)
+            for number, row in zip(numbers, rows, strict=True):
                 cases[number] = _Case(entries[number], row)
         return [cases[number] for number in range(len(entries))]
 
-    def _decide(self, outcome: Outcome, decisions: Sequence[Decision]) -> None:
-        if decisions:
-            outcome.heads += self._parts.decisions.decide(*decisions)
-            outcome.decided += len(decisions)
+    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision]) -> None:
+        """Make the decisions (by record), but for records that another one is on its way about."""
+        if not decisions:
+            return
+        claim = self._claims.take(list(decisions))
+        mine = [decision for id_, decision in decisions.items() if id_ in claim.records]
+        outcome.underway += len(decisions) - len(mine)
+        if not mine:
+            self._claims.drop(claim)
+            return
+        try:
+            heads = self._parts.decisions.decide(*mine)
+        except Exception:
+            with contextlib.suppress(MainstemError):
+                self._claims.drop(claim)
+            raise
+        self._claims.decided(claim, heads)
+        outcome.heads += heads
+        outcome.decided += len(mine)
 
     def _engine_with(self, contracts: Contracts) -> EmbeddedEngine:
         parts = self._parts
@@ -280,12 +299,19 @@ class _Told:
         """Count defects; the numbers of the cases that have one."""
         bad = set()
         for row in failing.to_pylist():
-            number = row["position"]
-            bad.add(number)
-            cause = (row["source"], row["stream"], row["reason"], row["field"], row["rule"], row["message"])
-            self._counts[cause] += 1
-            self._examples.setdefault(cause, cases[number].entry.id)
+            bad.add(row["position"])
+            self._count(cases[row["position"]], row["reason"], row["field"], row["rule"], row["message"])
+        for number, case in enumerate(cases):
+            # What the checks can read and the door cannot has no place in the log.
+            if number not in bad and not case.row["partition_key"]:
+                bad.add(number)
+                self._count(case, Reason.NO_PARTITION_KEY.value, None, None, _NO_PLACE)
         return bad
+
+    def _count(self, case: _Case, reason: str, field: str | None, rule: str | None, message: str) -> None:
+        cause = (case.entry.source, case.entry.stream, reason, field, rule, message)
+        self._counts[cause] += 1
+        self._examples.setdefault(cause, case.entry.id)
 
     def failing(self) -> list[Failing]:
         """The most frequent first."""
@@ -295,18 +321,33 @@ class _Told:
 def merge_patch(payload: bytes, patch: Mapping[str, Any]) -> bytes:
     """A JSON object with a merge patch (RFC 7396) applied; what the patch does not name keeps its bytes.
 
-    Raises RecordError for a payload that is no JSON object.
+    A `msgspec.Raw` in the patch is JSON that is taken as it stands. Raises RecordError for a payload that is no JSON object,
+    and for a value that JSON cannot say.
     """
     members = _proved(payload)
     for name, value in patch.items():
         if value is None:
             members.pop(name, None)
+        elif isinstance(value, msgspec.Raw):
+            members[name] = value
         elif isinstance(value, Mapping):
             inner = bytes(members.get(name, b"{}")).lstrip()
             members[name] = msgspec.Raw(merge_patch(inner if inner.startswith(b"{") else b"{}", value))
         else:
-            members[name] = msgspec.Raw(msgspec.json.encode(value))
+            members[name] = msgspec.Raw(_encoded(value))
     return msgspec.json.encode(members)
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        # The standard library refuses NaN and infinities, which msgspec would turn into null.
+        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except (ValueError, RecursionError) as error:
+        raise RecordError(
+            "invalid_json",
+            "A value of the patch is none of JSON's.",
+            hint="NaN, infinities and half characters are not.",
+        ) from error
 
 
 def _proved(payload: bytes) -> dict[str, msgspec.Raw]:
@@ -318,43 +359,6 @@ def _proved(payload: bytes) -> dict[str, msgspec.Raw]:
         ) from error
 
 
-def _read_again(record: QuarantinedRecord, contract: Contract | None, picked: Picked, at: int) -> dict[str, Any]:
-    """The envelope as the door would make it now; `at` is the record's row of `picked`."""
-    row = {name: getattr(record, name) for name in _NAMES}
-    if contract is None:
-        return {**row, "contract_version": 0}
-    event = contract.kind is EntityKind.EVENT
-    partition_key = _one(picked.partition_key, at) or record.partition_key
-    identity = _one(picked.record_id, at) or record.record_id
-    return {
-        **row,
-        "contract_version": contract.version,
-        "record_id": None if event and contract.repeat in {Repeat.BODY, Repeat.NONE} else identity,
-        "key": None if event else _one(picked.key, at) or record.key,
-        "partition_key": (normalise("customer", partition_key) or None) if partition_key else None,
-        "occurred_at": _time(picked.occurred_at, at) or record.occurred_at,
-        "op": record.op if event else _operation(record.op, _one(picked.op, at)),
-    }
-
-
-_NAMES = [field.name for field in ENVELOPE]
-
-
-def _operation(given: str, picked: Op | None) -> str:
-    """Of an entity: without a contract the door took it for an event."""
-    if picked is Op.DELETE or given == Op.EVENT.value:
-        return (picked or Op.UPSERT).value
-    return given
-
-
-def _one(column: Sequence[Any] | None, at: int) -> Any:
-    return None if column is None else column[at]
-
-
-def _time(column: pa.Array | None, at: int) -> dt.datetime | None:
-    return None if column is None else column[at].as_py()
-
-
 def _table(cases: Sequence[_Case]) -> pa.Table:
     """For the engine, numbered in the column `position`."""
     rows = [
@@ -362,6 +366,18 @@ def _table(cases: Sequence[_Case]) -> pa.Table:
         for number, case in enumerate(cases)
     ]
     return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def _dismissed(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> QuarantineDismissed:
+    return QuarantineDismissed(
+        place=str(entry.place),
+        slot=record.slot,
+        source=entry.source,
+        stream=entry.stream,
+        received_at=entry.received_at,
+        reason=author.reason,
+        by=author.by,
+    )
 
 
 def _fixed(case: _Case, author: Author, *, unchanged: bool) -> QuarantineFixed:

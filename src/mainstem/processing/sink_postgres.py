@@ -15,7 +15,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import structlog
@@ -24,7 +24,7 @@ from mainstem.clock import Clock
 from mainstem.errors import FencedError, UnavailableError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed
 from mainstem.metrics import CellDeltas, MetricSet, merge_cells, prepare_cells, touch_customers
-from mainstem.model import Lane, Place, Span
+from mainstem.model import Lane, Span
 from mainstem.privacy import Hasher, Sealer
 from mainstem.processing.accounting import Correction, Plan, change_of, commit_of, stream_times, terms_of
 from mainstem.processing.dedup import DedupState, SegmentStore, Slots, insert_runs
@@ -247,12 +247,13 @@ class PostgresSink:
         events, runs = judge_events([*effects.events, *fixed], dedup)
         metrics = self._parts.metrics.current()
         deltas = self._changes(metrics, effects, events, ahead)
-        usual = CellDeltas.joined(deltas[: len(effects.events)])
+        usual, restated = (
+            CellDeltas.joined(some) for some in (deltas[: len(effects.events)], deltas[len(effects.events) :])
+        )
         timeline = [self._timeline(judged.fresh, now) for judged in events]
-        for one in (usual, *deltas[len(effects.events) :]):
+        for one in (usual, restated):
             prepare_cells(self._database, one, known_at)
         ensure_partitions(self._database, "timeline", {day for rows in timeline for day in rows.days})
-        places = [_last_place(effects.span, group) for group in fixed]
         return Plan(
             now=now,
             known_at=known_at,
@@ -262,7 +263,7 @@ class PostgresSink:
             runs=[*decisions.runs, *runs],
             metrics=metrics,
             deltas=usual,
-            corrected_deltas=list(zip(places, deltas[len(effects.events) :], strict=True)),
+            corrected_deltas=restated,
             corrected_states=[group for group in corrected if isinstance(group, StateEffects)],
             timeline=timeline,
         )
@@ -291,7 +292,7 @@ class PostgresSink:
     def _foreseen(self, span: Span, decisions: Sequence[DecisionEffect]) -> list[Correction]:
         """The decisions about quarantined records that can be applied, in order."""
         about = [
-            (Place(span.epoch, span.partition, span.lane, one.position, one.index), one, one.decision)
+            (span.place(one.position, one.index), one, one.decision)
             for one in decisions
             if isinstance(one.decision, QuarantineDismissed) or (isinstance(one.decision, QuarantineFixed) and one.good)
         ]
@@ -314,7 +315,7 @@ class PostgresSink:
         references = self._references.write(conn, effects.references, effects.received_at)
         run_ids = insert_runs(conn, plan.runs)
         merged, corrected = self._entities.merge(conn, effects.states, plan.corrected_states)
-        self._merge_cells(conn, plan, Place(span.epoch, span.partition, span.lane, span.last, 0))
+        self._merge_cells(conn, plan, span)
         for rows in plan.timeline:
             write_timeline(conn, rows)
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
@@ -323,7 +324,7 @@ class PostgresSink:
         noticed, findings = self._findings.write(conn, span, effects.drift, plan.known_at)
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
-        write_stream_clocks(conn, span, stream_times(effects))
+        write_stream_clocks(conn, span, stream_times(effects, plan))
         customers = merged.customers | corrected.customers
         if customers:
             touch_customers(conn, sorted(customers), plan.now)
@@ -365,15 +366,19 @@ class PostgresSink:
             return
         for effect in plan.decisions.fresh:
             if not isinstance(effect.decision, QuarantineFixed | QuarantineDismissed):
-                place = Place(span.epoch, span.partition, span.lane, effect.position, effect.index)
+                place = span.place(effect.position, effect.index)
                 self._parts.decisions.apply(conn, effect.decision, place, plan.known_at)
 
-    def _merge_cells(self, conn: Connection, plan: Plan, place: Place) -> None:
-        moment: dict[str, Any] = {"known_at": plan.known_at, "data_now": plan.now}
-        live = self._fold == _LIVE
-        merge_cells(conn, plan.deltas, place=place, cause="late" if live else None, **moment)
-        for decided, deltas in plan.corrected_deltas:
-            merge_cells(conn, deltas, place=decided, cause="decision" if live else None, **moment)
+    def _merge_cells(self, conn: Connection, plan: Plan, span: Span) -> None:
+        for deltas, cause in ((plan.deltas, "late"), (plan.corrected_deltas, "decision")):
+            merge_cells(
+                conn,
+                deltas,
+                known_at=plan.known_at,
+                data_now=plan.now,
+                span=span,
+                cause=cause if self._fold == _LIVE else None,
+            )
 
 
 def _deltas(metrics: MetricSet, group: EventEffects) -> CellDeltas:
@@ -393,11 +398,6 @@ def _taking_effect(effects: Effects, corrections: Sequence[Correction]) -> Itera
         mask = [position << 32 | index in taking for position, index in zip(positions, indexes, strict=True)]
         if any(mask):
             yield dataclasses.replace(group, rows=group.rows.filter(pa.array(mask)))
-
-
-def _last_place(span: Span, group: EventEffects) -> Place:
-    position, index = (group.rows[name][-1].as_py() for name in ("position", "index"))
-    return Place(span.epoch, span.partition, span.lane, position, index)
 
 
 def _count(effects: Effects, terms: Terms) -> None:

@@ -12,6 +12,7 @@ import datetime as dt
 import structlog
 
 from mainstem.contracts import ANY_SOURCE
+from mainstem.errors import MainstemError, RetryableError
 from mainstem.model import Lane
 from mainstem.processing import Author, QuarantineSelection
 from mainstem.runtime.wiring import Runtime
@@ -22,6 +23,8 @@ _log = structlog.get_logger()
 
 # A registry asks every two seconds, a door every second.
 _LEARNT = dt.timedelta(seconds=5)
+# What was stamped before may wait for its commit.
+_COMMITTED = dt.timedelta(seconds=10)
 
 
 def replay_activations(runtime: Runtime) -> int:
@@ -41,13 +44,19 @@ def replay_activations(runtime: Runtime) -> int:
     decided = 0
     with runtime.door:
         for source, stream, version, _ in rows:
-            decided += _replay(runtime, source, stream, version)
+            try:
+                decided += _replay(runtime, source, stream, version)
+            except RetryableError:
+                raise
+            except (MainstemError, ValueError):
+                # The records of other streams do not wait until this one's can be read.
+                _log.exception("quarantine_replay_failed", source=source, stream=stream, version=version)
     return decided
 
 
 def _all_stamped(runtime: Runtime, until: dt.datetime) -> bool:
     """Whether whatever was received before is in effect."""
-    if runtime.clock.wall() < until:
+    if runtime.clock.wall() < until + _COMMITTED:
         return False
     reached = runtime.sink_positions()
     for epoch in runtime.log.epochs():

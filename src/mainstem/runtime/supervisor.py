@@ -1,6 +1,6 @@
 """The supervisor: starts a tree of processes in order, keeps it alive, drains it in order and leaves nothing behind.
 
-Order of a start: lock, what an earlier run left, socket, PostgreSQL, `prepare` (tables, keys), roles, scheduler. Of a
+Order of a start: lock, what an earlier run left, socket, `begin` (keys), PostgreSQL, `prepare` (tables), roles, scheduler. Of a
 stop: the socket closes, scheduler, roles (each finishes what it has in hand), PostgreSQL, guardian, lock. A second request
 to stop cuts short what is left of the first.
 
@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 class Tree:
     """What a supervisor runs.
 
-    `begin` is called first, when the data folder is locked and nothing runs; `prepare` with the embedded database's
+    `begin` is called when the data folder is locked, the port is had and nothing runs; `prepare` with the embedded database's
     connection string (None: a database of the user's own) before any role starts; each once. `background` makes a service that runs in the supervisor itself (the scheduler), anew
     after each of its deaths. A role process that exits with one of `fatal` would only do so again: the tree stops.
     """
@@ -116,11 +116,12 @@ class Supervisor:
                     self._drain()
 
     def _start(self) -> None:
+        # An orphan may hold the very port. Nothing is made, and nobody told of it, before the port is had.
         self._end_orphans()
-        self._tree.begin()
         if any(role.listens for role in self._tree.roles):
             self._socket = open_socket(self._settings.host, self._settings.port)
             self._url = address_of(self._socket, self._settings.host)
+        self._tree.begin()
         self._write_state()
         if self._postgres is not None:
             self._dsn = self._postgres.start(lambda: self._stop.requested)
@@ -244,7 +245,9 @@ class Supervisor:
         reap_adopted([*own, *(self._postgres.pids if self._postgres else ())])
 
     def _drain(self) -> None:
-        _log.info("stopping", ready=self._was_ready)
+        # Of a start that failed its reason is what matters, and it comes last.
+        if self._was_ready or self._stop.requested:
+            _log.info("stopping", ready=self._was_ready)
         if self._socket is not None:
             self._socket.close()
         if self._background is not None and self._background.failure is None:

@@ -46,7 +46,7 @@ class KillRun:
 
     `aims` is which roles are killed by chance; `put` among them is a worker at the moment its lake writer has put a file
     whose commit is still to come. `on_start` is called before each start of the tree, and may change its environment;
-    `on_turn` after each kill.
+    `on_turn` after each kill. `rest` is how many seconds each client rests between its requests.
     """
 
     def __init__(self, data_dir: Path, port: int, seed: int, *, clients: int = 4) -> None:
@@ -55,6 +55,7 @@ class KillRun:
         self.aims: tuple[str, ...] = ROLES
         self.on_start: Callable[[], None] = lambda: None
         self.on_turn: Callable[[], None] = lambda: None
+        self.rest = 0.0
         self._seed = seed
         self._clients = clients
         self._between = 0
@@ -67,7 +68,7 @@ class KillRun:
         with self.tree as tree:
             declare_accounts(tree)
             key = tree.new_key("kill-test", "ingest")
-            load = Workload(tree.url, key, clients=self._clients, seed=self._seed)
+            load = Workload(tree.url, key, clients=self._clients, seed=self._seed, rest=self.rest)
             load.start()
             try:
                 for turn in range(kills):

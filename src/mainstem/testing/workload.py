@@ -45,9 +45,13 @@ class Expected:
 class Workload:
     """Threads that load one installation until told to stop. Raises what any of them met, from `stop`."""
 
-    def __init__(self, url: str, key: str, *, clients: int = 2, seed: int = 0) -> None:
-        """Of every four clients one sends live, one bulk, one by Idempotency-Key alone, one entities."""
+    def __init__(self, url: str, key: str, *, clients: int = 2, seed: int = 0, rest: float = 0) -> None:
+        """Of every four clients one sends live, one bulk, one by Idempotency-Key alone, one entities.
+
+        Each rests `rest` seconds after every request that was acknowledged.
+        """
         self._seed = seed
+        self._rest = rest
         self._ending = threading.Event()
         self._failures: list[BaseException] = []
         self._expected = [Expected() for _ in range(clients)]
@@ -92,6 +96,7 @@ class Workload:
             while not self._ending.is_set():
                 take_turn(number, turn, client, chance)
                 turn += 1
+                self._ending.wait(self._rest)
         except BaseException as error:  # noqa: BLE001 - raised again by `stop`
             self._failures.append(error)
         finally:

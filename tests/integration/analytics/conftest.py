@@ -19,7 +19,7 @@ from mainstem.analytics import AnalyticsSettings, HealthModel, Scorer, ScorerPar
 from mainstem.analytics.wording import Wording
 from mainstem.contracts import Contract
 from mainstem.metrics import MetricSet, MetricsSettings, builtin_metrics, merge_cells, prepare_cells, touch_customers
-from mainstem.model import Lane, Place
+from mainstem.model import Lane, Span
 from mainstem.processing import EVENT_EFFECTS
 from mainstem.store import Database
 from mainstem.testing import FixedClock
@@ -96,9 +96,9 @@ class World:
         deltas = self.metrics.deltas(rows, source, stream, entity)
         known = self.clock.wall()
         prepare_cells(self.database, deltas, known)
-        place = Place(1, 0, Lane.LIVE, self._records, 0)
+        span = Span(1, 0, Lane.LIVE, self._records, self._records)
         with self.database.transaction() as conn:
-            merge_cells(conn, deltas, known_at=known, data_now=self.clock.data(), place=place, cause="late")
+            merge_cells(conn, deltas, known_at=known, data_now=self.clock.data(), span=span, cause="late")
             conn.execute(
                 """
                 INSERT INTO stream_clock AS c VALUES (1, 0, %s, %s, %s, %s)

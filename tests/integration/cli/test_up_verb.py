@@ -79,5 +79,9 @@ def test_a_port_in_use_is_said_before_anything_is_started(data_dir: Path, capsys
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["up", "--data-dir", str(data_dir), "--port", str(port)]) == ExitCode.UNAVAILABLE
-    assert "Choose another with --port" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "Choose another with --port" in said.err
+    assert (said.out, "stopping" in said.err) == ("", False)
+    # The next start makes the keys, and says that they are to be backed up.
     assert not (data_dir / "postgres").exists()
+    assert not (data_dir / "keys").exists()

@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from mainstem.metrics import CellDeltas, MetricSet, builtin_metrics, merge_cells, prepare_cells, read_metric
-from mainstem.model import Lane, Place
+from mainstem.model import Lane, Span
 from mainstem.processing import EVENT_EFFECTS
 from mainstem.store import Database, migrate
 
@@ -28,6 +28,8 @@ EXTRA = {
     "kinds": "measure: distinct\nvalue: event",
     "clicks": "measure: sum\nvalue: quantity\nwhere: event = 'click' AND json_extract_string(properties, '$.ok') = 'yes'",
 }
+
+SPAN = Span(1, 0, Lane.LIVE, 1, 7)
 
 
 def ref(name: str) -> bytes:
@@ -81,9 +83,7 @@ class Cells:
     ) -> None:
         prepare_cells(self.database, deltas, known_at)
         with self.database.transaction() as conn:
-            merge_cells(
-                conn, deltas, known_at=known_at, data_now=data_now, place=Place(1, 0, Lane.LIVE, 7, 0), cause=cause
-            )
+            merge_cells(conn, deltas, known_at=known_at, data_now=data_now, span=SPAN, cause=cause)
 
     def happens(self, *events: Mapping[str, Any], **moment: Any) -> None:
         self.merge(self.deltas(self.rows(events)), **moment)

@@ -27,12 +27,12 @@ from mainstem.metrics import (
     value_as_known,
 )
 from mainstem.metrics.state import decode_ordered
-from mainstem.model import Lane, Place
+from mainstem.model import Lane, Span
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
-PLACE = Place(1, 0, Lane.LIVE, 7, 0)
+SPAN = Span(1, 0, Lane.LIVE, 1, 7)
 
 
 def _events(count: int, seed: int = 1) -> list[dict[str, Any]]:
@@ -165,8 +165,8 @@ def test_a_closed_cell_that_changes_is_corrected_and_what_was_known_can_be_asked
         """
     )
     assert rows == [
-        {"old_value": 2, "new_value": 3, "cause": "late", "place": "1-p0-live-7-0", "known_at": NOW},
-        {"old_value": 3, "new_value": 4, "cause": "late", "place": "1-p0-live-7-0", "known_at": NOW + DAY},
+        {"old_value": 2, "new_value": 3, "cause": "late", "place": "1-p0-live-1-0", "known_at": NOW},
+        {"old_value": 3, "new_value": 4, "cause": "late", "place": "1-p0-live-1-0", "known_at": NOW + DAY},
     ]
     sets = cells.query("SELECT count(*) AS n FROM correction JOIN series USING (series) WHERE metric = 'active_people'")
     # The same person again changes no number of persons.
@@ -228,14 +228,14 @@ def test_two_writers_of_one_new_cell_lose_nothing(cells: Any, names: list[str], 
         while True:
             try:
                 with cells.database.transaction() as other:
-                    merge_cells(other, deltas[1], known_at=NOW, data_now=NOW, place=PLACE, cause="late")
+                    merge_cells(other, deltas[1], known_at=NOW, data_now=NOW, span=SPAN, cause="late")
             except UnavailableError as error:
                 refused.append(error)
             else:
                 return
 
     with cells.database.transaction() as conn:
-        merge_cells(conn, deltas[0], known_at=NOW, data_now=NOW, place=PLACE, cause="late")
+        merge_cells(conn, deltas[0], known_at=NOW, data_now=NOW, span=SPAN, cause="late")
         thread = threading.Thread(target=second)
         thread.start()
         # The other now waits for the first row of ours that it would make too.

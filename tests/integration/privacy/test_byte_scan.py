@@ -15,38 +15,16 @@ import pytest
 from mainstem.processing import Ledger
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
+from mainstem.testing.samples import state_contract
 from mainstem.testing.tree import RunningTree, free_port
 
-CONTRACT = """
-apiVersion: v3.2.0
-kind: DataContract
-id: crm-people
-name: People
-version: 1.0.0
-status: active
-customProperties:
-  - {property: source, value: crm}
-schema:
-  - name: people
-    logicalType: object
-    customProperties:
-      - {property: kind, value: state}
-      - {property: partitionKey, value: account}
-      - {property: entityVersion, value: updated_at}
-      - property: mapping
-        value: {entity: person, attributes: {person_id: id, customer_id: account, name: name, email: email}}
-    properties:
-      - name: id
-        logicalType: string
-        required: true
-        primaryKey: true
-        primaryKeyPosition: 1
-        customProperties: [{property: pii, value: identifier}]
-      - {name: account, logicalType: string, required: true, customProperties: [{property: pii, value: identifier}]}
-      - {name: name, logicalType: string, customProperties: [{property: pii, value: name}]}
-      - {name: email, logicalType: string, customProperties: [{property: pii, value: email}]}
-      - {name: updated_at, logicalType: timestamp, required: true}
-"""
+CONTRACT = state_contract(
+    "crm",
+    "people",
+    ("person", {"person_id": "id", "customer_id": "account", "name": "name", "email": "email"}),
+    {"account": {"required": True, "pii": "identifier"}, "name": {"pii": "name"}, "email": {"pii": "email"}},
+    partition_key="account",
+)
 AT = "2026-01-15T12:00:00Z"
 # The name of an API key is in clear in PostgreSQL by design: where it is not found, nobody has looked.
 CONTROL = "qzcontrol"

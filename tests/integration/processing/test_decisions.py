@@ -97,6 +97,9 @@ def test_a_fixed_record_takes_effect_under_its_own_day(plant: Any, bad_place: st
     [line] = plant.ledger().status("app")
     assert line.day == NOW.date()
     assert plant.events() == 1
+    # A stream whose records all came this way has a newest one like any other.
+    heard = plant.query("SELECT max(last_occurred_at), max(last_received_at) FROM stream_clock WHERE source = 'app'")
+    assert heard == [(dt.datetime(2026, 1, 15, 11, tzinfo=dt.UTC), NOW)]
     assert plant.query("SELECT state, decided_at FROM quarantine") == [("fixed", plant.clock.wall())]
     assert plant.ledger().deep_check() == []
 
@@ -185,3 +188,29 @@ def test_other_decisions_are_counted_and_unreadable_ones_quarantined(plant: Any)
     plant.run()
     assert _line(plant, "mainstem") == (3, 1, 1, 1, 0)
     assert plant.ledger().deep_check() == []
+
+
+def test_a_correction_of_a_number_names_the_decision_that_made_it(plant: Any, usage_contract: Any) -> None:
+    """Decided together and committed together, and still each number knows whose doing it is."""
+    known = [GOOD | {"id": f"known {name}", "customer": name} for name in ("a", "b")]
+    bad = [BAD | {"id": str(number), "customer": name} for number, name in enumerate("aba")]
+    plant.deliver(plant.records(usage_contract, [*known, *bad], slot=1))
+    plant.run()
+    plant.clock.advance(dt.timedelta(days=2))
+    places = plant.query("SELECT epoch, partition, lane, position, index FROM quarantine ORDER BY index")
+    _decide(
+        plant,
+        *(
+            _fix(str(Place(epoch, partition, Lane(lane), *place)), one | {"at": GOOD["at"]})
+            for (epoch, partition, lane, *place), one in zip(places, bad, strict=True)
+        ),
+    )
+    plant.run()
+    [(position,)] = plant.query("SELECT max(position) FROM sink_position")
+    corrections = plant.query(
+        """
+        SELECT old_value, new_value, cause, place FROM correction JOIN series USING (series)
+        WHERE metric = 'events' ORDER BY place
+        """
+    )
+    assert corrections == [(1, 2, "decision", f"1-p1-live-{position}-1"), (1, 3, "decision", f"1-p1-live-{position}-2")]

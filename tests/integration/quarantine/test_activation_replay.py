@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import structlog.testing
 
-from mainstem.errors import UnavailableError
-from mainstem.processing import Quarantine
+from mainstem.errors import IntegrityError, UnavailableError
+from mainstem.processing import Author, Outcome, Quarantine, QuarantineSelection
+from mainstem.runtime import activation_replay
 from mainstem.runtime.activation_replay import replay_activations
 from mainstem.testing.site import Site
 
-from .conftest import Shop, view
+from .conftest import Shop, contract, view
 
 
 def _replayed(site: Site) -> int:
@@ -46,7 +49,8 @@ def test_a_contract_that_comes_into_force_replays_what_waits_for_it_once(filled:
     assert (filled.line(), filled.events()) == ((8, 7, 0, 1), 7)
 
 
-def test_it_waits_for_records_that_an_older_version_stamped(filled: Shop) -> None:
+def test_it_waits_for_records_that_an_older_version_stamped(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation_replay, "_COMMITTED", dt.timedelta())
     filled.site.send("shop", [view(9, plan="trial")])
     filled.declare("free", "paid", "trial")
     _settle(filled.site, seconds=-60)
@@ -83,3 +87,25 @@ def test_what_was_dismissed_stays_so(filled: Shop) -> None:
     filled.declare("free", "paid", "trial")
     _settle(filled.site)
     assert _replayed(filled.site) == 0
+
+
+def test_a_stream_that_cannot_be_replayed_holds_up_no_other(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.site.send("mall", [view(n) for n in range(3)])
+    filled.site.work()
+    filled.declare("free", "paid", "trial")
+    filled.site.declare("contracts/mall/views.yaml", contract("free").replace("shop", "mall"))
+    _settle(filled.site)
+    whole = Quarantine.replay
+
+    def broken(self: Quarantine, selection: QuarantineSelection, author: Author) -> Outcome:
+        if selection.source == "shop":
+            raise IntegrityError("A sealed record is damaged.")
+        return whole(self, selection, author)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Quarantine, "replay", broken)
+        with structlog.testing.capture_logs() as logs:
+            assert _replayed(filled.site) == 3
+    failed = [line for line in logs if line["event"] == "quarantine_replay_failed"]
+    assert [(line["source"], line["log_level"]) for line in failed] == [("shop", "error")]
+    assert _replayed(filled.site) == 6

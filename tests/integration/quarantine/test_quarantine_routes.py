@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(application(runtime))
         async with httpx.AsyncClient(transport=transport, base_url="http://mainstem.test", headers=headers) as client:
             client.headers["x-engineer"] = runtime.api_keys.create("engineer", Role.ENGINEER)
+            client.headers["x-bound"] = runtime.api_keys.create("bound", Role.ENGINEER, sources=["crm"])
             yield client
         runtime.worker.stop()
 
@@ -110,7 +112,12 @@ async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: S
     gone = await client.post(f"{BASE}/dismiss", json={"ids": [id_], "why": "too old"})
     assert (gone.status_code, gone.json()["data"]["decided"]) == (202, 1)
     payload = json.dumps(view(4)["payload"])
-    right = await client.post(f"{BASE}/records/{id_}/fix", json={"payload": payload, "why": "asked"})
+    for _ in range(300):
+        right = await client.post(f"{BASE}/records/{id_}/fix", json={"payload": payload, "why": "asked"})
+        if right.status_code != 409:
+            break
+        assert right.json()["type"] == "/problems/underway"
+        await asyncio.sleep(0.05)
     assert (right.status_code, right.json()["data"]["decided"]) == (202, 1)
     for _ in range(300):
         shown = (await client.get(f"{BASE}/records/{id_}")).json()["data"]
@@ -136,3 +143,41 @@ async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: S
 async def test_what_was_not_meant_is_asked_back(client: httpx.AsyncClient, route: str, body: object) -> None:
     answer = await client.post(f"{BASE}/{route}", json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid")
+
+
+async def test_a_contract_is_tried_on_payloads_only_by_who_may_read_them(client: httpx.AsyncClient) -> None:
+    """Enough contracts with patterns would read them out."""
+    body = {"contract": contract("free", "paid", "trial")}
+    engineer = {"Authorization": f"Bearer {client.headers['x-engineer']}"}
+    refused = await client.post(f"{BASE}/preview", json=body, headers=engineer)
+    assert refused.status_code == 403
+    assert "quarantine:reveal" in refused.json()["detail"]
+    assert (await client.post(f"{BASE}/preview", json={"stream": "views"}, headers=engineer)).status_code == 200
+    with structlog.testing.capture_logs() as logs:
+        assert (await client.post(f"{BASE}/preview", json=body)).status_code == 200
+    assert [line["stream"] for line in logs if line["event"] == "quarantine_contract_tried"] == ["views"]
+
+
+@pytest.mark.parametrize("route", ["replay", "dismiss", "fix"])
+async def test_a_key_of_one_source_decides_about_no_other(client: httpx.AsyncClient, route: str) -> None:
+    bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}
+    id_ = await _example(client, "missing")
+    calls: list[tuple[str, dict[str, Any]]]
+    if route == "fix":
+        calls = [(f"records/{id_}/fix", {"payload": json.dumps(view(4)["payload"])})]
+    else:
+        every: list[dict[str, Any]] = [{"ids": [id_]}, {"source": "shop"}, {"all": True}]
+        calls = [(route, {"why": "why", **chosen}) for chosen in every]
+    for path, body in calls:
+        answer = await client.post(f"{BASE}/{path}", json=body, headers=bound)
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    own = await client.post(f"{BASE}/replay", json={"source": "crm"}, headers=bound)
+    assert (own.status_code, own.json()["data"]["matched"]) == (202, 0)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud800"'])
+async def test_a_patch_that_json_cannot_say_is_refused(client: httpx.AsyncClient, value: str) -> None:
+    id_ = await _example(client, "missing")
+    headers = {"content-type": "application/json"}
+    answer = await client.post(f"{BASE}/records/{id_}/fix", content=f'{{"patch": {{"x": {value}}}}}', headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid")

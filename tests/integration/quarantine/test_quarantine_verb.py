@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mainstem.cli.main import main
+from mainstem.errors import StorageFullError
+from mainstem.intake import Decisions, Delivery
+from mainstem.model import Lane
+from mainstem.processing import Author
 
 from .conftest import Shop, contract, view
 
@@ -119,7 +125,7 @@ def test_what_is_dismissed_stays_counted_and_can_still_be_fixed(filled: Shop) ->
     id_ = _one(filled, "missing")
     assert filled.run("dismiss", id_, "--reason", "test data")[1]["decided"] == 1
     assert filled.run("dismiss", id_, "--reason", "test data")[1] == {
-        "matched": 0, "passing": 0, "decided": 0, "settled": 1, "failing": 0, "applied": True, "failures": [],
+        "matched": 0, "passing": 0, "decided": 0, "underway": 0, "settled": 1, "failing": 0, "applied": True, "failures": [],
     }  # fmt: skip
     assert filled.run("dismiss", "--cause", "not_allowed", "--reason", "old plan")[1]["decided"] == 3
     assert filled.run("list") == (0, [])
@@ -170,6 +176,8 @@ def test_ten_thousand_bad_rows_fixed_and_replayed_twice(shop: Shop) -> None:
     _, done = shop.run("replay", "--source", "shop", "--stream", "views")
     assert (done["matched"], done["decided"], done["failing"], done["applied"]) == (10_000, 10_000, 0, True)
     assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
+    lanes = shop.site.query("SELECT DISTINCT lane FROM quarantine_decision")
+    assert lanes == [(int(Lane.BULK),)], "live records do not wait behind so many"
     _, again = shop.run("replay", "--source", "shop", "--stream", "views")
     assert (again["matched"], again["decided"]) == (0, 0)
     assert (shop.line(), shop.events()) == ((10_100, 10_100, 0, 0), 10_100)
@@ -178,3 +186,111 @@ def test_ten_thousand_bad_rows_fixed_and_replayed_twice(shop: Shop) -> None:
         " WHERE metric = 'events' AND source = 'shop' GROUP BY ref ORDER BY 1"
     )
     assert sorted(n for (n,) in customers) == sorted(len(range(first, 10_100, 7)) for first in range(7))
+
+
+def test_what_the_envelope_said_wins_over_the_payload_as_it_does_at_the_door(filled: Shop) -> None:
+    """And so a replayed record and its repeat are one, of one customer."""
+    spoken = {**view(20, plan="trial"), "id": "evt-20", "customer_id": "c-envelope"}
+    filled.site.send("shop", [spoken])
+    filled.site.work()
+    filled.declare("free", "paid", "trial")
+    filled.run("replay", "--all")
+    filled.site.send("shop", [spoken, {**view(21), "customer_id": "c-envelope"}])
+    filled.site.work()
+    received, accepted, duplicate, quarantined = filled.line()
+    assert (received, accepted, duplicate, quarantined) == (12, 10, 1, 1)
+    sizes = filled.site.query(
+        "SELECT sum(value)::int FROM cell JOIN series USING (series) WHERE metric = 'events' AND source = 'shop' GROUP BY ref"
+    )
+    assert max(n for (n,) in sizes) == 2, "both lie with one customer"
+
+
+def test_an_identity_that_the_new_contract_looks_for_elsewhere_is_found_there(shop: Shop) -> None:
+    shop.site.send("shop", [view(n, plan="trial", event_id=f"real-{n}", id="same") for n in range(3)])
+    shop.site.work()
+    moved = contract("trial").replace("{name: id,", "{name: id, physicalName: event_id,")
+    shop.site.declare("contracts/shop/views.yaml", moved)
+    assert shop.run("replay", "--all")[1]["decided"] == 3
+    assert (shop.line(), shop.events()) == ((3, 3, 0, 0), 3)
+
+
+def test_a_corrected_identity_wins_over_the_envelope(filled: Shop) -> None:
+    filled.site.send("shop", [{**view(20, at=None), "customer_id": "wrong"}, {**view(21), "customer_id": "right"}])
+    filled.site.work()
+    id_ = str(filled.site.query("SELECT id FROM quarantine WHERE reason = 'missing' ORDER BY received_at DESC")[0][0])
+    assert filled.run("fix", id_, "--set", "customer=right", "--set", "at=2026-01-10T09:00:00Z")[1]["decided"] == 1
+    [(most,)] = filled.site.query(
+        "SELECT max(n) FROM (SELECT sum(value)::int AS n FROM cell JOIN series USING (series)"
+        " WHERE metric = 'events' AND source = 'shop' GROUP BY ref) AS one"
+    )
+    assert most == 2
+
+
+def test_a_record_that_the_door_cannot_place_stops_no_other(shop: Shop) -> None:
+    nested = contract("free", "trial").replace(
+        "        customProperties: [{property: pii, value: identifier}]",
+        "        customProperties: [{property: pii, value: identifier}, {property: path, value: [who, id]}]",
+    )
+    shop.site.declare("contracts/shop/views.yaml", nested.replace("{value: trial}", "{value: other}"))
+    twice = msgspec.Raw(b'{"id":"v1","at":"2026-01-10T09:01:00Z","plan":"trial","who":{"id":"c1","id":null}}')
+    with shop.site.runtime() as runtime, runtime.door as door:
+        door.submit(Delivery(source="shop", body=msgspec.json.encode([{"stream": "views", "payload": twice}])))
+    shop.site.send("shop", [{"stream": "views", "payload": {**view(2, plan="trial")["payload"], "who": {"id": "c2"}}}])
+    shop.site.work()
+    shop.site.declare("contracts/shop/views.yaml", nested)
+    _, done = shop.run("replay", "--all")
+    assert (done["matched"], done["decided"]) == (2, 1)
+    assert [(one["reason"], one["count"]) for one in done["failures"]] == [("no_partition_key", 1)]
+
+
+def test_of_two_decisions_about_a_record_the_second_waits_for_the_first(
+    filled: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They lie in two partitions: which came first would be lost, and a rebuild would come to something else."""
+    id_ = uuid.UUID(_one(filled, "missing"))
+    payloads = [json.dumps(view(8, customer=customer)["payload"]).encode() for customer in ("c1", "c4")]
+    with filled.site.runtime() as runtime, runtime.door:
+        first, second = (runtime.quarantine.fix(id_, payload, Author("test")) for payload in payloads)
+    assert (first.decided, first.underway, second.decided, second.underway) == (1, 0, 0, 1)
+    filled.site.work()
+    filled.site.fill_lake()
+    capsys.readouterr()
+    assert main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(filled.site.data_dir)]) == 0
+    # Once it is in effect there is room for the next.
+    assert filled.run("fix", str(id_), "--set", "customer=c4")[1]["settled"] == 1
+
+
+def test_a_decision_that_did_not_come_into_the_log_is_not_waited_for(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = uuid.UUID(_one(filled, "missing"))
+
+    def full(*_: object) -> None:
+        raise StorageFullError("No room.", retry_after=1)
+
+    payload = json.dumps(view(8)["payload"]).encode()
+    with filled.site.runtime() as runtime, runtime.door:
+        with monkeypatch.context() as patched:
+            patched.setattr(Decisions, "decide", full)
+            with pytest.raises(StorageFullError):
+                runtime.quarantine.fix(id_, payload, Author("test"))
+        assert runtime.quarantine.fix(id_, payload, Author("test")).decided == 1
+
+
+def test_values_set_by_hand_keep_every_digit(filled: Shop) -> None:
+    id_ = _one(filled, "missing")
+    changes = ["amount=12345678901234567.123456789", "size=1.50", "note=NaN", "gone=null", "at=2026-01-10T09:00:00Z"]
+    assert filled.run("fix", id_, *(part for change in changes for part in ("--set", change)))[1]["decided"] == 1
+    filled.site.fill_lake()
+    with filled.site.runtime() as runtime:
+        [(payload,)] = [
+            (batch.records.column("payload")[row].as_py(),)
+            for partition in range(4)
+            for batch in runtime.log.read(1, partition, Lane.LIVE, 0, max_records=1000, max_bytes=1 << 20)
+            for row, stream in enumerate(batch.records.column("stream").to_pylist())
+            if stream == "decisions" and b"12345678901234567" in batch.records.column("payload")[row].as_py()
+        ]
+    assert b'"amount":12345678901234567.123456789' in payload
+    assert b'"size":1.50' in payload
+    assert b'"note":"NaN"' in payload
+    assert b'"gone"' not in payload

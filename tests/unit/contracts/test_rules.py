@@ -82,7 +82,7 @@ def test_every_limit_says_which_it_is(check: Check, event_contract: Make) -> Non
         ("string", {"maxLenght": 5}, "maxLenght: is not checked of a field of type string. Did you mean 'maxLength'?"),
         ("boolean", {"minimum": 5}, "is not checked of a field of type boolean. Remove it"),
         ("object", {"minProperties": 5}, "is not checked"),
-        ("timestamp", {"format": "yyyy"}, "is not checked"),
+        ("timestamp", {"timezone": True}, "is not checked"),
         ("string", {"maxLength": -1}, "-1 is no length"),
         ("string", {"minLength": 3, "maxLength": 2}, "'minLength' is above 'maxLength'"),
         ("integer", {"minimum": 3, "maximum": 2}, "'minimum' is above 'maximum'"),

@@ -219,3 +219,9 @@ def test_payloads_that_cannot_be_read_disturb_nothing() -> None:
     seen = _Stream().look(*bad, _good(utm=1))
     assert _counts(seen) == {("new_field", "utm"): 1}
     assert {row["field"]: row["records"] for row in seen.presence}[""] == 1
+
+
+def test_a_declared_word_for_nothing_is_no_change_of_type() -> None:
+    seen = _Stream(missing=["-9", "?"]).look(_good(n=1), _good(n="?"), _good(n=2))
+    assert "type_change" not in {kind for kind, _, _ in _found(seen)}
+    assert _found(_Stream().look(_good(n=1), _good(n="7"))) == {("type_change", "n", "string")}

@@ -92,7 +92,7 @@ class StreamMemory:
         for one in sample:
             for name, field in self._contract.fields.items():
                 value = value_at(one.payload, field.path)
-                if value is None or value == "":
+                if value is None or value == "" or _is_word(field, value):
                     continue
                 yield from self._read(name, field, json_type(value), one.at)
                 _remember(self._values[name], value)
@@ -224,6 +224,12 @@ def value_at(payload: Any, path: Sequence[str]) -> Any:
             return None
         payload = payload.get(step)
     return payload
+
+
+def _is_word(field: ContractField, value: Any) -> bool:
+    """Whether the contract says what the value means, whatever its JSON type."""
+    form = field.form
+    return bool(form.missing or form.codes) and str(value) in {*form.missing, *(code for code, _ in form.codes)}
 
 
 def _remember(values: dict[str, None], value: Any) -> None:

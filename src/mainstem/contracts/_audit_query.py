@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mainstem.contracts._limits import limit_condition
-from mainstem.contracts._query import Query, interval, not_blank
+from mainstem.contracts._query import Query, interval
 from mainstem.contracts._sql import FieldSql
 
 __all__ = ["AuditQuery"]
@@ -37,7 +37,7 @@ class AuditQuery(Query):
         keys = {contract.partition_key, *contract.key}
         needed = [one for one in self._fields if one.field.required or one.field.name in keys]
         yield "incomplete", _any(self._is_missing(one) for one in needed)
-        wrong = ["twice", *([] if self._state else ["env_op <> 'event'"])]
+        wrong = ["twice", "undeclared", *([] if self._state else ["env_op <> 'event'"])]
         yield "invalid", _any([*wrong, *(self._is_invalid(one) for one in self._fields)])
         yield "inconsistent", _any(self._broken(rule_over_several=True))
 
@@ -48,10 +48,7 @@ class AuditQuery(Query):
         yield f"inconsistent{one.i}", _any(self._broken(rule_over_several=True, naming=one.field.name))
 
     def _is_absent(self, one: FieldSql) -> str:
-        absent = f"t{one.i} IS NULL"
-        if one.field.name in self._identifying:
-            absent += f" OR NOT {not_blank(f't{one.i}')}"
-        return f"(v{one.i} IS NULL AND ({absent}))"
+        return f"(v{one.i} IS NULL AND ({self._absent(one)}))"
 
     def _is_expected(self, one: FieldSql) -> str:
         """A tombstone has its key only, a patch what it says; of several key fields none is needed beside the envelope's."""

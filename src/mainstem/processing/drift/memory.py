@@ -143,6 +143,11 @@ class StreamMemory:
             else:
                 yield from self._tell(kind, name, "", one.at, (), {"required": True})
 
+    def grown(self, name: str, values: Sequence[str], at: dt.datetime) -> Iterator[Finding]:
+        """Values of a field that are not allowed ones; the first of their records was received `at`."""
+        for value in values:
+            yield from self._tell(DriftKind.ENUM_GROWTH, name, _shown(self._contract.fields[name], value), at)
+
     def _read(self, name: str, field: ContractField, kind: str, at: dt.datetime) -> Iterator[Finding]:
         """A value of another JSON type than the field's other ones had, from which it can still be read."""
         known = self._types[name]

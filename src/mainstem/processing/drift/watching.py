@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import threading
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ _SAMPLE = 100
 # Once so many records of a contract version were looked at, fewer of each batch will do.
 _KNOWN_WELL = 1_000
 _SMALLER_SAMPLE = 25
+_MOST_VALUES = 200
 _MOST_STREAMS = 1_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EPOCH = dt.date(1970, 1, 1)
@@ -293,7 +295,17 @@ class _Look:
             if len(path) == 1:
                 findings += memory.new_key(path, self._sample(rows[:_SAMPLE]), self._at(int(rows[0])))
         for (kind, field), rows in self._departing.items():
-            findings += memory.departing(kind, field, self._sample(rows[:_SAMPLE]))
+            known = self._values(field, rows) if kind is DriftKind.ENUM_GROWTH else []
+            if known:
+                findings += memory.grown(field, known, self._at(int(rows[0])))
+            else:
+                findings += memory.departing(kind, field, self._sample(rows[:_SAMPLE]))
+
+    def _values(self, field: str, rows: _Rows) -> list[str]:
+        """The distinct values of a field in some rows, as a contract lists them; none where a policy has taken them away."""
+        distinct = whole(self._checked.rows[FIELD_PREFIX + field].take(pa.array(rows))).drop_null().unique()
+        values = distinct[:_MOST_VALUES].to_pylist()
+        return [f"{one.normalize():f}" if isinstance(one, Decimal) else str(one) for one in values]
 
     def _sample(self, rows: _Rows) -> list[Sampled]:
         some = self._checked.records.select(["payload", "received_at"]).take(pa.array(rows))

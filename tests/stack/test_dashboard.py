@@ -130,3 +130,32 @@ def test_quarantined_records_are_previewed_and_dismissed(
     browser.save_screenshot(str(tmp_path / "dismissing.png"))
     press("Dismiss 1")
     wait.until(lambda b: "Nothing in quarantine" in b.find_element(By.TAG_NAME, "main").text)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_quality_says_which_field_is_worst_and_shows_its_history(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path, scheme: str
+) -> None:
+    now = dt.datetime.now(dt.UTC).isoformat()
+    payloads = [{"id": f"w-{n}", "customer_id": "acme", "event": "opened", "occurred_at": now} for n in range(30)]
+    for payload in payloads[::2]:
+        del payload["event"]
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/works",
+        json=[{"stream": "usage_events", "payload": payload} for payload in payloads],
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert answer.status_code == 202, answer.text
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    sign_in(browser, tree, "/quality/works")
+    wait = WebDriverWait(browser, PATIENCE)
+    row = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".quality-fields tbody tr"))
+    assert row.text.startswith("event required")
+    assert "Poor" in row.text
+    assert "50.0" in row.text
+    row.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    wait.until(lambda b: "Over time: event of works.usage_events" in b.find_element(By.TAG_NAME, "main").text)
+    wait.until(lambda b: "50.0" in b.find_element(By.CSS_SELECTOR, ".tile.wide .notice").text)
+    browser.save_screenshot(str(tmp_path / f"{scheme}.png"))
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == scheme

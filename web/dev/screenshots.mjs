@@ -30,6 +30,19 @@ const SCENES = [
   { name: "customers", path: "/customers", ready: "document.querySelector('.customers')" },
   { name: "customer", path: CUSTOMER, ready: "document.querySelectorAll('.chart-canvas canvas').length === 2" },
   { name: "data", path: "/data/oulad", ready: "document.querySelector('.reason-list')" },
+  {
+    name: "quality",
+    path: "/quality",
+    ready: "document.querySelector('.quality-fields') && document.querySelector('.chart canvas')",
+  },
+  { name: "x-quality-empty", path: "/quality", faults: ["empty"], ready: "document.querySelector('.notice')" },
+  {
+    name: "x-quality-error",
+    path: "/quality",
+    faults: ["error"],
+    ready: "document.querySelector('.notice[data-tone=bad]')",
+    expectErrors: true,
+  },
   { name: "x-overview-stale", path: "/", faults: ["stale"], ready: "document.querySelector('.movers')" },
   { name: "x-overview-empty", path: "/", faults: ["empty"], ready: "document.querySelector('.notice')" },
   {

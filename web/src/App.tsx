@@ -20,10 +20,12 @@ const load = {
   customers: () => import("./pages/customers/Customers").then(({ Customers }) => ({ default: Customers })),
   customer: () => import("./pages/customer/Customer").then(({ Customer }) => ({ default: Customer })),
   data: () => import("./pages/data/Data").then(({ Data }) => ({ default: Data })),
+  quality: () => import("./pages/quality/Quality").then(({ Quality }) => ({ default: Quality })),
 };
 const Customers = lazy(load.customers);
 const Customer = lazy(load.customer);
 const Data = lazy(load.data);
+const Quality = lazy(load.quality);
 
 /** Fetch the code of the page that was asked for while the server is asked who is there. */
 export function preload(path: string): void {
@@ -76,6 +78,8 @@ function pageOf(route: Route): ReactNode {
       return <Customer key={route.id} id={route.id} />;
     case "data":
       return <Data source={route.source} />;
+    case "quality":
+      return <Quality source={route.source} />;
     case "unknown":
       return (
         <Page title="Not found">

@@ -7,6 +7,7 @@ export type Route =
   | { page: "customers" }
   | { page: "customer"; id: string }
   | { page: "data"; source: string | null }
+  | { page: "quality"; source: string | null }
   | { page: "unknown"; path: string };
 
 export function parseRoute(path: string): Route {
@@ -17,6 +18,7 @@ export function parseRoute(path: string): Route {
   const name = second === undefined ? null : decode(second);
   if (first === "customers") return name === null ? { page: "customers" } : { page: "customer", id: name };
   if (first === "data") return { page: "data", source: name };
+  if (first === "quality") return { page: "quality", source: name };
   return { page: "unknown", path };
 }
 
@@ -25,6 +27,7 @@ export const paths = {
   customers: "/customers",
   customer: (id: string) => `/customers/${encodeURIComponent(id)}`,
   data: (source?: string) => (source === undefined ? "/data" : `/data/${encodeURIComponent(source)}`),
+  quality: (source?: string) => (source === undefined ? "/quality" : `/quality/${encodeURIComponent(source)}`),
 };
 
 function decode(part: string): string {

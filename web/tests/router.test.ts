@@ -6,6 +6,8 @@ describe("addresses", () => {
     expect(parseRoute("/")).toEqual({ page: "overview" });
     expect(parseRoute("/customers/")).toEqual({ page: "customers" });
     expect(parseRoute("/data")).toEqual({ page: "data", source: null });
+    expect(parseRoute("/quality")).toEqual({ page: "quality", source: null });
+    expect(parseRoute(paths.quality("shop"))).toEqual({ page: "quality", source: "shop" });
     expect(parseRoute("/moon")).toEqual({ page: "unknown", path: "/moon" });
     expect(parseRoute("/customers/a/b")).toEqual({ page: "unknown", path: "/customers/a/b" });
   });

@@ -96,8 +96,7 @@ def read_impact(
             IncompleteField(field, missing, checked, () if contract is None else dependents.of(contract, field))
             for field, missing, checked in incomplete[name]
         ]
-        # That an unused optional field is empty is nobody's loss.
-        fields = [one for one in fields if one.uses]
+        fields = [one for one in fields if _is_missed(contract, one)]
         if not wait.records and not fields:
             continue
         whole = list(_of_whole_records(contract, metrics, models)) if wait.records and contract else []
@@ -106,6 +105,13 @@ def read_impact(
     streams.sort(key=lambda one: (-one.quarantined, one.source, one.stream))
     customers, scored = _customers(conn, query)
     return Impact(customers, scored, _known(conn, {one.source for one in streams}), streams)
+
+
+def _is_missed(contract: Contract | None, field: IncompleteField) -> bool:
+    """Whether anybody lacks the values: that an optional field is empty which nothing is computed of is nobody's loss."""
+    declared = None if contract is None else contract.fields.get(field.field)
+    asked = declared is not None and (declared.required or declared.completeness is not None)
+    return bool(field.uses) and (asked or any(use.kind != "entity" for use in field.uses))
 
 
 def _waiting(conn: Connection, query: QualityQuery) -> Mapping[tuple[str, str], _Waiting]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["drift", "evolve"]
 
 _MOST = 10_000
+_SHOWN = 6
 
 
 def drift(
@@ -120,24 +121,29 @@ def _print_evolution(name: str, evolution: Evolution, activated: int | None) -> 
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     if not rows:
         print("No stream departs from its contract.")
-        return
-    table = Table("first seen", "stream", "version", "kind", "field", "observed", "records", "discarded", "policy")
+    for group in _grouped(rows):
+        row = group[0]
+        told = [] if row["records"] is None else [f"{row['records']:,} records"]
+        told += [row["policy"]] if row["policy"] else []
+        told += [f"{row['discarded']:,} discarded"] if row["discarded"] else []
+        told += [] if row["in_force"] else ["before the contract in force"]
+        at = row["first_at"][:16].replace("T", " ")
+        what = f"{row['kind'].replace('_', ' ')} {row['path']}{_observed(group)}"
+        print(f"{at}  {row['source']}.{row['stream']} v{row['contract_version']}  {what}  [{', '.join(told)}]")
+
+
+def _grouped(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Findings of one field and kind, which are counted together."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        observed = row["observed"] or ", ".join(row["types"])
-        table.add_row(
-            row["first_at"][:19].replace("T", " "),
-            f"{row['source']}.{row['stream']}",
-            f"{row['contract_version']}{'' if row['in_force'] else ' (before)'}",
-            row["kind"].replace("_", " "),
-            row["path"],
-            observed,
-            "" if row["records"] is None else f"{row['records']:,}",
-            f"{row['discarded']:,}" if row["discarded"] else "",
-            row["policy"] or "",
-        )
-    Console().print(table)
+        key = tuple(row[name] for name in ("source", "stream", "contract_version", "kind", "path", "records"))
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _observed(group: list[dict[str, Any]]) -> str:
+    seen = [row["observed"] for row in group if row["observed"]] or group[0]["types"]
+    rest = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+    return f": {', '.join(seen[:_SHOWN])}{rest}" if seen else ""

@@ -31,7 +31,6 @@ __all__ = [
     "Warned",
     "declared_keys",
     "interval",
-    "not_blank",
 ]
 
 FIELD_PREFIX = "f_"
@@ -187,7 +186,7 @@ class Query:
         for one in self._fields:
             value = one.typed()
             if one.field.name in self._identifying:
-                value = f"CASE WHEN {not_blank(f't{one.i}')} THEN {value} END"
+                value = f"CASE WHEN {_not_blank(f't{one.i}')} THEN {value} END"
             columns.append(f"({value})::{COLUMN_TYPES[one.field.type]} AS v{one.i}")
             bound = one.bounded()
             if bound is not None:
@@ -264,7 +263,7 @@ class Query:
 
     def _absent(self, one: FieldSql) -> str:
         absent = f"t{one.i} IS NULL"
-        return f"{absent} OR NOT {not_blank(f't{one.i}')}" if one.field.name in self._identifying else absent
+        return f"{absent} OR NOT {_not_blank(f't{one.i}')}" if one.field.name in self._identifying else absent
 
     def _drifting(self, one: FieldSql, code: Code) -> list[str]:
         """Branches of a CASE: the value is missing, not of its type, or not an allowed one."""
@@ -467,14 +466,14 @@ def _referring(contract: Contract) -> set[str]:
     }
 
 
-def not_blank(text: str) -> str:
+def _not_blank(text: str) -> str:
     """Whether a text has a character that Python's `str.strip` leaves, which references are made of."""
     # The first character of nearly every value settles it.
     return f"(ascii({text}) BETWEEN 33 AND 126 OR regexp_matches({text}, '[^\\s\\p{{Z}}\\x0b\\x1c-\\x1f\\x{{85}}]'))"
 
 
 def _unless_blank(column: str) -> str:
-    return f"CASE WHEN {not_blank(column)} THEN {column} END AS {column}"
+    return f"CASE WHEN {_not_blank(column)} THEN {column} END AS {column}"
 
 
 def interval(span: dt.timedelta) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 import numpy as np
@@ -25,8 +25,9 @@ __all__ = ["Audit", "Audited"]
 
 Counts = npt.NDArray[np.int64]
 
-_RECORD = ("records", "incomplete", "invalid", "inconsistent")
-_FIELD = ("checked", "missing", "invalid", "inconsistent")
+Mask = npt.NDArray[np.bool_]
+
+_EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,10 +75,36 @@ class Audit:
         if not records.num_rows:
             return
         found = Bench.of(connection).run(self.sql, bench_columns(payload, records))
-        for row in found.to_pylist():
-            fields = [[row[f"{name}{i}"] for i in range(len(self.contract.fields))] for name in _FIELD]
-            yield Audited(row["day"], np.array([row[name] for name in _RECORD]), np.array(fields, np.int64))
+        flags = {name: np.asarray(found[name]) for name in found.column_names}
+        days = records["as_of"].cast(pa.date32()).cast(pa.int32()).to_numpy()
+        for day in np.unique(days).tolist():
+            on = days == day
+            yield self._added_up(_EPOCH + dt.timedelta(days=day), {name: flag[on] for name, flag in flags.items()})
+
+    def _added_up(self, day: dt.date, flags: Mapping[str, Mask]) -> Audited:
+        contract, rows = self.contract, len(flags["refused"])
+        keys = {contract.partition_key, *contract.key}
+        fields = self.nothing()
+        incomplete, invalid = np.zeros(rows, np.bool_), flags["refused"].copy()
+        for i, field in enumerate(contract.fields.values()):
+            expected, missing, wrong = flags.get(f"expected{i}"), flags[f"missing{i}"], flags[f"invalid{i}"]
+            fields[0, i] = rows if expected is None else np.count_nonzero(expected)
+            fields[1, i], fields[2, i] = np.count_nonzero(missing), np.count_nonzero(wrong)
+            invalid |= wrong
+            if field.required or field.name in keys:
+                incomplete |= missing
+        inconsistent = np.zeros(rows, np.bool_)
+        torn: dict[str, Mask] = {}
+        for number, rule in enumerate(contract.rules):
+            broken = flags.get(f"broken{number}")
+            if broken is not None and broken.any():
+                inconsistent |= broken
+                for name in rule.uses:
+                    torn[name] = broken | torn.get(name, False)
+        for i, name in enumerate(contract.fields):
+            fields[3, i] = np.count_nonzero(torn[name]) if name in torn else 0
+        return Audited(day, np.array([rows, *map(np.count_nonzero, (incomplete, invalid, inconsistent))]), fields)
 
     def nothing(self) -> Counts:
         """No counts of any field."""
-        return np.zeros((len(_FIELD), len(self.contract.fields)), np.int64)
+        return np.zeros((4, len(self.contract.fields)), np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mainstem.cli.main import main
-from mainstem.contracts import Policy
+from mainstem.contracts import Policy, read_contract
 from mainstem.errors import UnavailableError
 from mainstem.processing import sink_postgres
 from mainstem.runtime.activation_replay import replay_activations
@@ -170,6 +170,67 @@ def test_a_contract_follows_drift_and_what_waited_takes_effect(
     assert _run(orders, capsys, "evolve", "shop.orders")["text"] is None
     assert orders.rebuild(capsys)["identical"] is True
     assert orders.terms() == {"received": 47, "accepted": 42, "quarantined": 5}
+
+
+def test_findings_and_proposals_are_told_to_people(orders: Orders, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data-dir", str(orders.site.data_dir)]
+    orders.declare(policy={"enum_growth": "discard_row", "new_field": "evolve"})
+    main(["contract", "drift", *data])
+    assert "No stream departs" in capsys.readouterr().out
+    orders.work(*payloads(5, plan="gold"), *payloads(5, 5, plan="silver"), *payloads(5, 10, utm="x"))
+    capsys.readouterr()
+    main(["contract", "drift", *data])
+    said = capsys.readouterr().out
+    assert "  shop.orders v1  enum growth plan: gold, silver  [10 records, discard_row, 10 discarded]\n" in said
+    assert "  shop.orders v1  new field utm: string  [5 records, evolve]\n" in said
+    main(["contract", "evolve", "shop.orders", *data])
+    printed = capsys.readouterr()
+    assert "changed  the field 'utm' (string) is new" in printed.err
+    assert "left     enum growth 'plan' (gold): the contract says discard_row." in printed.err
+    assert read_contract(printed.out, "printed").fields["utm"].path == ("utm",)
+    main(["contract", "evolve", "shop.orders", "--activate", *data])
+    assert "shop.orders, version 2: is in force now" in capsys.readouterr().err
+    main(["contract", "evolve", "shop.orders", *data])
+    assert "there is nothing to change" in capsys.readouterr().err
+
+
+_ACCOUNTS = """
+apiVersion: v3.2.0
+kind: DataContract
+id: crm-accounts
+version: 1.0.0
+schema:
+  - name: accounts
+    customProperties:
+      - {property: source, value: crm}
+      - {property: partitionKey, value: id}
+      - {property: mapping, value: {entity: customer, attributes: {customer_id: id, plan: plan}}}
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true}
+      - {name: plan, logicalType: string}
+"""
+
+
+def test_a_state_gains_an_attribute_and_a_person_stays_sealed(
+    orders: Orders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders.site.declare("contracts/crm/accounts.yaml", _ACCOUNTS)
+
+    def send(*payloads: dict[str, Any]) -> None:
+        orders.site.send("crm", [{"stream": "accounts", "op": "upsert", "payload": one} for one in payloads])
+        orders.site.work()
+
+    send(*({"id": f"a{n}", "plan": "free", "tier": "gold", "ownerEmail": f"u{n}@example.org"} for n in range(12)))
+    evolved = _run(orders, capsys, "evolve", "crm.accounts", "--activate")
+    assert all(change["left"] is None for change in evolved["changes"])
+    send({"id": "a1", "plan": "free", "tier": "silver", "ownerEmail": "new@example.org"})
+    [(attributes, sealed)] = orders.site.query(
+        "SELECT attributes, sealed IS NOT NULL FROM entity WHERE attributes ? 'tier'"
+    )
+    assert attributes == {"plan": "free", "tier": "silver"}
+    assert sealed
+    assert "example.org" not in str(orders.findings())
+    assert orders.rebuild(capsys)["identical"] is True
 
 
 def test_the_lake_keeps_both_versions_apart_and_one_reader_reads_both(

@@ -64,7 +64,7 @@ class _Client(threading.Thread):
                 self.sent[name] += _BATCH
                 self.amounts[name] += sum(shape(one).get("total", one["amount"]) for one in whole)
                 number += _BATCH
-                time.sleep(0.01)
+                time.sleep(0.005)
         except BaseException as error:  # noqa: BLE001 - told by the test
             self.error = error
 
@@ -109,8 +109,13 @@ def _evolve(orders: Orders, capsys: pytest.CaptureFixture[str]) -> Mapping[str, 
     return dict(json.loads(told))
 
 
-def test_a_stream_changes_while_it_flows(orders: Orders, running: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
-    client = _Client(running)
+def test_a_stream_changes_while_it_flows(
+    orders: Orders,
+    running: Runtime,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    client, began = _Client(running), time.monotonic()
     client.start()
     try:
         _until(lambda: orders.terms().get("accepted", 0) >= 10 * _BATCH)
@@ -132,6 +137,7 @@ def test_a_stream_changes_while_it_flows(orders: Orders, running: Runtime, capsy
         _until(lambda: client.sent["dropped"] >= 20 * _BATCH)
     finally:
         client.end()
+    record_property("sent_a_second", round(client.sent.total() / (time.monotonic() - began)))
 
     # What doors stamped with the version before goes through the one in force, as the scheduler sees to it.
     orders.site.query("UPDATE contract SET activated_at = activated_at - interval '1 minute'")

@@ -131,6 +131,13 @@ def test_values_are_told_only_where_none_is_personal() -> None:
     assert "ann" not in repr(seen)
 
 
+def test_every_value_that_is_not_allowed_is_told_however_rare() -> None:
+    seen = _Stream().look(*(_good(plan="gold") for _ in range(300)), _good(plan="silver"))
+    assert _found(seen) == {("enum_growth", "plan", "gold"), ("enum_growth", "plan", "silver")}
+    seen = _Stream(schemaChange="discard_value").look(*(_good(plan="gold") for _ in range(3)))
+    assert _found(seen) == {("enum_growth", "plan", "gold")}
+
+
 def test_a_type_that_is_not_read_and_one_that_is_read_all_the_same() -> None:
     stream = _Stream()
     assert _found(stream.look(*(_good(n="7") for _ in range(5)))) == set(), "a habit is no change"

@@ -248,6 +248,24 @@ def test_of_several_key_fields_none_is_needed_beside_the_envelopes_key() -> None
         assert _field(counts, "plan") == [3, 1, 0, 0]
 
 
+@pytest.mark.parametrize("policy", ["evolve", "discard_value", "discard_row", "quarantine", "freeze"])
+def test_a_policy_changes_what_becomes_of_a_value_and_not_whether_it_is_valid(policy: str) -> None:
+    contract = yaml.safe_load(ACCOUNTS)
+    contract["schema"][0]["customProperties"] += _properties(schemaChange=policy)
+    payloads = [
+        b'{"account": "1", "plan": "a", "seats": 1}',
+        b'{"account": "2", "plan": "new", "seats": 1}',
+        b'{"account": "3", "plan": "a", "seats": "many"}',
+        b'{"account": "4", "seats": 1}',
+        b'{"account": "5", "plan": "a", "seats": 1, "color": "red"}',
+    ]
+    [counts] = _counted(yaml.safe_dump(contract), _records(payloads, [DAY] * 5, ["upsert"] * 5))
+    assert _field(counts, "plan") == [5, 1, 1, 0]
+    assert _field(counts, "seats") == [5, 0, 1, 0]
+    undeclared = policy not in {"evolve", "discard_value"}
+    assert counts.record[:4].tolist() == [5, 1, 3 if undeclared else 2, 0]
+
+
 def test_counts_of_one_key_are_added_up() -> None:
     [one] = _counted(ACCOUNTS, _records([b'{"account": "1"}'], [DAY], ["upsert"]))
     [both] = joined([one, one])

@@ -27,6 +27,61 @@ const HOSTILE = [
 
 export class NotFound extends Error {}
 
+/** Shares that are wrong, by dimension. */
+const WHOLE_RECORDS = { completeness: 0.061, validity: 0.012, consistency: 0, uniqueness: 0.0004, timeliness: 0.083 };
+const FIELDS = [
+  { field: "person_id", required: true, bad: [0.059, 0] },
+  { field: "occurred_at", required: true, bad: [0.002, 0.011] },
+  { field: "customer_id", required: true, bad: [0, 0] },
+  { field: "page", required: false, bad: [0.4, 0.001] },
+];
+const NO_QUALITY = { grade: "none", worst: null, scores: {}, unmeasured: {}, days: [] };
+
+function qualityDays(from) {
+  const last = Date.now();
+  const days = [];
+  for (let at = from === null ? last - 27 * 86_400_000 : Date.parse(from); at <= last; at += 86_400_000)
+    days.push(new Date(at).toISOString().slice(0, 10));
+  return days;
+}
+
+/** Scores of these shares of wrong ones, and days that sway around them. */
+function scored(bad, days, required) {
+  const scores = {};
+  for (const [name, share] of Object.entries(bad)) {
+    const value = 1 - share;
+    const objective = name === "completeness" && required ? 0.95 : null;
+    scores[name] = {
+      value,
+      good: Math.round(120_400 * value),
+      of: 120_400,
+      recent: value - share / 8,
+      before: value,
+      change: -share / 8,
+      objective,
+      breached: objective === null ? null : value < objective,
+    };
+  }
+  const asked = Object.entries(scores).filter(([name]) => required || name !== "completeness");
+  const [worst, least] = asked.reduce((a, b) => (b[1].value < a[1].value ? b : a));
+  const poor = least.value < 0.9 || asked.some(([, score]) => score.breached);
+  const grade = poor ? "poor" : least.value < 0.99 ? "fair" : "good";
+  return {
+    grade,
+    worst,
+    scores,
+    unmeasured: {},
+    days: days.map((day, n) => ({
+      day,
+      records: 4300,
+      breached: false,
+      ...Object.fromEntries(
+        Object.entries(bad).map(([name, share]) => [name, 1 - share * (0.6 + 0.5 * Math.abs(Math.sin(n)))]),
+      ),
+    })),
+  };
+}
+
 export class Answers {
   constructor(faults) {
     this.faults = faults;
@@ -392,13 +447,31 @@ export class Answers {
   }
 
   quality(search) {
+    const asked = (name) => search.get(name);
     const streams = this.faults.has("empty")
       ? []
-      : this.ledger
-          .freshness(this.options)
-          .filter(({ source }) => !search.get("source") || source === search.get("source"));
+      : this.ledger.freshness(this.options).filter(({ source }) => !asked("source") || source === asked("source"));
+    const days = this.faults.has("empty") ? [] : qualityDays(asked("from"));
+    const fields = streams
+      .flatMap((f) => FIELDS.map((field) => ({ source: f.source, stream: f.stream, ...field })))
+      .filter(
+        ({ field, stream }) =>
+          (!asked("field") || field === asked("field")) && (!asked("stream") || stream === asked("stream")),
+      )
+      .map(({ bad, ...field }) => ({
+        ...field,
+        checked: 120_400,
+        ...scored({ completeness: bad[0], validity: bad[1] }, asked("field") ? days : [], field.required),
+      }))
+      .sort((a, b) => a.scores[a.worst].value - b.scores[b.worst].value);
+    const breached = fields.filter((field) => field.scores.completeness.breached);
     return {
       data: {
+        from: days[0] ?? asked("from"),
+        to: days.at(-1) ?? asked("from"),
+        objectives: { completeness: 0.95, least_records: 20 },
+        accuracy: { value: null, why: "Whether values are true is only ever stated against a truth." },
+        overall: streams.length === 0 ? NO_QUALITY : scored({ ...WHOLE_RECORDS }, days, true),
         streams: streams.map((f, i) => ({
           source: f.source,
           stream: f.stream,
@@ -410,7 +483,54 @@ export class Answers {
             objective_seconds: f.objective_seconds,
             met: f.objective_seconds === null ? null : f.seconds <= f.objective_seconds,
           },
+          ...scored({ ...WHOLE_RECORDS, completeness: i * 0.0131 }, days, true),
         })),
+        fields: fields.slice(0, Number(asked("limit") ?? 200)),
+        fields_total: fields.length,
+        breaches: days.slice(-2).flatMap((day) =>
+          breached.map(({ source, stream, field, scores }) => ({
+            source,
+            stream,
+            field,
+            day,
+            dimension: "completeness",
+            value: scores.completeness.value,
+            objective: 0.95,
+            seen_at: `${day}T09:41:00Z`,
+          })),
+        ),
+      },
+    };
+  }
+
+  impact(search) {
+    const source = search.get("source") ?? "webshop";
+    const uses = {
+      metrics: ["active_days", "clicks", "events"],
+      components: ["usage.activity", "usage.trend"],
+      attributes: [],
+    };
+    const streams = [
+      {
+        source,
+        stream: "clicks",
+        quarantined: 1284,
+        customers: 96,
+        unattributed: 212,
+        ...uses,
+        fields: [{ field: "person_id", missing: 7104, checked: 120_400, uses: [{ kind: "metric", name: "events" }] }],
+      },
+    ];
+    const none = { metrics: [], components: [], attributes: [] };
+    return {
+      data: {
+        from: "2026-01-01",
+        to: "2026-01-15",
+        customers: 96,
+        scored: 88,
+        known: 2400,
+        ...(this.faults.has("empty") ? none : uses),
+        streams: this.faults.has("empty") ? [] : streams,
       },
     };
   }

@@ -58,6 +58,7 @@ const ROUTES = [
   [/^\/data\/status\/([^/]+)$/, ([source]) => answers.status(source)],
   [/^\/data\/quality\/metrics$/, (_, search) => answers.quality(search)],
   [/^\/data\/quality\/drift$/, (_, search) => answers.drift(search)],
+  [/^\/data\/quality\/impact$/, (_, search) => answers.impact(search)],
   [/^\/data\/quarantine$/, (_, search) => answers.quarantine(search)],
   [/^\/analytics\/overview$/, () => answers.overview()],
   [/^\/analytics\/customers$/, (_, search) => answers.list(search)],

@@ -28,6 +28,8 @@ export interface TimeChartProps {
   label: string;
   low?: number;
   high?: number;
+  /** Between the marks of the scale, where it has a `high`; a quarter of that when absent. */
+  step?: number;
   zones?: readonly ChartZone[];
   formatValue: (value: number) => string;
   /** Of the marks of the scale; as the values when absent. */

@@ -43,7 +43,7 @@ export function chartOptions(props: TimeChartProps, colour: Palette, calm: boole
     yAxis: {
       type: "value",
       min: props.low ?? 0,
-      ...(props.high === undefined ? {} : { max: props.high, interval: props.high / 4 }),
+      ...(props.high === undefined ? {} : { max: props.high, interval: props.step ?? props.high / 4 }),
       splitNumber: 4,
       axisLine: { show: false },
       axisTick: { show: false },

@@ -145,3 +145,8 @@ export function toInput(at: string | null | undefined): string {
   const date = parse(at);
   return date ? date.toISOString().slice(0, 16) : "";
 }
+
+/** The day (UTC, "2026-01-15") so many days before an instant. */
+export function dayBefore(at: Date, days: number): string {
+  return new Date(at.getTime() - days * 86_400_000).toISOString().slice(0, 10);
+}

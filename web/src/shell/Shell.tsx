@@ -16,6 +16,7 @@ const PLACES: readonly { to: string; label: string; icon: IconName; pages: reado
   { to: paths.overview, label: "Overview", icon: "overview", pages: ["overview"] },
   { to: paths.customers, label: "Customers", icon: "customers", pages: ["customers", "customer"] },
   { to: paths.data(), label: "Data", icon: "data", pages: ["data"] },
+  { to: paths.quality(), label: "Quality", icon: "quality", pages: ["quality"] },
 ];
 
 export function Shell({ me, route, children }: { me: Me; route: Route; children: ReactNode }) {

@@ -25,6 +25,7 @@ __all__ = ["Sampled", "StreamMemory", "is_key_name", "json_type", "sampled", "va
 _KEPT_VALUES = 300
 _LOOKED_AT = 200
 _LONGEST_VALUE = 64
+_LONGEST_REMEMBERED = 200
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.: -]{0,62}")
 _DIGITS = re.compile(r"[0-9]{5}")
 
@@ -101,6 +102,11 @@ class StreamMemory:
                 for key in inside.keys() - known if isinstance(inside, dict) else ():
                     yield from self.new_key((*path, key), [one], one.at)
 
+    def is_curious(self, path: Sequence[str]) -> bool:
+        """Whether records with an undeclared key have to be looked at to know what it holds."""
+        known = self._candidates.get(".".join(path))
+        return known is None or known.rows < _LOOKED_AT
+
     def new_key(self, path: Sequence[str], rows: Sequence[Sampled], at: dt.datetime) -> Iterator[Finding]:
         """Look at records that have an undeclared key; the first of all was received `at`."""
         name = ".".join(path)
@@ -124,11 +130,13 @@ class StreamMemory:
             }
             if value is not None:
                 known.types.add(json_type(value))
-                known.raw.append(value)
+                known.raw.append(_shortened(value))
                 _remember(known.values, value)
         if known.raw:
             known.guess = guess_field(path[-1], known.raw)
         known.rename = known.rename or self._renamed(name, known)
+        if known.rows >= _LOOKED_AT:
+            known.raw, known.values = [], {}
 
     def departing(self, kind: DriftKind, name: str, rows: Sequence[Sampled]) -> Iterator[Finding]:
         """Look at records whose value of a field is not of its type, or not an allowed one."""
@@ -142,6 +150,11 @@ class StreamMemory:
                 yield from self._tell(kind, name, _shown(field, value), one.at)
             else:
                 yield from self._tell(kind, name, "", one.at, (), {"required": True})
+
+    def grown(self, name: str, values: Sequence[str], at: dt.datetime) -> Iterator[Finding]:
+        """Values of a field that are not allowed ones; the first of their records was received `at`."""
+        for value in values:
+            yield from self._tell(DriftKind.ENUM_GROWTH, name, _shown(self._contract.fields[name], value), at)
 
     def _read(self, name: str, field: ContractField, kind: str, at: dt.datetime) -> Iterator[Finding]:
         """A value of another JSON type than the field's other ones had, from which it can still be read."""
@@ -232,11 +245,20 @@ def _is_word(field: ContractField, value: Any) -> bool:
     return bool(form.missing or form.codes) and str(value) in {*form.missing, *(code for code, _ in form.codes)}
 
 
+def _shortened(value: Any) -> Any:
+    """A value of which type and kind can still be told, and which takes no room."""
+    if isinstance(value, dict | list):
+        return type(value)()
+    return value[:_LONGEST_REMEMBERED] if isinstance(value, str) else value
+
+
 def _remember(values: dict[str, None], value: Any) -> None:
     """Keep a scalar as text, the latest ones."""
     if isinstance(value, dict | list):
         return
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if len(text) > _LONGEST_REMEMBERED:
+        return
     values.pop(text, None)
     values[text] = None
     if len(values) > _KEPT_VALUES:

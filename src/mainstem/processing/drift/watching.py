@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import threading
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ _SAMPLE = 100
 # Once so many records of a contract version were looked at, fewer of each batch will do.
 _KNOWN_WELL = 1_000
 _SMALLER_SAMPLE = 25
-_MOST_STREAMS = 1_000
+_MOST_VALUES = 200
+_MOST_STREAMS = 200
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EPOCH = dt.date(1970, 1, 1)
 _UNREADABLE = pa.array([Reason.INVALID_JSON, Reason.INVALID_TEXT, Reason.NOT_AN_OBJECT, Reason.TOO_DEEP], pa.string())
@@ -166,11 +168,11 @@ class _Look:
 
     def _count_new(self) -> None:
         surplus = whole(self._checked.rows[SURPLUS])
-        rows, paths = self._new_keys(surplus) if surplus.null_count < len(surplus) else (_NO_ROWS, [])
+        rows, first, paths = self._new_keys(surplus)
         undeclared = np.flatnonzero(np.asarray(pc.equal(self._reasons, Reason.UNDECLARED.value).fill_null(False)))
         refused: dict[_Path, _Rows] = {}
         if len(undeclared):
-            refused = self._refused(undeclared, rows, paths)
+            refused = self._refused(undeclared, rows, first, paths)
         discards = self._plan.discards(Reason.UNDECLARED, None)
         for path, some in refused.items():
             # Inside an object: counted where a policy acts on it.
@@ -180,17 +182,23 @@ class _Look:
         for path, some in self._new.items():
             self._add(DriftKind.NEW_FIELD, ".".join(path), some, refused.get(path, _NO_ROWS) if discards else _NO_ROWS)
 
-    def _new_keys(self, surplus: pa.Array) -> tuple[_Rows, list[_Path]]:
-        """Note the rows of each undeclared key of the top level. Rows that have one, rising, and the first one of each."""
+    def _new_keys(self, surplus: pa.Array) -> tuple[_Rows, _Rows, list[_Path]]:
+        """Note the rows of each undeclared key of the top level.
+
+        Rows that have one, rising, with the place of each one's first key in the paths that come last.
+        """
+        if surplus.null_count == len(surplus):
+            return _NO_ROWS, _NO_ROWS, [_NAMELESS]
         keys = surplus.flatten().dictionary_encode()
         names, codes = keys.dictionary.to_pylist(), keys.indices.to_numpy()
         if not len(codes):
-            return _NO_ROWS, []
+            return _NO_ROWS, _NO_ROWS, [_NAMELESS]
         rows = pc.list_parent_indices(surplus).to_numpy()
         # In the order in which they are met, so that it is always the same ones that are counted by name.
         first = np.zeros(len(names), np.int64)
         first[codes[::-1]] = np.arange(len(codes))[::-1]
-        paths, numbers = [_NAMELESS], np.zeros(len(names), np.int64)
+        paths: list[_Path] = [_NAMELESS]
+        numbers = np.zeros(len(names), np.int64)
         for code in np.argsort(first).tolist():
             if len(paths) <= MOST_PATHS and is_key_name(names[code]):
                 numbers[code] = len(paths)
@@ -198,20 +206,23 @@ class _Look:
         of_rows = numbers[codes]
         for number in np.flatnonzero(np.bincount(of_rows)).tolist():
             self._new[paths[number]] = _distinct(rows[of_rows == number])
-        if not self._bad.any():
-            return _NO_ROWS, []
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
-        return rows[starts], [paths[number] for number in of_rows[starts].tolist()]
+        return rows[starts], of_rows[starts], paths
 
-    def _refused(self, undeclared: _Rows, rows: _Rows, paths: Sequence[_Path]) -> dict[_Path, _Rows]:
-        """Rows that do not go on for an undeclared key, by that key; `paths` are the first of the top level, of `rows`."""
-        first = dict(zip(rows.tolist(), paths, strict=True))
-        inside = [row for row in undeclared.tolist() if row not in first]
-        first |= self._inner_keys(inside[:_SAMPLE])
-        found: dict[_Path, list[int]] = {}
-        for row in undeclared.tolist():
-            found.setdefault(first.get(row, _NAMELESS), []).append(row)
-        return {path: np.array(some, np.intp) for path, some in found.items()}
+    def _refused(self, undeclared: _Rows, rows: _Rows, first: _Rows, paths: Sequence[_Path]) -> dict[_Path, _Rows]:
+        """Rows that do not go on for an undeclared key, by that key; the rest is as of `_new_keys`."""
+        known = np.isin(undeclared, rows)
+        numbers = first[np.searchsorted(rows, undeclared[known])]
+        found = {paths[number]: undeclared[known][numbers == number] for number in np.unique(numbers).tolist()}
+        inside = undeclared[~known]
+        named: dict[_Path, list[int]] = {}
+        for row, path in self._inner_keys(inside[:_SAMPLE].tolist()).items():
+            named.setdefault(path, []).append(row)
+        found |= {path: np.array(some, np.intp) for path, some in named.items()}
+        rest = inside[~np.isin(inside, [row for some in named.values() for row in some])]
+        if len(rest):
+            found[_NAMELESS] = np.sort(np.concatenate([found.get(_NAMELESS, _NO_ROWS), rest]))
+        return found
 
     def _inner_keys(self, rows: Sequence[int]) -> dict[int, _Path]:
         """The first undeclared key inside an object, of rows that have one."""
@@ -291,9 +302,20 @@ class _Look:
         findings += memory.look(self._sample(np.flatnonzero(readable)[:some]))
         for path, rows in self._new.items():
             if len(path) == 1:
-                findings += memory.new_key(path, self._sample(rows[:_SAMPLE]), self._at(int(rows[0])))
+                sample = self._sample(rows[:_SAMPLE]) if memory.is_curious(path) else []
+                findings += memory.new_key(path, sample, self._at(int(rows[0])))
         for (kind, field), rows in self._departing.items():
-            findings += memory.departing(kind, field, self._sample(rows[:_SAMPLE]))
+            known = self._values(field, rows) if kind is DriftKind.ENUM_GROWTH else []
+            if known:
+                findings += memory.grown(field, known, self._at(int(rows[0])))
+            else:
+                findings += memory.departing(kind, field, self._sample(rows[:_SAMPLE]))
+
+    def _values(self, field: str, rows: _Rows) -> list[str]:
+        """The distinct values of a field in some rows, as a contract lists them; none where a policy has taken them away."""
+        distinct = whole(self._checked.rows[FIELD_PREFIX + field].take(pa.array(rows))).drop_null().unique()
+        values = distinct[:_MOST_VALUES].to_pylist()
+        return [f"{one.normalize():f}" if isinstance(one, Decimal) else str(one) for one in values]
 
     def _sample(self, rows: _Rows) -> list[Sampled]:
         some = self._checked.records.select(["payload", "received_at"]).take(pa.array(rows))

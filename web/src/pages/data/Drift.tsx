@@ -23,7 +23,7 @@ export function Drift({ findings }: { findings: Resource<DriftFindings> }) {
   return (
     <Tile
       title="Drift"
-      className="narrow"
+      className="full"
       vintage={resourceVintage(findings)}
       warning={findings.data ? findings.error : null}
     >

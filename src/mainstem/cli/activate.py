@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
+from mainstem.cli.wording import counted
 
 __all__ = ["activate"]
 
@@ -35,7 +36,8 @@ def activate(
         if check:
             found = read_folder(runtime, folder)
             numbers = {"contracts": len(found.contracts), "metrics": len(found.metrics), "health": len(found.health)}
-            words = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+            counts = {"contract": found.contracts, "metric": found.metrics, "health model": found.health}
+            words = ", ".join(counted(len(files), word) for word, files in counts.items())
             print(json_format.dumps(numbers) if json else f"Nothing is wrong: {words}.")
             return
         with runtime.door:

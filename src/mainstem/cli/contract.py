@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import AsJson
+from mainstem.cli.wording import counted
 
 if TYPE_CHECKING:
     from mainstem.contracts import Contract, Use
@@ -182,7 +183,7 @@ def _print_check(result: dict[str, Any]) -> None:
     sample = result.get("sample")
     if sample is None:
         return
-    print(f"{sample['passed']:,} of {sample['rows']:,} records pass.")
+    print(f"{sample['passed']:,} of {counted(sample['rows'], 'record')} pass.")
     for one in sample["reasons"]:
         where = " ".join(part for part in (one["field"], one["rule"]) if part)
         print(f"  {one['count']:,} {one['reason']} {where}".rstrip())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
     from mainstem.contracts.contract import (
+        ACTIVE,
         ANY_SOURCE,
         Constant,
         Contract,
@@ -45,7 +46,7 @@ else:
             "comparison": "Change compare_contracts",
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
-            "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
+            "contract": "ACTIVE ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
             "drafting": "draft_contract",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
@@ -58,6 +59,7 @@ else:
     )
 
 __all__ = [
+    "ACTIVE",
     "ANY_SOURCE",
     "CHECKED",
     "FIELD_PREFIX",

@@ -14,6 +14,7 @@ from decimal import Decimal
 from mainstem.model import EntityKind, FieldType, PiiClass
 
 __all__ = [
+    "ACTIVE",
     "ANY_SOURCE",
     "Constant",
     "Contract",
@@ -25,6 +26,9 @@ __all__ = [
     "Severity",
     "SourceForm",
 ]
+
+ACTIVE = "active"
+"""The status, in the standard's words, of a contract that is meant to be in force."""
 
 ANY_SOURCE = "*"
 """The source of a built-in contract that holds for every source without one of its own."""
@@ -155,3 +159,5 @@ class Contract:
     ahead: dt.timedelta = dt.timedelta(minutes=10)
     """An event further ahead of data time than this is quarantined as a clock gone wrong."""
     rules: tuple[Rule, ...] = ()
+    status: str = ACTIVE
+    """The standard's word for how far the text is. Without effect: what is activated is in force."""

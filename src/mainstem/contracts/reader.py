@@ -153,6 +153,8 @@ class _Reading:
         given: dict[str, Any] = {name: custom.duration(name) for name in ("grace", "oldest", "ahead") if name in custom}
         if "repeat" in custom:
             given["repeat"] = custom.choice("repeat", Repeat)
+        if self._standard.status is not None:
+            given["status"] = self._standard.status
         if "occurredAtImmutable" in custom:
             given["occurred_at_immutable"] = custom.flag("occurredAtImmutable")
         return given

@@ -353,8 +353,9 @@ class Door:
         be acknowledged without anybody knowing when there will be room to work it off.
         """
         try:
-            self.parts.registry.refresh()
+            # First: without room the database may not answer either, and that is not what has to be mended.
             self.parts.space()
+            self.parts.registry.refresh()
         except (StorageFullError, UnavailableError) as error:
             self._outage = error
             raise

@@ -49,7 +49,7 @@ def check(
     from mainstem.runtime.project import read_contract_file
 
     contract = read_contract_file(file)
-    CheckPlan.compile(contract)
+    CheckPlan.compile(contract).prove(str(file))
     DoorPlan.compile(contract)
     result: dict[str, Any] = {"contract": f"{contract.source}.{contract.stream}", "fingerprint": contract.fingerprint}
     good = True

@@ -14,7 +14,7 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import ACTIVE, Contract, read_contract
+from mainstem.contracts import ACTIVE, CheckPlan, Contract, read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -73,6 +73,8 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
             hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
         )
     _check_names(found)
+    for path, contract in found.contracts:
+        CheckPlan.compile(contract).prove(str(path))
     builtin = {metric.name for metric in builtin_metrics()}
     for path, metric in found.metrics:
         if metric.name in builtin:

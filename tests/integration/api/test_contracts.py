@@ -36,8 +36,15 @@ schema:
       - {name: at, logicalType: timestamp, required: true}
       - {name: amount, logicalType: number, logicalTypeOptions: {minimum: 0}}
       - {name: plan, logicalType: string, enum: [{value: free}, {value: paid}]}
+      - {name: mail, logicalType: string, logicalTypeOptions: {pattern: '^[\\w-\\.]+@\\w+$'}}
 """
-GOOD = {"who": {"account": {"id": "acme"}}, "at": "2026-01-15T11:00:00Z", "amount": 2.5, "plan": None}
+GOOD = {
+    "who": {"account": {"id": "acme"}},
+    "at": "2026-01-15T11:00:00Z",
+    "amount": 2.5,
+    "plan": None,
+    "mail": "a-b.c@d",
+}
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ async def test_one_contract_and_its_warnings(ask: Any, services: Services) -> No
     said = await ask("/api/v1/contracts/shop/orders")
     assert (said["version"], said["entity"], said["freshness_seconds"]) == (1, "usage_event", 7200)
     assert {field["name"]: field["pii"] for field in said["fields"]} == {
-        "account": "identifier", "at": "none", "amount": "none", "plan": "none",
+        "account": "identifier", "at": "none", "amount": "none", "plan": "none", "mail": "none",
     }  # fmt: skip
     [rule] = said["rules"]
     assert (rule["condition"], rule["severity"]) == ("amount % 1 = 0", "warn")
@@ -77,7 +84,15 @@ async def test_one_contract_and_its_warnings(ask: Any, services: Services) -> No
 
 @pytest.mark.parametrize(
     "change",
-    [{"who": {}}, {"at": None}, {"amount": -1}, {"amount": "x"}, {"plan": "gold"}, {"who": {"account": {"id": "a"}}}],
+    [
+        {"who": {}},
+        {"at": None},
+        {"amount": -1},
+        {"amount": "x"},
+        {"plan": "gold"},
+        {"mail": "a b@c"},
+        {"who": {"account": {"id": "a"}}},
+    ],
 )
 async def test_the_json_schema_judges_payloads(ask: Any, change: dict[str, Any]) -> None:
     schema = await ask("/api/v1/contracts/shop/orders/json-schema")

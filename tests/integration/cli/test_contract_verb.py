@@ -55,6 +55,17 @@ def test_a_wrong_one_is_named_with_its_place(run: Any, contract: Path) -> None:
     assert "Did you mean 'recordId'?" in message
 
 
+def test_checks_that_duckdb_does_not_take_are_an_error_of_the_contract(
+    run: Any, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstem.contracts._limits.portable_pattern", lambda pattern: pattern)
+    contract.write_text(
+        contract.read_text() + "\n      - {name: x, logicalType: string, logicalTypeOptions: {pattern: '[z-a]'}}\n"
+    )
+    status, message = run("check", contract)
+    assert (status, f"{contract}: DuckDB does not take the contract's checks" in message) == (2, True)
+
+
 def test_a_missing_file_and_a_missing_sample_are_unusable(run: Any, contract: Path) -> None:
     assert run("check", contract.parent / "none.yaml")[0] == 2
     assert run("check", contract, "--sample", contract.parent / "none.csv")[0] == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from mainstem.contracts import Column, Expression, Kind, compile_condition
 from mainstem.contracts._functions import FUNCTIONS
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._pieces import quoted
 from mainstem.contracts._regex import portable_pattern
 from mainstem.contracts.duck import connect
 
@@ -200,8 +203,73 @@ def test_a_format(duck: duckdb.DuckDBPyConnection, name: str, good: list[str], b
         (r"\p{L}", "not the same everywhere"), (r"\bx", "not the same"), ("(?=a)", "of groups only"), ("a{256}", "up to 255"), ("a{3,2}", "up to 255"),
         ("{", "nothing is there"), ("a{", "must be escaped"), ("[[:alpha:]]", "must be escaped"), ("(a{9}){9}", "counted repetition"), ("a\\", "escapes nothing"),
         ("x" * 501, "longer than"), (r"(a)\1", "not the same"), ("a\0", "NUL"),
+        ("[z-a]", "runs backwards"), (r"[\.--]", "runs backwards"), (r"[a-\d]", "ends in a shorthand"), (r"[\w--z]", "escaped to begin a range"),
+        ("[a-", "not closed"), ("[a-c--e]", "escaped to begin"), ("[a-[]", "must be escaped"), ("[a-\0]", "NUL"), ("[a-\\", "escapes nothing"),
+        ("(a|b)*a(a|b){255}c", "more than 500 characters"), ("a{255}b{255}", "more than 500"), ("(a?){200}" * 9, "more than 500"),
+        ("(a{255})(b{255})", "more than 500"), ("((abc){200})", "more than 500"), ("(abcdef){99,}", "more than 500"),
     ],
 )  # fmt: skip
 def test_a_pattern_that_engines_read_differently_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         portable_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "among", "matched"),
+    [
+        (r"[\w-\.]", "a_9-.%/", "a_9-."), (r"[\w-z.@]", "a-.@`{", "a-.@"), (r"[\d-]", "5-a", "5-"), (r"[-a]", "-ab", "-a"),
+        (r"[a-]", "a-b", "a-"), (r"[a-c-e]", "abcde-", "abce-"), (r"[+--]", "*+,-.", "+,-"), (r"[--/]", ",-./0", "-./"), (r"[\--\/]", ",-./0", "-./"),
+        (r"[^\w-]", "a-_.", "."), (r"[\t-\r]", "\t\n\r\f a", "\t\n\r\f"), (r"[\s\-x]", " -xy", " -x"), (r"[a-z\]^]", "b]^A", "b]^"),
+        ("[\u00e0-\u00ff-]", "\u00e9-\u0100", "\u00e9-"), (r"[\]-a]", "]^_`ab", "]^_`a"),
+    ],
+)  # fmt: skip
+def test_a_class_of_characters_is_read_alike(
+    duck: duckdb.DuckDBPyConnection, postgres_rows: Any, pattern: str, among: str, matched: str
+) -> None:
+    assert _matched(duck, postgres_rows, portable_pattern(pattern), among) == matched
+    # RE2 itself reads what was written the same.
+    assert _matched(duck, None, pattern, among) == matched
+
+
+def test_a_usual_pattern_of_addresses(duck: duckdb.DuckDBPyConnection, postgres_rows: Any) -> None:
+    pattern = portable_pattern(r"^[\w-\.]+@([\w-]+\.)+[\w-]{2,4}$")
+    for text, good in (("a-b.c@x-y.example.com", True), ("a@b", False), ("a%b@x.com", False), ("@x.com", False)):
+        assert _both(duck, postgres_rows, pattern, [text]) == [good], text
+
+
+def test_any_class_that_is_taken_is_read_alike(duck: duckdb.DuckDBPyConnection, postgres_rows: Any) -> None:
+    parts = ["a", "z", "A", "-", "-", "-", ".", r"\w", r"\d", r"\-", r"\.", "^", "_", "9", r"\]", "\u00e9", r"\t"]
+    among = "".join(chr(code) for code in [9, 10, *range(32, 127), 0xE9, 0x100])
+    taken = 0
+    chosen = random.Random(7)
+    for _ in range(400):
+        pattern = f"[{''.join(chosen.choices(parts, k=chosen.randint(1, 6)))}]"
+        try:
+            portable = portable_pattern(pattern)
+        except ValueError:
+            continue
+        taken += 1
+        matched = _matched(duck, postgres_rows, portable, among)
+        assert matched == "".join(letter for letter in among if re.match(portable, letter)), pattern
+        assert matched == _matched(duck, None, pattern, among), pattern
+    assert taken > 100
+
+
+def _both(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, texts: list[str]) -> list[bool]:
+    """Whether each text has the pattern: what both engines say."""
+    row = duck.execute(f"SELECT list_transform($1, lambda x: regexp_matches(x, {quoted(pattern)}))", [texts]).fetchone()
+    assert row is not None
+    found: list[bool] = row[0]
+    if postgres is not None:
+        rows = postgres.execute(
+            f'SELECT x COLLATE "C" ~ {quoted(pattern)} FROM unnest(%s::text[]) WITH ORDINALITY AS u(x, n) ORDER BY n',
+            [texts],
+        ).fetchall()
+        assert [one for (one,) in rows] == found, pattern
+    return found
+
+
+def _matched(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, among: str) -> str:
+    return "".join(
+        letter for letter, one in zip(among, _both(duck, postgres, pattern, list(among)), strict=True) if one
+    )

@@ -25,6 +25,7 @@ from open_data_contract_standard.model import (
 from mainstem.contracts._coherence import check_coherence
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Custom
 from mainstem.contracts._limits import read_limits
+from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
@@ -390,15 +391,13 @@ class _Reading:
 
     @staticmethod
     def _allowed_value(value: object, kind: FieldType, at: str) -> str:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if kind is FieldType.STRING and isinstance(value, str) and "\0" not in value:
             return value
-        if kind is FieldType.INTEGER and is_number and isinstance(value, int) and -(2**63) <= value < 2**63:
+        if kind is FieldType.INTEGER and type(value) is int and -(2**63) <= value < 2**63:
             return str(value)
-        if kind is FieldType.NUMBER and is_number:
-            number = Decimal(repr(value))
-            if number.is_finite() and abs(number) < 10**29 and number == round(number, 9):
-                return f"{number.normalize():f}"
+        number = exact_number(value) if kind is FieldType.NUMBER else None
+        if number is not None:
+            return f"{number:f}"
         if kind is FieldType.DATE and isinstance(value, str):
             try:
                 return dt.date.fromisoformat(value).isoformat()

@@ -82,6 +82,22 @@ async def test_one_contract_and_its_warnings(ask: Any, services: Services) -> No
     assert (await ask("/api/v1/contracts/anybody/usage_events"))["source"] == "*"
 
 
+async def test_the_contract_of_any_source_tells_what_those_without_their_own_were_warned_of(
+    ask: Any, services: Services
+) -> None:
+    anybody = CONTRACT.replace("value: shop", "value: '*'").replace("shop-orders", "any-orders")
+    services.door.parts.registry.activate(anybody, dt.datetime(2026, 1, 15, tzinfo=dt.UTC))
+    with services.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO rule_warning (epoch, partition, source, stream, rule, day, n) VALUES"
+            " (1, 0, 'shop', 'orders', 'whole', '2026-01-15', 2), (1, 0, 'till', 'orders', 'whole', '2026-01-15', 3),"
+            " (1, 1, 'web', 'orders', 'whole', '2026-01-15', 4), (1, 0, 'till', 'visits', 'whole', '2026-01-15', 9)"
+        )
+    assert (await ask("/api/v1/contracts/*/orders"))["warnings"] == [{"rule": "whole", "day": "2026-01-15", "count": 7}]
+    assert (await ask("/api/v1/contracts/till/orders"))["warnings"][0]["count"] == 3
+    assert (await ask("/api/v1/contracts/shop/orders"))["warnings"][0]["count"] == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [

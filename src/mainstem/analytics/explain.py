@@ -77,8 +77,10 @@ def _recency(value: int) -> str:
         return f"No activity for {value // INPUT_UNITS} days."
     if value >= INPUT_UNITS:
         return "No activity for a day."
+    # Measured to where the streams stand, which of a dead one is long ago.
     hours = value // _HOUR_UNITS
-    return "Active within the last hour." if hours == 0 else f"Active {hours} {'hour' if hours == 1 else 'hours'} ago."
+    told = {0: "within the hour", 1: "an hour"}.get(hours, f"{hours} hours")
+    return f"Active {told} before the newest data."
 
 
 def _days(days: int) -> str:

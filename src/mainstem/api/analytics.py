@@ -82,7 +82,13 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
         granularity: Granularity | None = None,
         known_at: dt.datetime | None = None,
     ) -> Response:
-        known = metrics.current().metrics
+        current = metrics.current()
+        known = current.metrics
+        if metric in current.unreadable:
+            raise NotFoundError(
+                f"The metric {metric!r} is not measured, because it cannot be read. {current.unreadable[metric]}",
+                hint="Declare it anew: mainstem activate FOLDER.",
+            )
         if metric not in known:
             raise NotFoundError(f"There is no metric {metric!r}.", hint=near_miss(metric, known))
         try:
@@ -108,6 +114,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
             "previous_total": trend.previous_total,
             "approximate": trend.approximate,
             "available": [_described(known[name]) for name in sorted(known)],
+            "unreadable": [{"metric": name, "reason": why} for name, why in sorted(current.unreadable.items())],
         }
         return answer(data, graded(clock, _feeding(trend.streams, clocks)))
 

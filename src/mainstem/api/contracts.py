@@ -12,7 +12,7 @@ from mainstem.api.envelope import Meta, answer
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.clock import Clock
-from mainstem.contracts import Contract, Registry, described, json_schema
+from mainstem.contracts import ANY_SOURCE, Contract, Registry, described, json_schema
 from mainstem.store import Database
 
 __all__ = ["contracts_router"]
@@ -21,7 +21,7 @@ __all__ = ["contracts_router"]
 def contracts_router(database: Database, registry: Registry, clock: Clock) -> APIRouter:
     """Routes below `/api/v1/contracts`."""
     router = APIRouter(prefix="/api/v1/contracts", tags=["contracts"])
-    reads = [requires(Permission.DATA_READ)]
+    reads = [requires(Permission.CONTRACTS_READ)]
 
     def active(source: str, stream: str) -> Contract:
         contract = registry.active(source, stream)
@@ -38,11 +38,14 @@ def contracts_router(database: Database, registry: Registry, clock: Clock) -> AP
     @router.get("/{source}/{stream}", dependencies=reads)
     def contract(source: str, stream: str) -> Response:
         found = active(source, stream)
+        # The contract for any source is that of the sources without one of their own.
+        others = [one for one, of in registry.streams() if of == stream]
+        which = "source <> ALL(%s)" if source == ANY_SOURCE else "source = ANY(%s)"
         with database.autocommit() as connection:
             rows = connection.execute(
-                "SELECT rule, day, sum(n)::bigint FROM rule_warning WHERE source = %s AND stream = %s"
+                f"SELECT rule, day, sum(n)::bigint FROM rule_warning WHERE {which} AND stream = %s"
                 " GROUP BY 1, 2 ORDER BY 2 DESC, 1 LIMIT 1000",
-                (source, stream),
+                (others if source == ANY_SOURCE else [source], stream),
             ).fetchall()
         warnings = [{"rule": rule, "day": day.isoformat(), "count": int(count)} for rule, day, count in rows]
         return answer({**described(found), "warnings": warnings}, Meta.now(clock))

@@ -26,6 +26,7 @@ from mainstem.api.timeline import Seen, read_timeline
 from mainstem.api.tokens import PageToken, TokenSigner
 from mainstem.errors import NotFoundError
 from mainstem.metrics import Grade
+from mainstem.model import MAINSTEM_SOURCE
 from mainstem.store import Connection, Database
 
 __all__ = ["CustomerReader", "customers_router"]
@@ -51,10 +52,15 @@ class CustomerReader:
         with self.database.autocommit() as connection:
             return self.customers.find(connection, customer_id)
 
-    def meta(self, next_cursor: str | None = None) -> Meta:
-        """Of an answer about scores: graded by all streams that feed them."""
+    def meta(self, next_cursor: str | None = None, source: str | None = None) -> Meta:
+        """Of an answer about scores: graded by all streams that feed them.
+
+        A customer is one source's, whose streams alone feed its score: with `source` no other's silence is told of it.
+        """
         clocks = self.conservation.clocks()
-        streams = [clock for (source, _), clock in clocks.items() if source != "mainstem"]
+        streams = [
+            clock for (owner, _), clock in clocks.items() if owner != MAINSTEM_SOURCE and source in {None, owner}
+        ]
         return graded(self.conservation.clock, streams, next_cursor)
 
     def told_model(self) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
             "history": history,
             "timeline": timeline,
         }
-        return answer(data, reader.meta())
+        return answer(data, reader.meta(source=profile.source))
 
     return router
 

@@ -42,11 +42,12 @@ def health_router(database: Database, clock: Clock, space: Callable[[], None]) -
     @router.get("/readyz", dependencies=[public("balancers have no key; says only whether work can be done")])
     def readyz() -> Response:
         try:
+            # First: without room the database may not answer either, and that is not what has to be mended.
+            space()
             with database.autocommit() as connection:
                 connection.execute("SELECT FROM installation")
-            space()
         except StorageFullError as error:
-            return problem(503, "storage-full", error.message, retry_after=5)
+            return problem(503, "storage-full", error.message, hint=error.hint, retry_after=5)
         except MainstemError as error:
             return problem(503, "unavailable", error.message, retry_after=1)
         return answer({"status": "ready"}, Meta.now(clock))

@@ -117,6 +117,13 @@ def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
         await allowed(request, source)
         try:
             delivery = await _delivery(request, source, door.settings.max_body)
+        except RefusedError as error:
+            door.refused(source, error)
+            return _too_large(error)
+        except ClientDisconnect:
+            # Nobody is left to read it.
+            return problem(400, "invalid", "The body ended early.")
+        try:
             receipt = await door.submit_async(delivery)
         except RefusedError as error:
             if error.reason not in _TOO_LARGE:
@@ -125,9 +132,6 @@ def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
         except BackPressureError as error:
             waits = {"reason": "queue_full", "queue_age_seconds": round(error.queue_age, 1)}
             return problem(429, "back-pressure", error.message, errors=[waits], retry_after=error.retry_after)
-        except ClientDisconnect:
-            # Nobody is left to read it.
-            return problem(400, "invalid", "The body ended early.")
         return _receipt(door, receipt)
 
     app.router.add_api_route(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_format
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from cyclopts import App, Parameter
 from mainstem.cli.contract_drift import drift, evolve
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import AsJson
+from mainstem.cli.wording import counted
 
 if TYPE_CHECKING:
     from mainstem.contracts import Contract, Use
@@ -53,7 +55,7 @@ def check(
     from mainstem.runtime.project import read_contract_file
 
     contract = read_contract_file(file)
-    CheckPlan.compile(contract)
+    CheckPlan.compile(contract).prove(str(file))
     DoorPlan.compile(contract)
     result: dict[str, Any] = {"contract": f"{contract.source}.{contract.stream}", "fingerprint": contract.fingerprint}
     good = True
@@ -97,7 +99,8 @@ def init(
     """Draft a contract from sample records and print it, for a person to read and correct.
 
     Guessed are types, what is required, the customer's id, the event's id, the time, allowed values, and what is
-    personal. The draft takes all of the records it was made from. Exit status 2: none can be drafted.
+    personal. The draft takes all of the records it was made from, but for those without the customer's id, which are
+    counted on standard error. Exit status 2: none can be drafted.
     """
     import msgspec
 
@@ -118,14 +121,21 @@ def init(
     text = draft_contract(payloads, source, stream)
     contract = read_contract(text, "the draft")
     tried = _tried(contract, sample, rows)
-    if tried["rows"] != tried["passed"]:
-        first = tried["failed"][0]
+    nobodys = sum(one["count"] for one in tried["reasons"] if one["field"] == contract.partition_key)
+    if tried["rows"] != tried["passed"] + nobodys:
+        first = next((one for one in tried["failed"] if one["field"] != contract.partition_key), tried["failed"][0])
         raise ConfigurationError(
             f"record {first['row']} does not fit what all others say: {first['message']}",
             where=sample,
             hint="Leave it out of the sample, or write the contract by hand.",
         )
     print(text, end="")
+    if nobodys:
+        print(
+            f"{nobodys:,} of {counted(tried['rows'], 'record')} have no {contract.partition_key}, the customer's id: "
+            "they would wait in quarantine.",
+            file=sys.stderr,
+        )
 
 
 @app.command
@@ -188,7 +198,7 @@ def _print_check(result: dict[str, Any]) -> None:
     sample = result.get("sample")
     if sample is None:
         return
-    print(f"{sample['passed']:,} of {sample['rows']:,} records pass.")
+    print(f"{sample['passed']:,} of {counted(sample['rows'], 'record')} pass.")
     for one in sample["reasons"]:
         where = " ".join(part for part in (one["field"], one["rule"]) if part)
         print(f"  {one['count']:,} {one['reason']} {where}".rstrip())

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from mainstem.cli.wording import counted
 from mainstem.eventlog import EventLog
 from mainstem.lake import Lake, LakeFile, LakeReader, compact, verify
 
@@ -62,8 +63,9 @@ def lake_app(open_lake: OpenLake) -> App:
         else:
             for problem in report.problems:
                 print(f"{problem.kind}: {problem.where}: {problem.detail}")
-            what = f"{report.commits:,} commits, {report.files:,} files, {report.rows:,} records, {report.size:,} bytes"
-            print(f"{what}: {'whole' if report.whole else f'{len(report.problems)} problems'}.")
+            found = {"commit": report.commits, "file": report.files, "record": report.rows, "byte": report.size}
+            what = ", ".join(counted(number, word) for word, number in found.items())
+            print(f"{what}: {'whole' if report.whole else counted(len(report.problems), 'problem')}.")
         return 0 if report.whole else 1
 
     @app.command(name="compact")
@@ -75,9 +77,9 @@ def lake_app(open_lake: OpenLake) -> App:
             print(json_format.dumps(dataclasses.asdict(report)))
         else:
             print(
-                f"{report.commits_before:,} commits became {report.commits_after:,}, "
-                f"{report.files_before:,} files {report.files_after:,}, "
-                f"{report.bytes_before:,} bytes {report.bytes_after:,}."
+                f"{counted(report.commits_before, 'commit')} became {report.commits_after:,}, "
+                f"{counted(report.files_before, 'file')} {report.files_after:,}, "
+                f"{counted(report.bytes_before, 'byte')} {report.bytes_after:,}."
             )
         return 0
 

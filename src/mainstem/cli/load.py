@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json as json_format
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -14,13 +16,21 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
+from mainstem.cli.wording import counted
+from mainstem.errors import RetryableError
 from mainstem.intake import Door, Load, LoadProgress, LoadReport, load_files
 from mainstem.model import Lane
 
-__all__ = ["load", "report_load"]
+if TYPE_CHECKING:
+    from mainstem.processing import Ledger
+
+__all__ = ["load"]
 
 # More would scroll away what matters; `--json` has all of them.
 _SHOWN = 20
+# How long it is worth waiting for the workers, to say what became of the rows.
+_SETTLE_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
 
 
 def load(
@@ -41,24 +51,82 @@ def load(
     names is one unit: where a stream's contract numbers occurrences, equal rows are numbered over all of it.
 
     A line that cannot be read is reported with its number, and everything else is loaded. Exit status 0: every row was
-    taken in; 1: some were not, and all others were; 3: the installation could not take it in time, run it again.
+    taken in; 1: some were not, and all others were; 3: the installation could not take it in time, run it again; 130:
+    broken off by Ctrl-C, run it again.
     """
     from mainstem.runtime.wiring import connect_runtime
 
     wanted = Load(path, source, stream, Lane[lane.upper()])
     with connect_runtime(data_dir, config) as runtime, runtime.door as door:
-        return report_load(wanted, door, as_json=json)
-
-
-def report_load(wanted: Load, door: Door, *, as_json: bool) -> ExitCode:
-    """Load through an open door, with a progress bar on a terminal, and print what became of it."""
-    with _progress(Console(stderr=True), shown=not as_json) as on_progress:
-        report = load_files(wanted, door, on_progress=on_progress)
-    if as_json:
-        print(json_format.dumps(_as_json(report)))
-    else:
-        _print(report)
+        before = None if json else _counts(runtime.ledger, wanted)
+        report = _load(wanted, door, quiet=json)
+        if report is None:
+            return ExitCode.INTERRUPTED
+        if json:
+            print(json_format.dumps(_as_json(report)))
+        else:
+            _print(report)
+        if before is not None and report.accepted:
+            print(_became(runtime.ledger, wanted, before, report.accepted))
     return ExitCode.FAILED if report.bad else ExitCode.OK
+
+
+def _load(wanted: Load, door: Door, *, quiet: bool) -> LoadReport | None:
+    """Load, with a progress bar on a terminal; None when Ctrl-C broke it off, which is told."""
+    acknowledged = 0
+    with _progress(Console(stderr=True), shown=not quiet) as shown:
+
+        def on_progress(progress: LoadProgress) -> None:
+            nonlocal acknowledged
+            if progress.phase == "loading":
+                acknowledged = progress.rows
+            shown(progress)
+
+        try:
+            return load_files(wanted, door, on_progress=on_progress)
+        except (KeyboardInterrupt, RetryableError) as error:
+            # Those under way when it ended may have been taken in as well.
+            told = counted(acknowledged, "row")
+            safe = "To finish, run the same command again: what was taken in counts once."
+            print(f"Broken off: at least {told} had been taken in. {safe}", file=sys.stderr)
+            if isinstance(error, RetryableError):
+                raise
+            return None
+
+
+def _counts(ledger: Ledger, wanted: Load) -> Counter[str]:
+    """What the ledger counts of the stream, over all days."""
+    counts: Counter[str] = Counter()
+    for line in ledger.status(wanted.source):
+        if line.stream == wanted.stream:
+            counts.update({name: getattr(line, name) for name in _STATES})
+    return counts
+
+
+def _became(ledger: Ledger, wanted: Load, before: Counter[str], accepted: int) -> str:
+    """What became of the rows that were taken in, where it can be told from what else came into the stream."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while (now := _counts(ledger, wanted))["pending"] and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    if before["pending"] or now["received"] - before["received"] != accepted:
+        return f"What became of them is counted on the Data page, and by GET /api/v1/data/status/{wanted.source}."
+    told = [
+        f"{now[name] - before[name]:,} {words}" for name, words in _STATES.items() if words and now[name] - before[name]
+    ]
+    later = f" See GET /api/v1/data/status/{wanted.source} for these." if now["pending"] else ""
+    return f"Of these: {', '.join(told)}.{later}"
+
+
+_STATES = {
+    "received": "",
+    "accepted": "new and in effect",
+    "duplicate": "repeats of what was there, which change nothing",
+    "quarantined": "in quarantine",
+    "held": "held",
+    "discarded": "discarded",
+    "pending": "still to be worked off",
+}
+"""The terms of the ledger, and how a sentence has them."""
 
 
 @contextlib.contextmanager
@@ -91,7 +159,16 @@ def _as_json(report: LoadReport) -> dict[str, object]:
         "files": report.files,
         "rows": report.rows,
         "accepted": report.accepted,
-        "refused": [{"file": bad.file, "line": bad.line, "row": bad.row, "reason": bad.reason} for bad in report.bad],
+        "refused": [
+            {
+                "file": bad.file,
+                "line": bad.line,
+                "last_line": bad.last or bad.line,
+                "row": bad.row,
+                "reason": bad.reason,
+            }
+            for bad in report.bad
+        ],
         "warnings": list(report.warnings),
         "skipped": [str(path) for path in report.skipped],
         "seconds": round(report.seconds, 3),
@@ -110,6 +187,6 @@ def _print(report: LoadReport) -> None:
         print(f"... and {len(report.bad) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
     rate = report.accepted / report.seconds if report.seconds else 0.0
     print(
-        f"{report.accepted:,} of {report.rows:,} rows of {report.files:,} files were taken in, "
+        f"Took in {report.accepted:,} of {counted(report.rows, 'row')} of {counted(report.files, 'file')} "
         f"in {report.seconds:.1f} s ({rate:,.0f}/s); {len(report.bad):,} could not be read."
     )

@@ -7,6 +7,8 @@ import json as json_format
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mainstem.cli.wording import counted
+
 if TYPE_CHECKING:
     from mainstem.processing import Cause, Outcome, QuarantinedRecord, QuarantineEntry
 
@@ -46,7 +48,7 @@ def print_causes(causes: Sequence[Cause]) -> None:
         print(
             f"{'':{width}}  from {one.first_at:%Y-%m-%d %H:%M} to {one.last_at:%Y-%m-%d %H:%M}; such as {one.example}"
         )
-    print(f"{sum(one.count for one in causes):,} records.")
+    print(f"{counted(sum(one.count for one in causes), 'record')}.")
 
 
 def print_entries(entries: Sequence[QuarantineEntry], *, as_json: bool) -> None:
@@ -91,13 +93,13 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None
         print(json_format.dumps({**outcome.told(), "applied": applied}))
         return
     if what == "preview":
-        print(f"{outcome.passing:,} of {outcome.matched:,} records would pass.")
+        print(f"{outcome.passing:,} of {counted(outcome.matched, 'record')} would pass.")
     elif outcome.decided:
         state = "in effect" if applied else "decided, and will be in effect when the worker comes to them"
-        print(f"{outcome.decided:,} of {outcome.matched:,} records {what}: {state}.")
+        print(f"{outcome.decided:,} of {counted(outcome.matched, 'record')} {what}: {state}.")
     else:
         settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
-        print(f"Nothing was changed: of {outcome.matched:,} records that wait, none was {what}.{settled}")
+        print(f"Nothing was changed: of {counted(outcome.matched, 'record')} that waited, none was {what}.{settled}")
     if outcome.underway:
         print(f"About {outcome.underway:,} another decision is on its way: look again in a moment.")
     for one in outcome.failing:

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
+from mainstem.cli.wording import counted
 from mainstem.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _as_json(report: RebuildReport) -> dict[str, object]:
 
 def _print(report: RebuildReport) -> None:
     rate = report.records / report.seconds if report.seconds else 0.0
-    print(f"{report.records:,} records were folded in {report.seconds:.1f} s ({rate:,.0f}/s).")
+    print(f"Folded {counted(report.records, 'record')} in {report.seconds:.1f} s ({rate:,.0f}/s).")
     for name, content in report.tables.items():
         print(f"  {name:<12} {content.rows:>12,} rows  {content.hash[:16]}")
     print(_VERDICTS[report.identical])

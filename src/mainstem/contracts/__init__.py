@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
     from mainstem.contracts.contract import (
+        ACTIVE,
         ANY_SOURCE,
         Constant,
         Contract,
@@ -50,11 +51,11 @@ else:
             "comparison": "Change compare_contracts",
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
-            "contract": "ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
             "_query": "declared_keys",
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
+            "contract": "ACTIVE ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
             "nesting": "deepest",
@@ -66,6 +67,7 @@ else:
     )
 
 __all__ = [
+    "ACTIVE",
     "ANY_SOURCE",
     "CHECKED",
     "DRIFT_OF_REASON",

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from mainstem.contracts._pieces import Kind
 
-__all__ = ["FUNCTIONS", "UNITS", "Function"]
+__all__ = ["FUNCTIONS", "SYNONYMS", "UNITS", "Function"]
 
 _T = Kind.TEXT
 
@@ -104,6 +104,16 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     }
 )
 """By name."""
+
+SYNONYMS = {
+    "ifnull": "coalesce",
+    "nvl": "coalesce",
+    "lcase": "lower",
+    "ucase": "upper",
+    "json_extract_path_text": "json_extract_string",
+    "json_extract_scalar": "json_extract_string",
+}
+"""Other names that are read, each with the one it is written by."""
 
 UNITS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 """Units of `date_diff`, in seconds."""

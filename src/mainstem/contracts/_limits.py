@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from open_data_contract_standard.model import SchemaProperty
 
 from mainstem.contracts._custom import Custom
+from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._pieces import quoted
 from mainstem.contracts._regex import portable_pattern
 from mainstem.contracts._source_form import FORM_OPTIONS
@@ -152,19 +153,14 @@ def _time(value: object, kind: FieldType, at: str) -> str:
 
 
 def _number(word: str, value: object, kind: FieldType, at: str) -> str:
-    number = None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = Decimal(repr(value))
-        except InvalidOperation:
-            number = None
-    if number is None or not number.is_finite() or abs(number) >= 10**29 or number != round(number, 9):
+    number = exact_number(value)
+    if number is None:
         raise ConfigurationError(f"{value!r} is no number.", where=at, hint="29 digits, then up to 9 decimal places.")
     if kind is _T.INTEGER and (number != int(number) or not -(2**63) <= number < 2**63):
         raise ConfigurationError(f"{value!r} is no integer.", where=at, hint="Write a whole number.")
     if word == "multipleOf" and number <= 0:
         raise ConfigurationError(f"{value!r} is not above zero.", where=at, hint="Write a number above zero.")
-    return f"{number.normalize():f}"
+    return f"{number:f}"
 
 
 def _check_range(limits: list[Limit], kind: FieldType, at: str) -> None:
@@ -191,7 +187,7 @@ def limit_condition(limit: Limit, kind: FieldType, value: str) -> str:
         "maxLength": lambda: f"length({value}) <= {limit.value}",
         "pattern": lambda: f"regexp_matches({value}, {quoted(portable_pattern(limit.value))})",
         "format": lambda: _format_condition(limit.value, kind, value),
-        "multipleOf": lambda: f"{value} % CAST({limit.value} AS {_TYPES[kind]}) = 0",
+        "multipleOf": lambda: f"{value} % CAST({quoted(limit.value)} AS {_TYPES[kind]}) = 0",
         "minItems": lambda: f"json_array_length({value}) >= {limit.value}",
         "maxItems": lambda: f"json_array_length({value}) <= {limit.value}",
     }

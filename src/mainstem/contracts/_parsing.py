@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-import sqlglot
-from sqlglot import errors, exp
+from sqlglot import Token, TokenType, errors, exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.parsers.duckdb import DuckDBParser
 
@@ -14,9 +13,14 @@ from mainstem.contracts._functions import FUNCTIONS
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 
-__all__ = ["Parser"]
+__all__ = ["Parser", "json_path"]
 
 _LONGEST = 4_000
+# The reader of texts goes down some twenty calls for each, of the thousand that Python allows.
+_DEEPEST = 25
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.CASE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.END})
+_PREFIXES = frozenset({TokenType.NOT, TokenType.DASH})
 _NAMED_KINDS: Mapping[type[exp.Expr], str] = {
     exp.Subquery: "a subquery",
     exp.Select: "a subquery",
@@ -60,19 +64,40 @@ class Parser:
         """The text parsed: one expression."""
         if len(text) > _LONGEST:
             raise ConfigurationError(f"The {self._called} is longer than {_LONGEST} characters.", where=self._where)
+        dialect = _Dialect()
         try:
-            trees = sqlglot.parse(text, read=_Dialect)
+            tokens = dialect.tokenize(text)
+            self._check_depth(tokens)
+            trees = dialect.parser().parse(tokens, text)
         except (errors.ParseError, errors.TokenError) as error:
             message = f"The {self._called} cannot be read{_position(error)}."
             raise ConfigurationError(message, where=self._where, hint="It is one SQL condition.") from None
         except RecursionError:
-            raise ConfigurationError(f"The {self._called} is nested too deeply.", where=self._where) from None
+            raise self.too_deep() from None
         if not trees or trees[0] is None:
             raise ConfigurationError(f"The {self._called} cannot be read: it is empty.", where=self._where)
         if len(trees) > 1:
             first = next((tree for tree in trees[1:] if tree is not None), trees[0])
             self.refuse(first, "a second statement is not allowed", "Write one condition, without a semicolon.")
         return trees[0]
+
+    def too_deep(self) -> ConfigurationError:
+        """The error of a text that is nested too deeply."""
+        return ConfigurationError(
+            f"The {self._called} is nested too deeply, or has too long a row of operators.",
+            where=self._where,
+            hint=f"Up to {_DEEPEST} parentheses or CASEs may stand inside one another.",
+        )
+
+    def _check_depth(self, tokens: Sequence[Token]) -> None:
+        """Whether a text can be read must not depend on how much of the stack its reader's caller has used."""
+        depth = prefixes = 0
+        for token in tokens:
+            kind = token.token_type
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            prefixes = prefixes + 1 if kind in _PREFIXES else 0
+            if max(depth, prefixes) > _DEEPEST:
+                raise self.too_deep()
 
     def refuse_kind(self, node: exp.Expr) -> NoReturn:
         """Raise ConfigurationError: nothing of the node's kind is allowed."""
@@ -91,6 +116,12 @@ class Parser:
             place = place.parent
         at = "at line {}, column {}: ".format(*min(positions)) if positions else ""
         raise ConfigurationError(f"In the {self._called}, {at}{why}.", where=self._where, hint=hint)
+
+
+def json_path(node: exp.Expr) -> str | None:
+    """A path into an object, however it is written (`plan.name`, `$["plan"].name`), as `$.plan.name`; None for none."""
+    path = _Dialect().to_json_path(node) if isinstance(node, exp.Literal) and node.is_string else node
+    return path.sql(_Dialect).strip("'") if isinstance(path, exp.JSONPath) else None
 
 
 def _positions(node: exp.Expr) -> list[tuple[int, int]]:

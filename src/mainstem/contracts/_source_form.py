@@ -10,6 +10,7 @@ from typing import Any
 from open_data_contract_standard.model import SchemaProperty
 
 from mainstem.contracts._custom import Custom
+from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._time_format import TimeFormat
 from mainstem.contracts.contract import SourceForm
 from mainstem.contracts.duck import connect
@@ -25,7 +26,6 @@ FORM_OPTIONS: Mapping[str, tuple[str, ...]] = {"timestamp": ("format", "defaultT
 _MOST_WORDS = 100
 _MOST_CODES = 1_000
 _LONGEST = 200
-_FACTOR = Decimal(10) ** 9
 
 Canonical = Callable[[object, FieldType, str], str]
 """A value of a type as the text it is compared by. Raises ConfigurationError, with the place."""
@@ -143,12 +143,12 @@ def _factor(custom: Custom) -> Decimal | None:
     value = custom.value("factor")
     if value is None:
         return None
-    number = Decimal(repr(value)) if isinstance(value, int | float) and not isinstance(value, bool) else Decimal(0)
-    if not number.is_finite() or number == 0 or abs(number) >= _FACTOR or number != round(number, 9):
+    number = exact_number(value, below=10**9)
+    if not number:
         raise custom.wrong(
             "factor", f"{value!r} is no factor.", "Write a number other than 0, below 10^9, of up to 9 decimal places."
         )
-    return number.normalize()
+    return number
 
 
 def form_words(form: SourceForm) -> Sequence[tuple[str, object]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from decimal import Decimal
 from typing import TypeAlias
 
 from mainstem.contracts._time_format import TimeFormat
@@ -149,7 +148,7 @@ class FieldSql:
         if not self.field.allowed:
             return None
         if self.field.type in {FieldType.INTEGER, FieldType.NUMBER}:
-            listed = [f"{Decimal(value):f}::{COLUMN_TYPES[self.field.type]}" for value in self.field.allowed]
+            listed = [f"{literal(value)}::{COLUMN_TYPES[self.field.type]}" for value in self.field.allowed]
         elif self.field.type is FieldType.DATE:
             listed = [f"DATE {literal(value)}" for value in self.field.allowed]
         else:

@@ -29,6 +29,8 @@ _LARGEST = 512 * 1024
 # A real contract has a few thousand values; aliases of aliases could make it billions.
 _MOST_VALUES = 50_000
 _DEEPEST = 40
+# No number that Mainstem or a reader of the file has a use for is longer, and Python writes none of thousands of digits.
+_MOST_BITS = 1024
 
 
 class _Loader(yaml.SafeLoader):
@@ -105,6 +107,8 @@ def _check_keys(data: object, annotation: object, place: _Place, budget: list[in
     budget[0] -= 1
     if budget[0] < 0 or len(place.steps) > _DEEPEST:
         raise ConfigurationError("holds more than a contract can.", where=place.where)
+    if isinstance(data, int) and data.bit_length() > _MOST_BITS:
+        raise ConfigurationError("The number has too many digits.", where=str(place), hint="Put it in quotes.")
     models, inside = _models(annotation)
     if isinstance(data, list):
         for index, value in enumerate(data):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from mainstem.contracts._numbers import EXACT
 from mainstem.contracts._source_form import form_words
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
 from mainstem.contracts.policy import Policies, Policy
@@ -172,7 +173,7 @@ def _looser(old: Limit, new: Limit, kind: FieldType) -> bool:
         return new.value <= old.value if old.word in _LOWER else new.value >= old.value
     before, after = Decimal(old.value), Decimal(new.value)
     if old.word == "multipleOf":
-        return before % after == 0
+        return EXACT.remainder(before, after) == 0
     return after <= before if old.word in _LOWER else after >= before
 
 

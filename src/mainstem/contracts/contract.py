@@ -15,6 +15,7 @@ from mainstem.contracts.policy import Policies
 from mainstem.model import EntityKind, FieldType, PiiClass
 
 __all__ = [
+    "ACTIVE",
     "ANY_SOURCE",
     "Constant",
     "Contract",
@@ -26,6 +27,9 @@ __all__ = [
     "Severity",
     "SourceForm",
 ]
+
+ACTIVE = "active"
+"""The status, in the standard's words, of a contract that is meant to be in force."""
 
 ANY_SOURCE = "*"
 """The source of a built-in contract that holds for every source without one of its own."""
@@ -162,3 +166,5 @@ class Contract:
     rules: tuple[Rule, ...] = ()
     policies: Policies = dataclasses.field(default_factory=Policies)
     """The stream's words; those of a declared field are in `ContractField.policies`."""
+    status: str = ACTIVE
+    """The standard's word for how far the text is. Without effect: what is activated is in force."""

@@ -17,8 +17,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from mainstem.contracts._functions import FUNCTIONS, UNITS, Function
-from mainstem.contracts._parsing import Parser
+from mainstem.contracts._functions import FUNCTIONS, SYNONYMS, UNITS, Function
+from mainstem.contracts._parsing import Parser, json_path
 from mainstem.contracts._pieces import (
     Kind,
     Piece,
@@ -36,7 +36,9 @@ from mainstem.hints import near_miss
 
 __all__ = ["Column", "Expression", "compile_condition"]
 
-_DEEPEST = 200
+_DEEPEST = 100
+_MOST_JOINS = 8
+_LONGEST_MADE = 100_000
 _MOST_CHARACTERS = 10_000
 _MOST_PLACES = 9
 _PATH = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*)+")
@@ -81,7 +83,10 @@ def compile_condition(text: str, columns: Mapping[str, Column], *, where: str, c
     """
     reading = _Reading(columns, where, called)
     tree = reading.tree(text)
-    piece = reading.read(tree)
+    try:
+        piece = reading.read(tree)
+    except RecursionError:
+        raise reading.too_deep() from None
     if piece.kind is not Kind.BOOLEAN:
         reading.refuse(tree, f"the {called} is neither true nor false", "Compare with a value.")
     return Expression(piece.duckdb, piece.postgres, frozenset(reading.named))
@@ -94,6 +99,7 @@ class _Reading(Parser):
         super().__init__(where, called)
         self._columns = columns
         self._depth = 0
+        self._joins = 0
         self.named: set[str] = set()
         self._rules: Mapping[type[exp.Expr], Callable[[Any], Piece]] = {
             exp.And: lambda node: self._both(node, "AND"),
@@ -114,7 +120,8 @@ class _Reading(Parser):
             exp.Sub: lambda node: self._arithmetic(node, "-"),
             exp.Mul: lambda node: self._arithmetic(node, "*"),
             exp.Mod: lambda node: self._rest([node.this, node.expression]),
-            exp.DPipe: lambda node: self._made("({} || {})", Kind.TEXT, [node.this, node.expression]),
+            exp.DPipe: self._joined,
+            exp.JSONExtractScalar: lambda node: self._inside(node, node.this, node.expression),
             exp.Case: self._case,
             exp.Cast: self._cast,
             exp.Anonymous: self._call,
@@ -131,7 +138,7 @@ class _Reading(Parser):
             "nullif": self._nullif,
             "substring": self._substring,
             "regexp_matches": self._regexp,
-            "json_extract_string": self._json,
+            "json_extract_string": lambda node: self._inside(node, *self._arguments(node, 2, 2)),
             "date_diff": self._date_diff,
         }
 
@@ -142,7 +149,7 @@ class _Reading(Parser):
             self.refuse_kind(node)
         self._depth += 1
         if self._depth > _DEEPEST:
-            self.refuse(node, f"the {self._called} is nested too deeply", None)
+            raise self.too_deep()
         piece = rule(node)
         self._depth -= 1
         return piece
@@ -150,8 +157,8 @@ class _Reading(Parser):
     # Conditions.
 
     def _both(self, node: exp.Binary, word: str) -> Piece:
-        left, right = (self._expect(part, Kind.BOOLEAN) for part in (node.this, node.expression))
-        return boolean("({} " + word + " {})", left, right)
+        parts = [self._expect(part, Kind.BOOLEAN) for part in _row(node)]
+        return boolean(f"({f' {word} '.join('{}' for _ in parts)})", *parts)
 
     def _comparison(self, node: exp.Binary) -> Piece:
         return boolean("({} " + _COMPARISONS[type(node)] + " {})", *self._compared([node.this, node.expression]))
@@ -255,6 +262,25 @@ class _Reading(Parser):
         parts = [self._numeric(part).number() for part in nodes]
         return bounded("{} % {}", "mod({}, nullif({}, 0))", *parts)
 
+    def _joined(self, node: exp.DPipe) -> Piece:
+        """Texts in a row; null where that would be too long, so that a batch of any records fits into memory."""
+        nodes = _row(node)
+        self._joins += len(nodes) - 1
+        if self._joins > _MOST_JOINS:
+            self.refuse(node, f"|| is there more than {_MOST_JOINS} times", "Compare the parts by themselves.")
+        parts = [self._expect(part, Kind.TEXT) for part in nodes]
+        # In one step: a row of || would keep every text between the first and the last.
+        duckdb = f"concat({', '.join('{}' for _ in parts)})"
+        postgres = " || ".join("{}" for _ in parts)
+        return Piece.of(
+            f"(CASE WHEN {' + '.join('strlen({})' for _ in parts)} <= {_LONGEST_MADE} THEN {duckdb} END)",
+            f"(CASE WHEN {' + '.join('CAST(octet_length(CAST({} AS text)) AS bigint)' for _ in parts)}"
+            f" <= {_LONGEST_MADE} THEN {postgres} END)",
+            *parts,
+            *parts,
+            kind=Kind.TEXT,
+        )
+
     def _cast(self, node: exp.Cast) -> Piece:
         to: exp.DataType = node.to
         if to.this is not exp.DType.DATE:
@@ -265,7 +291,7 @@ class _Reading(Parser):
     # Functions.
 
     def _call(self, node: exp.Anonymous) -> Piece:
-        name = str(node.this).lower()
+        name = _name(node)
         function = FUNCTIONS.get(name)
         if function is None:
             self.refuse(node, f"the function {name!r} is not allowed", near_miss(name, FUNCTIONS))
@@ -282,7 +308,7 @@ class _Reading(Parser):
         return Piece.of(function.duckdb, function.postgres, *parts, kind=function.gives)
 
     def _arguments(self, node: exp.Anonymous, least: int, most: int) -> Sequence[exp.Expr]:
-        function = FUNCTIONS[str(node.this).lower()]
+        function = FUNCTIONS[_name(node)]
         if not least <= len(node.expressions) <= most:
             self.refuse(node, f"{len(node.expressions)} arguments are given", f"Write {function.call}.")
         return node.expressions
@@ -302,7 +328,7 @@ class _Reading(Parser):
         kind = kind_of(parts)
         if kind not in {*_NUMERIC, *_TIMES, Kind.UNKNOWN}:
             self.refuse(node, f"this is {kind} where numbers or times are expected", None)
-        template = f"{str(node.this).lower()}({', '.join('{}' for _ in parts)})"
+        template = f"{_name(node)}({', '.join('{}' for _ in parts)})"
         return Piece.of(template, template, *parts, kind=kind)
 
     def _coalesce(self, node: exp.Anonymous) -> Piece:
@@ -338,17 +364,17 @@ class _Reading(Parser):
             kind=Kind.BOOLEAN,
         )
 
-    def _json(self, node: exp.Anonymous) -> Piece:
-        column, path = self._arguments(node, 2, 2)
+    def _inside(self, node: exp.Expr, column: exp.Expr, path: exp.Expr) -> Piece:
         if not isinstance(column, exp.Column) or self._named(column).kind is not Kind.OBJECT:
             objects = [name for name, one in self._columns.items() if one.kind is Kind.OBJECT]
             known = f"Known are: {', '.join(objects)}." if objects else "There is none here."
             self.refuse(node, "json_extract_string looks into an object only", known)
-        if not (isinstance(path, exp.Literal) and path.is_string) or _PATH.fullmatch(path.name) is None:
+        keys = json_path(path)
+        if keys is None or _PATH.fullmatch(keys) is None:
             self.refuse(node, "the path of json_extract_string is not a literal like '$.plan.name'", None)
-        steps = ",".join(path.name.split(".")[1:])
+        steps = ",".join(keys.split(".")[1:])
         return Piece.of(
-            f"json_extract_string({{}}, {quoted(path.name)})",
+            f"json_extract_string({{}}, {quoted(keys)})",
             f"(CAST({{}} AS json) #>> '{braced('{' + steps + '}')}')",
             self._named(column),
             kind=Kind.TEXT,
@@ -431,3 +457,18 @@ class _Reading(Parser):
             names = sorted({"number" if kind is Kind.INTEGER else str(kind) for kind in kinds})
             self.refuse(nodes[0], f"{names[0]} is compared with {names[1]}", None)
         return parts
+
+
+def _name(node: exp.Anonymous) -> str:
+    name = str(node.this).lower()
+    return SYNONYMS.get(name, name)
+
+
+def _row(node: exp.Binary) -> list[exp.Expr]:
+    """What one operator, written several times in a row, joins: a row of any length is not deep."""
+    parts: list[exp.Expr] = []
+    place: exp.Expr = node
+    while type(place) is type(node):
+        parts.append(place.expression)
+        place = place.this
+    return [place, *reversed(parts)]

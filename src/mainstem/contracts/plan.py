@@ -19,8 +19,10 @@ from mainstem.contracts._bench import Bench
 from mainstem.contracts._query import FIELD_PREFIX, MARKED_PREFIX, SURPLUS, WARNED_PREFIX, Defect, Query, Warned
 from mainstem.contracts._screen import SCREENED, screen
 from mainstem.contracts.contract import Contract
+from mainstem.contracts.duck import connect
 from mainstem.contracts.policy import DriftKind, Policy
 from mainstem.contracts.reasons import Reason
+from mainstem.errors import ConfigurationError
 from mainstem.model import EntityKind, FieldType
 
 __all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "CheckPlan", "Warned", "bench_columns"]
@@ -106,6 +108,19 @@ class CheckPlan:
         return cls(
             contract, pa.schema([*CHECKED, *fields]), query.sql, defects, tuple(query.warned), tuple(query.marked)
         )
+
+    def prove(self, where: str) -> None:
+        """Run the plan over no record. Raises ConfigurationError, naming `where`, for one that DuckDB does not take."""
+        with connect() as connection:
+            try:
+                self.run(connection, RECORDS.empty_table())
+            except duckdb.Error as error:
+                reason = str(error).split("\n", 1)[0]
+                raise ConfigurationError(
+                    f"DuckDB does not take the contract's checks. {reason}",
+                    where=where,
+                    hint="Take away or split the rule, limit or field that it names.",
+                ) from None
 
     def failures(self, checked: pa.Table) -> Iterator[tuple[Warned, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each limit or rule that warns of some row, and of which."""

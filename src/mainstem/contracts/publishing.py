@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._regex import portable_pattern
 from mainstem.contracts._source_form import form_words
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
 from mainstem.model import FieldType
@@ -142,7 +143,7 @@ def _limit(field: ContractField, limit: Limit) -> Mapping[str, Any]:
     if limit.word == "format":
         return {"format": limit.value} if limit.value in FORMATS else {}
     if limit.word == "pattern":
-        return {"pattern": limit.value}
+        return {"pattern": portable_pattern(limit.value)}
     if field.type in {FieldType.TIMESTAMP, FieldType.DATE}:
         return {}
     return {limit.word: _number(limit.value)}

@@ -25,6 +25,7 @@ from open_data_contract_standard.model import (
 from mainstem.contracts._coherence import check_coherence
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Custom
 from mainstem.contracts._limits import read_limits
+from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._policies import indispensable, read_field_policies, read_policies
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
@@ -164,6 +165,8 @@ class _Reading:
         given: dict[str, Any] = {name: custom.duration(name) for name in ("grace", "oldest", "ahead") if name in custom}
         if "repeat" in custom:
             given["repeat"] = custom.choice("repeat", Repeat)
+        if self._standard.status is not None:
+            given["status"] = self._standard.status
         if "occurredAtImmutable" in custom:
             given["occurred_at_immutable"] = custom.flag("occurredAtImmutable")
         return given
@@ -401,15 +404,13 @@ class _Reading:
 
     @staticmethod
     def _allowed_value(value: object, kind: FieldType, at: str) -> str:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if kind is FieldType.STRING and isinstance(value, str) and "\0" not in value:
             return value
-        if kind is FieldType.INTEGER and is_number and isinstance(value, int) and -(2**63) <= value < 2**63:
+        if kind is FieldType.INTEGER and type(value) is int and -(2**63) <= value < 2**63:
             return str(value)
-        if kind is FieldType.NUMBER and is_number:
-            number = Decimal(repr(value))
-            if number.is_finite() and abs(number) < 10**29 and number == round(number, 9):
-                return f"{number.normalize():f}"
+        number = exact_number(value) if kind is FieldType.NUMBER else None
+        if number is not None:
+            return f"{number:f}"
         if kind is FieldType.DATE and isinstance(value, str):
             try:
                 return dt.date.fromisoformat(value).isoformat()

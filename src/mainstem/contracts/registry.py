@@ -20,6 +20,7 @@ import structlog
 
 from mainstem.contracts.builtins import builtin_contracts
 from mainstem.contracts.contract import ANY_SOURCE, Contract
+from mainstem.contracts.plan import CheckPlan
 from mainstem.contracts.reader import read_contract
 from mainstem.errors import ConfigurationError, NotFoundError, RetryableError
 from mainstem.store import Connection, Database
@@ -86,8 +87,8 @@ class Registry:
     def activate(self, text: str, at: dt.datetime, *, where: str = "contract") -> tuple[Contract, bool]:
         """Put a contract into force, in this process at once; the second value is whether that changed anything.
 
-        `where` names the text's file in messages. Raises ConfigurationError for a text that is no contract or would replace a built-in one, StorageFullError,
-        UnavailableError.
+        `where` names the text's file in messages. Raises ConfigurationError for a text that is no contract, whose checks
+        DuckDB does not take, or that would replace a built-in one; StorageFullError, UnavailableError.
         """
         contract = read_contract(text, where)
         builtin = builtin_contracts().get(contract.stream)
@@ -97,6 +98,8 @@ class Registry:
                 where=f"{where}: source",
                 hint="Name the source that is to have another contract, or give the stream another name.",
             )
+        if builtin is None or builtin.fingerprint != contract.fingerprint:
+            CheckPlan.compile(contract).prove(where)
         with self._database.transaction() as connection:
             contract, changed = _append(connection, contract, at)
         with self._lock:

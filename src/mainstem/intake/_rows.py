@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from mainstem.errors import ConfigurationError
 from mainstem.intake._files import DataFile
+from mainstem.intake._lines import line_numbers, quoted_ends
 from mainstem.intake.settings import LoadSettings
 
 __all__ = ["BadLine", "Chunk", "RowReader"]
@@ -36,16 +36,19 @@ _DELIMITERS = ",;\t|"
 # More digits than a double, and so most readers of JSON, can keep.
 _EXACT_DIGITS = 15
 
+_OPEN_QUOTE = "UNQUOTED VALUE"
+_SWALLOWED = "a quote that is not closed, or text behind a closed one; lines {} to {}, which it holds, were not loaded"
 _ONE_LINE = {
     "TOO MANY COLUMNS": "more values than columns",
     "MISSING COLUMNS": "fewer values than columns",
-    "UNQUOTED VALUE": "a quote that is not closed, or text behind a closed one; what the quote holds was not loaded",
+    _OPEN_QUOTE: "a quote that is not closed, or text behind a closed one",
     "INVALID ENCODING": "not valid UTF-8",
     "LINE SIZE OVER MAXIMUM": "longer than a line may be",
 }
 _WHOLE_FILE = {
     "CSV Parser state machine": "its line ends are mixed (some CRLF, some LF), or its quotes are not closed",
     "No magic bytes": "not a Parquet file",
+    "too small to be a Parquet file": "not a Parquet file",
     "Footer length": "a broken Parquet file",
     "not a gzip": "not a gzip file",
     "GZIP": "a broken gzip file",
@@ -59,13 +62,14 @@ _WHOLE_FILE = {
 class BadLine:
     """What was not loaded: a line, a row where rows are no lines, or what is left of a file (both numbers None).
 
-    Both count from 1; `reason` holds no value of it.
+    Both count from 1; `reason` holds no value of it. `last` is the last line where there are several, from `line` on.
     """
 
     file: str
     line: int | None
     reason: str
     row: int | None = None
+    last: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -163,14 +167,23 @@ class RowReader:
             done = min((first + len(payloads)) / header.rows, 0.99)
             yield Chunk(payloads, first, done, canonical=True, readable=True)
         found = self._duck.execute(
-            "SELECT line_byte_position, any_value(error_type) FROM bad_lines GROUP BY 1 ORDER BY 1"
+            # Of several a line is told the first: an open quote makes the others.
+            "SELECT line_byte_position, arg_min(error_type, coalesce(byte_position, 0)) FROM bad_lines GROUP BY 1 ORDER BY 1"
         ).fetchall()
         self._duck.execute("DROP TABLE bad_lines; DROP TABLE bad_scans")
-        lines = _line_numbers(file, [position for position, _ in found])
-        bad += [
-            BadLine(str(file.path), line, _ONE_LINE.get(error, error.lower()))
-            for line, (_, error) in zip(lines, found, strict=True)
-        ]
+        lines = line_numbers(file, [position for position, _ in found])
+        quoted = [position for position, error in found if error == _OPEN_QUOTE]
+        ends = dict(zip(quoted, quoted_ends(file, quoted), strict=True))
+        for line, (position, error) in zip(lines, found, strict=True):
+            last = ends.get(position, line)
+            bad.append(
+                BadLine(
+                    str(file.path),
+                    line,
+                    _ONE_LINE.get(error, error.lower()) if last == line else _SWALLOWED.format(line, last),
+                    last=last if last > line else None,
+                )
+            )
 
     def _batches(self, query: str) -> Iterator[tuple[int, pa.Array]]:
         """The one column of a query, as bytes, with the number of each batch's first row."""
@@ -241,23 +254,6 @@ def _csv_header(file: DataFile) -> _Header | None:
             raise ConfigurationError("Two columns have the same name.", where=str(file.path), hint=hint)
     rows = max(head.count(b"\n"), 1) * file.size / consumed
     return _Header(names, delimiter, lines, max(rows, 1.0))
-
-
-def _line_numbers(file: DataFile, positions: Sequence[int]) -> list[int]:
-    """The numbers (from 1) of the lines that begin at byte positions; these rise."""
-    if not positions:
-        return []
-    numbers: list[int] = []
-    left = list(reversed(positions))
-    with file.path.open("rb") as raw, gzip.open(raw) if file.compressed else raw as source:
-        start, lines = 0, 1
-        while left and (block := source.read(_BLOCK)):
-            ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + start
-            while left and left[-1] <= start + len(block):
-                numbers.append(lines + int(np.searchsorted(ends, left.pop())))
-            start += len(block)
-            lines += len(ends)
-    return numbers + [lines] * len(left)
 
 
 def _object(members: Sequence[tuple[str, str]], file: DataFile) -> str:

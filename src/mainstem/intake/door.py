@@ -171,6 +171,11 @@ class Door:
         """Take rows in; blocks until they are durable. `Refusal.index` counts as `rows.first` does."""
         return self._finish(self._prepare_rows(rows), rows.lane)
 
+    def refused(self, source: str, error: RefusedError) -> None:
+        """Count a body that whoever took it from the client has refused before it was whole."""
+        if is_name(source) and source != MAINSTEM_SOURCE:
+            self._notes.refused(source, self.parts.clock.wall().date(), error.reason)
+
     def append(self, segment: Segment, lane: Lane) -> tuple[Head, ...]:
         """Append records of Mainstem's own, which need no reading; blocks until they are durable."""
         future: concurrent.futures.Future[tuple[Head, ...]] = concurrent.futures.Future()
@@ -348,8 +353,9 @@ class Door:
         be acknowledged without anybody knowing when there will be room to work it off.
         """
         try:
-            self.parts.registry.refresh()
+            # First: without room the database may not answer either, and that is not what has to be mended.
             self.parts.space()
+            self.parts.registry.refresh()
         except (StorageFullError, UnavailableError) as error:
             self._outage = error
             raise

@@ -5,6 +5,8 @@ then be the sum of two meanings. So that a rebuild counts what was counted, a me
 activation on, or all records, where there were none yet. No commit misses it, however late a process hears of it: a
 committer proves inside its transaction (`Metrics.prove`) that the metrics it measured are those in force, and an
 activation waits for the transactions that have.
+
+A stored text that this release cannot read stops nobody: its metric measures nothing until it is declared anew.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import datetime as dt
 import hashlib
 import threading
 import time
+
+import structlog
 
 from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics.definition import Metric
@@ -29,6 +33,8 @@ __all__ = [
     "declaration_decided",
     "undecided_declarations",
 ]
+
+_log = structlog.get_logger()
 
 _LOOK_AGAIN = 3.0
 # Any number nobody else uses: activations come one after another, and none while a commit that has proven its metrics is
@@ -111,7 +117,7 @@ def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at
     if kind != "metric":
         return None
     if known is not None:
-        if read_metric(known.text).meaning() != read_metric(text).meaning():
+        if not _same_meaning(known.text, text):
             raise ConfigurationError(
                 f"The metric {known.name!r} would measure something else under its old name.",
                 hint="Declare it under a new name.",
@@ -128,6 +134,21 @@ def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at
     return at if latest is None else max(at, latest + dt.timedelta(microseconds=1))
 
 
+def _same_meaning(known: str, text: str) -> bool:
+    """Whether two texts measure alike, as far as the one in force can be read."""
+    metric = read_metric(text)
+    try:
+        return read_metric(known).meaning() == metric.meaning()
+    except ConfigurationError:
+        pass
+    try:
+        # Mostly it is the condition: what else is measured must be the same.
+        before = read_metric(known, conditional=False)
+    except ConfigurationError:
+        return True
+    return before.meaning() == dataclasses.replace(metric, condition=None).meaning()
+
+
 class Metrics:
     """The metrics in force in a database: those built in, and those declared. Safe to share between threads."""
 
@@ -137,9 +158,10 @@ class Metrics:
         self._current: MetricSet | None = None
         self._declared = 0
         self._looked_at = float("-inf")
+        self._told: set[tuple[str, int]] = set()
 
     def current(self) -> MetricSet:
-        """The metrics in force, as of a few seconds ago. Raises UnavailableError."""
+        """The metrics in force, as of a few seconds ago, but for those that cannot be read. Raises UnavailableError."""
         with self._lock:
             if self._current is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
                 self._look()
@@ -172,10 +194,28 @@ class Metrics:
         with self._database.snapshot() as conn:
             declared, active = _count(conn), active_declarations(conn, "metric")
         if self._current is None or declared != self._declared:
-            own = [dataclasses.replace(read_metric(one.text, where=one.name), since=one.since) for one in active]
-            self._current = MetricSet([*builtin_metrics(), *own])
+            own: list[Metric] = []
+            unreadable: dict[str, str] = {}
+            for one in active:
+                try:
+                    own.append(dataclasses.replace(read_metric(one.text, where=one.name), since=one.since))
+                except ConfigurationError as error:
+                    unreadable[one.name] = str(error)
+                    self._tell(one, str(error))
+            self._current = MetricSet([*builtin_metrics(), *own], unreadable)
             self._declared = declared
         self._looked_at = time.monotonic()
+
+    def _tell(self, declaration: Declaration, why: str) -> None:
+        if (declaration.name, declaration.version) not in self._told:
+            self._told.add((declaration.name, declaration.version))
+            _log.error(
+                "metric_unreadable",
+                metric=declaration.name,
+                version=declaration.version,
+                error=why,
+                hint="It measures nothing. Declare it anew, in words that this release reads: mainstem activate FOLDER.",
+            )
 
 
 def _count(conn: Connection) -> int:

@@ -27,13 +27,15 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 class MetricSet:
     """The metrics in force. Immutable; safe to share between threads (each has its own DuckDB)."""
 
-    def __init__(self, metrics: Iterable[Metric]) -> None:
+    def __init__(self, metrics: Iterable[Metric], unreadable: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`unreadable` says of metrics that are in force and cannot be read, by name, why: nothing is measured by them."""
         by_name: dict[str, Metric] = {}
         for metric in metrics:
             if metric.name in by_name:
                 raise ConfigurationError(f"There are two metrics {metric.name!r}.", hint="Give one another name.")
             by_name[metric.name] = metric
         self.metrics: Mapping[str, Metric] = MappingProxyType(by_name)
+        self.unreadable: Mapping[str, str] = MappingProxyType(dict(unreadable))
         self._local = threading.local()
 
     def deltas(

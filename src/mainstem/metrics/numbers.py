@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mainstem.metrics.grouping import Ints
 
-__all__ = ["DECIMAL", "ONE", "SCALE", "Billionths", "billionths", "decimals", "halves"]
+__all__ = ["DECIMAL", "EXACT", "ONE", "SCALE", "Billionths", "billionths", "decimals", "halves"]
 
 SCALE = 9
 ONE = 10**SCALE
@@ -26,7 +26,8 @@ Billionths = npt.NDArray[Any]
 """Of int64, or of Python's integers."""
 
 _WIDTH = 16
-_CONTEXT = decimal.Context(prec=50)
+EXACT = decimal.Context(prec=50)
+"""Wide enough for sums of decimals; the usual one rounds at 28 digits."""
 
 
 def halves(column: pa.Array) -> tuple[npt.NDArray[np.uint64], Ints]:
@@ -43,13 +44,13 @@ def billionths(column: pa.Array) -> Billionths:
     small = low.view("<i8")
     if (high == small >> 63).all() and max(-int(small.min()), int(small.max())) < 2**62 // len(column):
         return small
-    return np.array([int(value.scaleb(SCALE, _CONTEXT)) for value in column.to_pylist()], object)
+    return np.array([int(value.scaleb(SCALE, EXACT)) for value in column.to_pylist()], object)
 
 
 def decimals(numbers: Billionths) -> pa.Array:
     """The numbers as decimals. Raises pyarrow.ArrowInvalid for one of more than 38 digits."""
     if numbers.dtype == object:
-        return pa.array([decimal.Decimal(number).scaleb(-SCALE, _CONTEXT) for number in numbers], DECIMAL)
+        return pa.array([decimal.Decimal(number).scaleb(-SCALE, EXACT) for number in numbers], DECIMAL)
     words = np.empty((len(numbers), 2), "<i8")
     words[:, 0] = numbers
     words[:, 1] = numbers >> 63

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import decimal
+import functools
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow as pa
 from mainstem.hints import near_miss
 from mainstem.metrics.definition import Granularity, Measure, Metric
 from mainstem.metrics.known import KNOWN_CELLS
+from mainstem.metrics.numbers import EXACT
 from mainstem.metrics.state import decode_ordered, distinct_total, merge_distinct
 from mainstem.store import Connection, Database
 
@@ -195,7 +197,7 @@ def _read(
             f"SELECT date_trunc(%(granularity)s, bucket) AS at, sum(value) FROM ({source}) AS c GROUP BY at", parameters
         ).fetchall()
         by_start: dict[dt.datetime, decimal.Decimal] = dict(rows)
-        return _Values(by_start, sum(by_start.values(), decimal.Decimal(0)), approximate=False)
+        return _Values(by_start, functools.reduce(EXACT.add, by_start.values(), decimal.Decimal(0)), approximate=False)
     source = _source(conn, request, metric, granularity)
     rows = conn.execute(
         f"SELECT date_trunc(%(granularity)s, bucket) AS at, state FROM ({source}) AS c ORDER BY at",
@@ -256,7 +258,7 @@ def _combined(measure: Measure, rows: Sequence[tuple[dt.datetime, bytes]]) -> _V
     found = {at: pick(state for other, state in rows if other == at) for at in starts}
     numbers = {at: decode_ordered(state).value for at, state in found.items()}
     return _Values(
-        {at: value.normalize() for at, value in numbers.items() if isinstance(value, decimal.Decimal)},
+        {at: value.normalize(EXACT) for at, value in numbers.items() if isinstance(value, decimal.Decimal)},
         None,
         approximate=False,
     )

@@ -35,8 +35,11 @@ _SAMPLES = {
 }
 
 
-def read_metric(text: str, *, where: str = "metric") -> Metric:
-    """The metric a YAML text declares. `where` names the text in messages. Raises ConfigurationError."""
+def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -> Metric:
+    """The metric a YAML text declares. `where` names the text in messages. Raises ConfigurationError.
+
+    `conditional`: whether the condition is read too; without it the metric is one of every event.
+    """
     fields = read_yaml(text, where).only(
         "name", "entity", "measure", "value", "where", "bucket", "rollup", "label", "unit", "description"
     )
@@ -48,7 +51,7 @@ def read_metric(text: str, *, where: str = "metric") -> Metric:
     entity = fields.choice("entity", [e.name for e in ENTITIES.values() if e.kind is EntityKind.EVENT])
     columns = _columns(entity)
     measure = Measure(fields.choice("measure", Measure))
-    condition = fields.text("where")
+    condition = fields.text("where") if conditional else None
     return Metric(
         name=name,
         entity=entity,

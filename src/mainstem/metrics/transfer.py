@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
-from mainstem.metrics.numbers import ONE, halves
+from mainstem.metrics.numbers import EXACT, ONE, SCALE, halves
 from mainstem.store import Connection
 
 __all__ = ["copy_in", "fixed_bytes", "fixed_rows", "joined_bytes"]
@@ -112,7 +112,7 @@ def _numeric(column: pa.Array) -> Matrix:
     if not (high == low >> 63).all() or (low == np.iinfo(np.int64).min).any():
         # Beyond 64 bits with its nine decimals, that is above nine billions: rare, so Python's integers will do.
         groups = 8
-        magnitude = np.array([abs(int(value.scaleb(9))) for value in column.to_pylist()], object)
+        magnitude = np.array([abs(int(value.scaleb(SCALE, EXACT))) for value in column.to_pylist()], object)
     whole, fraction = magnitude // ONE, magnitude % ONE * 1000
     digits = [whole // 10 ** (4 * place) % 10_000 for place in reversed(range(groups))]
     digits += [fraction // 10 ** (4 * place) % 10_000 for place in reversed(range(3))]

@@ -20,13 +20,17 @@ from mainstem.runtime.lock import FileLock
 from mainstem.runtime.placement import Home, find_home, make_home, socket_folder
 from mainstem.runtime.settings import DatabaseSettings
 
-__all__ = ["ADMINISTRATOR", "NO_ROOM", "OWNER", "Cluster", "last_lines", "open_cluster"]
+__all__ = ["ADMINISTRATOR", "NO_ROOM", "OWNER", "Cluster", "open_cluster", "why_ended"]
 
 ADMINISTRATOR = "mainstem_admin"
 """The superuser; Mainstem uses it to make the database and for nothing else."""
 OWNER = "mainstem"
 """Who owns the database, and who Mainstem is in it."""
 NO_ROOM = "No space left on device"
+_STARTING = "starting PostgreSQL"
+_FATAL = ("FATAL:", "PANIC:")
+# What a connection is told that came too early or too late.
+_REFUSED = "the database system is "
 
 _log = structlog.get_logger()
 
@@ -171,6 +175,16 @@ def _child(account: Account | None) -> dict[str, Any]:
 def last_lines(text: str, count: int = 3) -> str:
     """The end of what a program printed, in one line."""
     return " / ".join(_without_head(line) for line in text.strip().splitlines()[-count:]) or "it said nothing"
+
+
+def why_ended(log: str) -> str:
+    """Why a server ended whose log this is: what it called fatal since it was started, else the log's end.
+
+    Behind that come lines that only say that it ended.
+    """
+    since = log.rpartition(_STARTING)[2].splitlines()
+    fatal = [line for line in since if any(word in line for word in _FATAL) and _REFUSED not in line]
+    return last_lines("\n".join(fatal) or log)
 
 
 def _without_head(line: str) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import Contract, read_contract
+from mainstem.contracts import ACTIVE, CheckPlan, Contract, read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -51,6 +51,8 @@ class Activation:
     name: str
     version: int
     new: bool
+    status: str = ACTIVE
+    """What a contract's text says of itself: a draft is in force as anything else, but was perhaps not meant to be."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
             hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
         )
     _check_names(found)
+    for path, contract in found.contracts:
+        CheckPlan.compile(contract).prove(str(path))
     builtin = {metric.name for metric in builtin_metrics()}
     for path, metric in found.metrics:
         if metric.name in builtin:
@@ -104,7 +108,9 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
     done = []
     for path, declared in found.contracts:
         contract, new = runtime.registry.activate(declared.text, now, where=str(path))
-        done.append(Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new))
+        done.append(
+            Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new, declared.status)
+        )
     for _, metric in found.metrics:
         done.append(_activation(*runtime.metrics.activate(metric, now)))
     for _, model in found.health:

@@ -25,15 +25,19 @@ class DiskSpace:
         self._least = least
 
     def check(self) -> None:
-        """Raises StorageFullError, naming what is kept there, when a disk has less than the least left."""
+        """Raises StorageFullError, naming all that is kept there, when a disk has less than the least left."""
+        full: dict[int, list[str]] = {}
         for what, folder in self._folders.items():
             try:
-                found = os.statvfs(folder)
+                found, disk = os.statvfs(folder), folder.stat().st_dev
             except OSError:
                 # Not ours to ask, or not there: whoever writes there will say so.
                 continue
             if found.f_bavail * found.f_frsize < self._least:
-                raise StorageFullError(
-                    f"The disk of the {what} is full.",
-                    hint=f"Free space on it: less than {self._least // _MIB} MiB are left.",
-                )
+                full.setdefault(disk, []).append(what)
+        if full:
+            kept = next(iter(full.values()))
+            raise StorageFullError(
+                f"The disk of the {' and the '.join(kept)} is full.",
+                hint=f"Free space on it: less than {self._least // _MIB} MiB are left.",
+            )

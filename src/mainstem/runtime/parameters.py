@@ -16,6 +16,9 @@ from mainstem.runtime.settings import DatabaseSettings
 __all__ = ["server_parameters"]
 
 _MIB = 1024 * 1024
+_WAL_SHARE = 8
+_LEAST_WAL_MB = 64
+_KEPT_WAL_MB = 128
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 # A server reachable from elsewhere, or one that logs values, would break a promise; these are not for `parameters`.
 _RESERVED = frozenset(
@@ -33,9 +36,14 @@ _RESERVED = frozenset(
 )
 
 
-def server_parameters(settings: DatabaseSettings, *, major: int) -> dict[str, str]:
-    """PostgreSQL settings by name. Raises ConfigurationError for a configured one that is not the user's to set."""
+def server_parameters(settings: DatabaseSettings, *, major: int, disk: int) -> dict[str, str]:
+    """PostgreSQL settings by name; `disk` is the size in bytes of the one its files are on.
+
+    Raises ConfigurationError for a configured one that is not the user's to set.
+    """
     memory = _memory()
+    # A log of the size that is good for a large disk would fill a small one by itself, long before any checkpoint.
+    wal = min(settings.max_wal_mb, max(disk // _MIB // _WAL_SHARE, _LEAST_WAL_MB))
     shared = settings.shared_buffers_mb or min(max(memory // _MIB // 8, 64), 256)
     parameters = {
         "cluster_name": "mainstem",
@@ -54,8 +62,8 @@ def server_parameters(settings: DatabaseSettings, *, major: int) -> dict[str, st
         # rule out pg_basebackup and, later, a standby.
         "wal_level": "replica",
         "max_wal_senders": "3",
-        "max_wal_size": f"{settings.max_wal_mb}MB",
-        "min_wal_size": f"{min(settings.max_wal_mb, 128)}MB",
+        "max_wal_size": f"{wal}MB",
+        "min_wal_size": f"{min(wal, _KEPT_WAL_MB)}MB",
         "checkpoint_timeout": "10min",
         "autovacuum_max_workers": "2",
         "autovacuum_naptime": "20s",

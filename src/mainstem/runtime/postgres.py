@@ -13,6 +13,7 @@ the database.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from typing import IO
 import structlog
 
 from mainstem.errors import IntegrityError, StorageFullError, UnavailableError
-from mainstem.runtime.cluster import ADMINISTRATOR, NO_ROOM, OWNER, Cluster, last_lines, open_cluster
+from mainstem.runtime.cluster import ADMINISTRATOR, NO_ROOM, OWNER, Cluster, open_cluster, why_ended
 from mainstem.runtime.guardian import Guardian
 from mainstem.runtime.parameters import server_parameters
 from mainstem.runtime.placement import Home, forget_socket
@@ -215,7 +216,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, cluster: Cluster) -> None:
         given = {
-            **server_parameters(self._settings, major=cluster.major),
+            **server_parameters(self._settings, major=cluster.major, disk=shutil.disk_usage(cluster.home.data).total),
             "listen_addresses": "",
             "port": "5432",
             "unix_socket_directories": str(cluster.sockets),
@@ -258,9 +259,12 @@ class EmbeddedPostgres:
             raise UnavailableError(f"The database server does not answer as it should: {error}") from error
 
     def _failure(self, what: str) -> StorageFullError | UnavailableError:
-        reason = last_lines(_tail(self.home.log))
+        reason = why_ended(_tail(self.home.log))
         if NO_ROOM in reason:
-            return StorageFullError(f"{what}: {reason}")
+            return StorageFullError(
+                f"{what}, because its disk is full: {reason}.",
+                hint=f"Free space on the disk of {self.home.data}; nothing that was acknowledged is lost.",
+            )
         return UnavailableError(f"{what}: {reason}", hint=f"Its log is {self.home.log}.")
 
     def _dsn(self, user: str, database: str) -> str:

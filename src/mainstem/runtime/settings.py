@@ -44,7 +44,8 @@ class DatabaseSettings(BaseModel):
     max_wal_mb: int = Field(
         default=2048,
         ge=128,
-        description="Size of the write-ahead log that forces a checkpoint: more is faster, and disk.",
+        description="Size of the write-ahead log that forces a checkpoint: more is faster, and disk; an eighth of the "
+        "disk at most.",
     )
     max_connections: int = Field(default=100, ge=20, le=1000, description="Connections the embedded server accepts.")
     parameters: dict[str, str] = Field(

@@ -282,10 +282,10 @@ class Runtime:
         """Of what an installation keeps on disks of this machine."""
         from mainstem.lake import LocalObjects
 
-        folders = {"deduplication": lake_folder(self.data_dir)}
         objects = objects_of(self.loaded)
-        if isinstance(objects, LocalObjects):
-            folders = {"lake": objects.root, **folders}
+        folders = {"lake": objects.root} if isinstance(objects, LocalObjects) else {}
+        if lake_folder(self.data_dir) not in folders.values():
+            folders["deduplication"] = lake_folder(self.data_dir)
         home = find_home(self.data_dir) if self.config.database.url is None else None
         if home is not None:
             folders["database"] = home.data

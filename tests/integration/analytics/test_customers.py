@@ -159,7 +159,7 @@ def test_all_customers_at_a_glance(world: Any, keyring: Keyring, customers: Cust
     assert Decimal(most[0].sort_value or 0) == up.change
     assert (up.ref, down.ref) == (world.ref("riser"), world.ref("faller"))
     assert up.change > 0 > down.change
-    assert up.reason == "Active within the last hour."
+    assert up.reason == "Active within the hour before the newest data."
     assert down.reason == "No activity for 7 days."
     mean = seen.average
     counts = {one.band: (one.count, one.previous) for one in seen.bands}

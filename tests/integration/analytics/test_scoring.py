@@ -38,7 +38,7 @@ def test_a_touched_customer_is_scored_and_explained(world: Any) -> None:
     assert sum(points) == shown["score"]
     assert sum(Decimal(str(one["weight"])) for one in shown["contributions"]) == 100
     reasons = {one["component"]: one["reason"] for one in shown["contributions"]}
-    assert reasons["recency"] == "Active within the last hour."
+    assert reasons["recency"] == "Active within the hour before the newest data."
     assert reasons["frequency"] == "30 events in 30 days."
     assert reasons["breadth"] == "1 object in 30 days."
     assert reasons["trend"] == "Nothing to compare with yet; left out."

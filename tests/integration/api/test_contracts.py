@@ -36,8 +36,15 @@ schema:
       - {name: at, logicalType: timestamp, required: true}
       - {name: amount, logicalType: number, logicalTypeOptions: {minimum: 0}}
       - {name: plan, logicalType: string, enum: [{value: free}, {value: paid}]}
+      - {name: mail, logicalType: string, logicalTypeOptions: {pattern: '^[\\w-\\.]+@\\w+$'}}
 """
-GOOD = {"who": {"account": {"id": "acme"}}, "at": "2026-01-15T11:00:00Z", "amount": 2.5, "plan": None}
+GOOD = {
+    "who": {"account": {"id": "acme"}},
+    "at": "2026-01-15T11:00:00Z",
+    "amount": 2.5,
+    "plan": None,
+    "mail": "a-b.c@d",
+}
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ async def test_one_contract_and_its_warnings(ask: Any, services: Services) -> No
     said = await ask("/api/v1/contracts/shop/orders")
     assert (said["version"], said["entity"], said["freshness_seconds"]) == (1, "usage_event", 7200)
     assert {field["name"]: field["pii"] for field in said["fields"]} == {
-        "account": "identifier", "at": "none", "amount": "none", "plan": "none",
+        "account": "identifier", "at": "none", "amount": "none", "plan": "none", "mail": "none",
     }  # fmt: skip
     [rule] = said["rules"]
     assert (rule["condition"], rule["severity"]) == ("amount % 1 = 0", "warn")
@@ -75,9 +82,33 @@ async def test_one_contract_and_its_warnings(ask: Any, services: Services) -> No
     assert (await ask("/api/v1/contracts/anybody/usage_events"))["source"] == "*"
 
 
+async def test_the_contract_of_any_source_tells_what_those_without_their_own_were_warned_of(
+    ask: Any, services: Services
+) -> None:
+    anybody = CONTRACT.replace("value: shop", "value: '*'").replace("shop-orders", "any-orders")
+    services.door.parts.registry.activate(anybody, dt.datetime(2026, 1, 15, tzinfo=dt.UTC))
+    with services.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO rule_warning (epoch, partition, source, stream, rule, day, n) VALUES"
+            " (1, 0, 'shop', 'orders', 'whole', '2026-01-15', 2), (1, 0, 'till', 'orders', 'whole', '2026-01-15', 3),"
+            " (1, 1, 'web', 'orders', 'whole', '2026-01-15', 4), (1, 0, 'till', 'visits', 'whole', '2026-01-15', 9)"
+        )
+    assert (await ask("/api/v1/contracts/*/orders"))["warnings"] == [{"rule": "whole", "day": "2026-01-15", "count": 7}]
+    assert (await ask("/api/v1/contracts/till/orders"))["warnings"][0]["count"] == 3
+    assert (await ask("/api/v1/contracts/shop/orders"))["warnings"][0]["count"] == 2
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"who": {}}, {"at": None}, {"amount": -1}, {"amount": "x"}, {"plan": "gold"}, {"who": {"account": {"id": "a"}}}],
+    [
+        {"who": {}},
+        {"at": None},
+        {"amount": -1},
+        {"amount": "x"},
+        {"plan": "gold"},
+        {"mail": "a b@c"},
+        {"who": {"account": {"id": "a"}}},
+    ],
 )
 async def test_the_json_schema_judges_payloads(ask: Any, change: dict[str, Any]) -> None:
     schema = await ask("/api/v1/contracts/shop/orders/json-schema")

@@ -98,3 +98,25 @@ async def test_usage_trends_may_be_asked_for_as_they_were_known(
     then = await client.get(path, params={"known_at": "2026-01-10T00:00:00"}, headers=bearer[Role.VIEWER])
     assert then.json()["data"]["known_at"] == "2026-01-10T00:00:00Z"
     assert len(then.json()["data"]["points"]) == len(now["points"])
+
+
+async def test_a_metric_that_cannot_be_read_is_listed_with_the_reason(
+    services: Services, client: httpx.AsyncClient, bearer: dict[Role, dict[str, str]]
+) -> None:
+    text = "name: logins\nentity: usage_event\nmeasure: count\nbucket: day\nwhere: soundex(event) = 'x'\n"
+    with services.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO declaration (kind, name, version, fingerprint, text, activated_at)"
+            " VALUES ('metric', 'logins', 1, '', %s, now())",
+            [text],
+        )
+    path = "/api/v1/analytics/usage-trends/7d"
+    answer = (await client.get(path, headers=bearer[Role.VIEWER])).json()["data"]
+    [told] = answer["unreadable"]
+    assert told["metric"] == "logins"
+    assert "the function 'soundex' is not allowed" in told["reason"]
+    assert "logins" not in {one["metric"] for one in answer["available"]}
+    refused = await client.get(path, params={"metric": "logins"}, headers=bearer[Role.VIEWER])
+    assert refused.status_code == 404
+    assert "cannot be read" in refused.json()["detail"]
+    assert "mainstem activate" in refused.json()["hint"]

@@ -96,6 +96,23 @@ def test_declarations_come_into_force_and_become_decisions(
     assert decided(data_dir) == told
 
 
+def test_a_draft_comes_into_force_with_a_warning(
+    data_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "contracts/oulad/clicks.yaml"
+    file.write_text(file.read_text().replace("status: active", "status: draft"))
+    run(str(folder), "--check")
+    assert (
+        "warning: the contract oulad.clicks would be in force although it says status: draft."
+        in capsys.readouterr().err
+    )
+    run(str(folder))
+    printed = capsys.readouterr()
+    assert "contract oulad.clicks, version 1: is in force now" in printed.out
+    assert "warning: the contract oulad.clicks is in force although it says status: draft." in printed.err
+    assert printed.err.count("warning") == 1
+
+
 def test_a_decision_that_a_crash_left_out_is_made_up_for(data_dir: Path, folder: Path, database: Database) -> None:
     # Activated, and then the process died.
     text = (folder / "contracts/oulad/clicks.yaml").read_text()

@@ -55,6 +55,17 @@ def test_a_wrong_one_is_named_with_its_place(run: Any, contract: Path) -> None:
     assert "Did you mean 'recordId'?" in message
 
 
+def test_checks_that_duckdb_does_not_take_are_an_error_of_the_contract(
+    run: Any, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstem.contracts._limits.portable_pattern", lambda pattern: pattern)
+    contract.write_text(
+        contract.read_text() + "\n      - {name: x, logicalType: string, logicalTypeOptions: {pattern: '[z-a]'}}\n"
+    )
+    status, message = run("check", contract)
+    assert (status, f"{contract}: DuckDB does not take the contract's checks" in message) == (2, True)
+
+
 def test_a_missing_file_and_a_missing_sample_are_unusable(run: Any, contract: Path) -> None:
     assert run("check", contract.parent / "none.yaml")[0] == 2
     assert run("check", contract, "--sample", contract.parent / "none.csv")[0] == 2
@@ -225,6 +236,24 @@ def test_a_draft_of_a_table_is_of_customers(shop: Path, capsys: Any, run: Any) -
     assert run("check", draft, "--sample", sample)[0] == 0
     said = run("show", draft)[1]
     assert (said["kind"], said["key"]) == ("state", ["customer_id"])
+
+
+def test_a_customer_with_gaps_is_still_the_customer(shop: Path, capsys: Any, run: Any) -> None:
+    """And not the first column that has none; an id that a column with gaps made a fraction of stays as it is."""
+    sample = shop / "lines.csv"
+    lines = [f"{n // 3},2026-01-0{n % 9 + 1},{'' if n % 4 == 0 else f'{17850 + n % 5}.0'},{n}" for n in range(40)]
+    sample.write_text("\n".join(["InvoiceNo,InvoiceDate,CustomerID,Quantity", *lines]) + "\n")
+    capsys.readouterr()
+    assert main(["contract", "init", str(sample), "--source", "shop", "--stream", "lines"]) == 0
+    printed = capsys.readouterr()
+    assert "10 of 40 records have no customer_id" in printed.err
+    draft = shop / "contracts/shop/lines.yaml"
+    draft.write_text(printed.out)
+    said = run("show", draft)[1]
+    assert (said["kind"], said["partition_key"]) == ("event", "customer_id")
+    assert {field["name"]: field["type"] for field in said["fields"]}["customer_id"] == "string"
+    status, result = run("check", draft, "--sample", sample)
+    assert (status, result["sample"]["passed"]) == (1, 30)
 
 
 def test_what_cannot_be_drafted(shop: Path, run: Any, capsys: Any) -> None:

@@ -11,6 +11,7 @@ from mainstem.cli.load import load
 from mainstem.contracts import Registry
 from mainstem.errors import ConfigurationError, PermissionDeniedError, RefusedError, UnavailableError
 from mainstem.eventlog import PostgresLog
+from mainstem.intake import Door, Receipt, Rows
 from mainstem.privacy import Keyring
 from mainstem.runtime.installation import begin_installation
 from mainstem.store import Database
@@ -61,7 +62,7 @@ def test_files_of_every_kind(
     (folder / "b.ndjson").unlink()
     assert run(*arguments) == ExitCode.OK
     printed = capsys.readouterr()
-    assert "1 of 1 rows of 1 files were taken in" in printed.out
+    assert "Took in 1 of 1 row of 1 file in" in printed.out
     assert "notes.txt" in printed.err
     assert count(database, keyring, clock) == 3
 
@@ -75,6 +76,46 @@ def test_bad_lines_are_printed_without_their_values(data_dir: Path, capsys: pyte
     assert "and 10 more" in printed.err
     assert "secret" not in printed.err + printed.out
     assert "0 of 30 rows" in printed.out
+
+
+def test_what_became_of_the_rows_is_said(
+    data_dir: Path, database: Database, keyring: Keyring, clock: FixedClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data_dir / "a.csv"
+    file.write_text("id,customer_id,event,occurred_at\n1,acme,opened,2026-01-14\n2,acme,opened,soon\n")
+    arguments = [str(file), "--source", "shop", "--stream", "usage_events"]
+    assert run(*arguments) == ExitCode.OK
+    # Nobody works it off here.
+    assert "Of these: 2 still to be worked off. See GET /api/v1/data/status/shop" in capsys.readouterr().out
+    run(*arguments)
+    assert "counted on the Data page, and by GET /api/v1/data/status/shop" in capsys.readouterr().out
+
+
+def test_a_load_that_is_broken_off_says_what_is_durable(
+    data_dir: Path,
+    database: Database,
+    keyring: Keyring,
+    clock: FixedClock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = data_dir / "a.ndjson"
+    file.write_text("".join(f'{{"id":"{number}","customer_id":"acme"}}\n' for number in range(50_000)))
+    submit = Door.submit_rows
+
+    def interrupted(door: Door, rows: Rows) -> Receipt:
+        if rows.first:
+            raise KeyboardInterrupt
+        return submit(door, rows)
+
+    monkeypatch.setattr(Door, "submit_rows", interrupted)
+    assert run(str(file), "--source", "shop", "--stream", "usage_events") == ExitCode.INTERRUPTED
+    printed = capsys.readouterr()
+    taken = count(database, keyring, clock)
+    assert 0 < taken < 50_000
+    assert f"Broken off: at least {taken:,} rows had been taken in." in printed.err
+    assert "counts once" in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize(

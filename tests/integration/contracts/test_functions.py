@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from mainstem.contracts import Column, Expression, Kind, compile_condition
 from mainstem.contracts._functions import FUNCTIONS
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._pieces import quoted
 from mainstem.contracts._regex import portable_pattern
 from mainstem.contracts.duck import connect
 
@@ -25,6 +28,7 @@ COLUMNS: Mapping[str, tuple[Kind, str, Any]] = {
     "nt": (Kind.TEXT, "text", None),
     "line": (Kind.TEXT, "text", "a\nb"),
     "back": (Kind.TEXT, "text", "a\\b'c"),
+    "tenth": (Kind.TEXT, "text", "\u00e4" * 6_250),
     "n": (Kind.NUMBER, "numeric", Decimal("-7.5")),
     "m": (Kind.NUMBER, "numeric", Decimal("2.255")),
     "big": (Kind.NUMBER, "numeric", LARGEST),
@@ -81,6 +85,15 @@ EDGES: list[tuple[str, bool | None]] = [
     ("99999999999999999999 * 1 = 99999999999999999999", True), ("half * 1.5 IS NULL", True), ("half - 1 = 99999999999999999999", True),
     ("m * m = 5.085025", True), ("0.000000001 * 0.5 = 0.000000001", True), ("-0.000000001 * 0.4 = 0", True), ("most + 1 = 9223372036854775808", True),
     ("most * most IS NULL", True), ("-least_i = 9223372036854775808", True), ("i + nn = 1", None), ("n * -2 = 15", True), ("i = -7.0 AND i <> -7.1", True),
+    ("o ->> '$.a.b' = 'x\"y'", True), ("o->>'a.b' = 'x\"y'", True), ("json_extract_string(o, 'n') = '1.5'", True), ("o ->> '$[\"n\"]' = '1.5'", True),
+    ("json_extract_string(o, '$.a[\"b\"]') = 'x\"y'", True), ("json_extract_string(o, '$.\"n\"') LIKE '1%'", True), ("o ->> 'z' IS NULL", True),
+    ("o ->> 'none' = 'x'", None), ("NOT o ->> 't' = 'false' AND o->>'t' IN ('true')", True), ("o->>'n' = o->>'l'", False),
+    ("json_extract_path_text(o, 'n') = json_extract_scalar(o, '$.n')", True), ("o->>'n' || o->>'t' = '1.5true'", True),
+    ("ifnull(nt, 'x') = nvl(nt, 'x')", True), ("lcase('A') || ucase('b') = 'aB'", True),
+    ("NULL || t IS NULL", True), ("length(back || back) = 10", True), ("'a' || ('b' || t) || 'c' = 'abGr\u00fcn\U0001f600 bc'", True),
+    ("length(tenth || tenth || tenth || tenth || tenth || tenth || tenth || tenth) = 50000", True),
+    ("tenth || tenth || tenth || tenth || tenth || tenth || tenth || tenth || 'x' IS NULL", True),
+    ("lower(upper(t || e) || 'X') || t = 'gr\u00fcn\U0001f600 bxGr\u00fcn\U0001f600 b'", True),
     ("t || e || '!' = 'Gr\u00fcn\U0001f600 b!'", True), ("t || nt IS NULL", True),
     ("t LIKE 'Gr_n_ b'", True), ("line LIKE 'a_b'", True), ("back LIKE 'a\\b%'", True), ("e LIKE '%'", True), ("t NOT LIKE 'g%'", True), ("nt LIKE 'a'", None),
     ("'\u00e4' > 'z' AND 'Z' < 'a'", True), ("t BETWEEN 'G' AND 'H'", True), ("n BETWEEN -8 AND i", True), ("nn BETWEEN 1 AND 2", None),
@@ -200,8 +213,73 @@ def test_a_format(duck: duckdb.DuckDBPyConnection, name: str, good: list[str], b
         (r"\p{L}", "not the same everywhere"), (r"\bx", "not the same"), ("(?=a)", "of groups only"), ("a{256}", "up to 255"), ("a{3,2}", "up to 255"),
         ("{", "nothing is there"), ("a{", "must be escaped"), ("[[:alpha:]]", "must be escaped"), ("(a{9}){9}", "counted repetition"), ("a\\", "escapes nothing"),
         ("x" * 501, "longer than"), (r"(a)\1", "not the same"), ("a\0", "NUL"),
+        ("[z-a]", "runs backwards"), (r"[\.--]", "runs backwards"), (r"[a-\d]", "ends in a shorthand"), (r"[\w--z]", "escaped to begin a range"),
+        ("[a-", "not closed"), ("[a-c--e]", "escaped to begin"), ("[a-[]", "must be escaped"), ("[a-\0]", "NUL"), ("[a-\\", "escapes nothing"),
+        ("(a|b)*a(a|b){255}c", "more than 500 characters"), ("a{255}b{255}", "more than 500"), ("(a?){200}" * 9, "more than 500"),
+        ("(a{255})(b{255})", "more than 500"), ("((abc){200})", "more than 500"), ("(abcdef){99,}", "more than 500"),
     ],
 )  # fmt: skip
 def test_a_pattern_that_engines_read_differently_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         portable_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "among", "matched"),
+    [
+        (r"[\w-\.]", "a_9-.%/", "a_9-."), (r"[\w-z.@]", "a-.@`{", "a-.@"), (r"[\d-]", "5-a", "5-"), (r"[-a]", "-ab", "-a"),
+        (r"[a-]", "a-b", "a-"), (r"[a-c-e]", "abcde-", "abce-"), (r"[+--]", "*+,-.", "+,-"), (r"[--/]", ",-./0", "-./"), (r"[\--\/]", ",-./0", "-./"),
+        (r"[^\w-]", "a-_.", "."), (r"[\t-\r]", "\t\n\r\f a", "\t\n\r\f"), (r"[\s\-x]", " -xy", " -x"), (r"[a-z\]^]", "b]^A", "b]^"),
+        ("[\u00e0-\u00ff-]", "\u00e9-\u0100", "\u00e9-"), (r"[\]-a]", "]^_`ab", "]^_`a"),
+    ],
+)  # fmt: skip
+def test_a_class_of_characters_is_read_alike(
+    duck: duckdb.DuckDBPyConnection, postgres_rows: Any, pattern: str, among: str, matched: str
+) -> None:
+    assert _matched(duck, postgres_rows, portable_pattern(pattern), among) == matched
+    # RE2 itself reads what was written the same.
+    assert _matched(duck, None, pattern, among) == matched
+
+
+def test_a_usual_pattern_of_addresses(duck: duckdb.DuckDBPyConnection, postgres_rows: Any) -> None:
+    pattern = portable_pattern(r"^[\w-\.]+@([\w-]+\.)+[\w-]{2,4}$")
+    for text, good in (("a-b.c@x-y.example.com", True), ("a@b", False), ("a%b@x.com", False), ("@x.com", False)):
+        assert _both(duck, postgres_rows, pattern, [text]) == [good], text
+
+
+def test_any_class_that_is_taken_is_read_alike(duck: duckdb.DuckDBPyConnection, postgres_rows: Any) -> None:
+    parts = ["a", "z", "A", "-", "-", "-", ".", r"\w", r"\d", r"\-", r"\.", "^", "_", "9", r"\]", "\u00e9", r"\t"]
+    among = "".join(chr(code) for code in [9, 10, *range(32, 127), 0xE9, 0x100])
+    taken = 0
+    chosen = random.Random(7)
+    for _ in range(400):
+        pattern = f"[{''.join(chosen.choices(parts, k=chosen.randint(1, 6)))}]"
+        try:
+            portable = portable_pattern(pattern)
+        except ValueError:
+            continue
+        taken += 1
+        matched = _matched(duck, postgres_rows, portable, among)
+        assert matched == "".join(letter for letter in among if re.match(portable, letter)), pattern
+        assert matched == _matched(duck, None, pattern, among), pattern
+    assert taken > 100
+
+
+def _both(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, texts: list[str]) -> list[bool]:
+    """Whether each text has the pattern: what both engines say."""
+    row = duck.execute(f"SELECT list_transform($1, lambda x: regexp_matches(x, {quoted(pattern)}))", [texts]).fetchone()
+    assert row is not None
+    found: list[bool] = row[0]
+    if postgres is not None:
+        rows = postgres.execute(
+            f'SELECT x COLLATE "C" ~ {quoted(pattern)} FROM unnest(%s::text[]) WITH ORDINALITY AS u(x, n) ORDER BY n',
+            [texts],
+        ).fetchall()
+        assert [one for (one,) in rows] == found, pattern
+    return found
+
+
+def _matched(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, among: str) -> str:
+    return "".join(
+        letter for letter, one in zip(among, _both(duck, postgres, pattern, list(among)), strict=True) if one
+    )

@@ -181,3 +181,16 @@ def test_many_at_once_agree(database: Database, clock: FixedClock) -> None:
     for registry in registries:
         registry.refresh()
         assert registry.active("shop", "clicks") == versions[-1]
+
+
+def test_checks_that_duckdb_does_not_take_do_not_come_into_force(
+    database: Database, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstem.contracts._limits.portable_pattern", lambda pattern: pattern)
+    registry = Registry(database)
+    text = _text(1).rstrip() + "\n      - {name: plan, logicalType: string, logicalTypeOptions: {pattern: '[z-a]'}}\n"
+    with pytest.raises(
+        ConfigurationError, match=r"^c.yaml: DuckDB does not take the contract's checks.*invalid.*range"
+    ):
+        registry.activate(text, clock.wall(), where="c.yaml")
+    assert registry.active("shop", "clicks") is None

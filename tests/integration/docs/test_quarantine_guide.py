@@ -52,13 +52,13 @@ def test_what_the_guide_says_comes_true(
             said[command.split(" --data-dir")[0].removeprefix(f"{program} quarantine ")] = capsys.readouterr().out
         runtime.worker.stop()
 
-    assert "1 records" in said["list"]
+    assert "1 record." in said["list"]
     assert str(id_) in said["list --records --source shop"]
     assert '"last Tuesday"' in said[f"show {ID}"]
-    assert "0 of 1 records would pass" in said["replay --all --dry-run"]
+    assert "0 of 1 record would pass" in said["replay --all --dry-run"]
     assert "Nothing was changed" in said["replay --source shop --stream orders"]
     [fixed] = [out for command, out in said.items() if command.startswith("fix")]
-    assert "1 of 1 records fixed: in effect." in fixed
+    assert "1 of 1 record fixed: in effect." in fixed
     [dismissed] = [out for command, out in said.items() if command.startswith("dismiss")]
     assert "Nothing was changed" in dismissed
     assert site.query("SELECT state FROM quarantine") == [("fixed",)]

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from mainstem.errors import BackPressureError, UnavailableError
+from mainstem.errors import BackPressureError, RetryableError, StorageFullError, UnavailableError
 from mainstem.intake import Delivery, Door, DoorParts, DoorSettings
 from mainstem.model import Lane
 from mainstem.testing import FixedClock
@@ -158,3 +160,25 @@ def test_refusals_are_counted_although_the_database_was_out(
         door._keep_house_once(failing=False)
     with watched.database.autocommit() as connection:
         assert connection.execute("SELECT reason, n FROM log_refused").fetchall() == [("not_an_object", 1)]
+
+
+def test_a_full_disk_is_the_reason_also_where_the_database_is_down_for_it(
+    parts: DoorParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise StorageFullError("The disk of the database is full.")
+
+    def down() -> None:
+        raise UnavailableError("The connection to the database was lost.")
+
+    monkeypatch.setattr(parts.registry, "refresh", down)
+    told: BaseException | None = None
+    with Door(dataclasses.replace(parts, space=full)) as door:
+        # Until the door has looked at the disk, the database is all it knows of.
+        deadline = time.monotonic() + 20
+        while not isinstance(told, StorageFullError) and time.monotonic() < deadline:
+            with pytest.raises(RetryableError) as caught:
+                door.submit(delivery())
+            told = caught.value
+            time.sleep(0.05)
+    assert isinstance(told, StorageFullError)

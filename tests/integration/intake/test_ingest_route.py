@@ -161,6 +161,17 @@ async def test_ten_gigabytes_declared_are_refused_unread(client: httpx.AsyncClie
     assert not read
 
 
+async def test_a_body_refused_before_it_is_whole_is_counted(parts: DoorParts) -> None:
+    with Door(parts) as door:
+        transport = httpx.ASGITransport(application(door))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            response = await client.post(PATH, content=b"{}", headers={"Content-Length": str(10 * 2**30)})
+            check_problem(response, 413, "too-large")
+    with parts.database.snapshot() as connection:
+        rows = connection.execute("SELECT source, reason, n FROM log_refused").fetchall()
+    assert rows == [("shop", "too_large", 1)]
+
+
 async def test_a_body_without_declared_length_is_bounded_while_it_is_read(client: httpx.AsyncClient) -> None:
     read = 0
 

@@ -6,6 +6,7 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from structlog.testing import capture_logs
 
 from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics import Metrics, read_metric
@@ -68,3 +69,64 @@ def test_words_may_change_and_meanings_may_not(database: Database) -> None:
         metrics.activate(read_metric(TEXT.replace("'login'", "'signin'")), NOW)
     with pytest.raises(ConfigurationError, match="built in"):
         metrics.activate(read_metric(TEXT.replace("logins", "events")), NOW)
+
+
+def _store(database: Database, name: str, text: str) -> None:
+    with database.transaction() as conn:
+        conn.execute(
+            "INSERT INTO declaration (kind, name, version, fingerprint, text, activated_at) VALUES ('metric', %s, 1, '', %s, %s)",
+            [name, text, NOW],
+        )
+
+
+UNREADABLE = TEXT.replace("event = 'login'", "soundex(event) = 'login'")
+
+
+def test_a_text_that_cannot_be_read_stops_nobody(database: Database) -> None:
+    _store(database, "logins", UNREADABLE)
+    _store(database, "visits", TEXT.replace("logins", "visits"))
+    metrics = Metrics(database)
+    with capture_logs() as logs:
+        current = metrics.current()
+        metrics.activate(read_metric(TEXT.replace("logins", "views")), NOW)
+        current = metrics.current()
+    assert {"events", "visits", "views"} <= set(current.metrics)
+    assert "logins" not in current.metrics
+    assert "the function 'soundex' is not allowed" in current.unreadable["logins"]
+    [told] = [one for one in logs if one["event"] == "metric_unreadable"]
+    assert (told["metric"], told["version"], told["log_level"]) == ("logins", 1, "error")
+    with database.transaction() as conn:
+        metrics.prove(conn, current)
+
+
+def test_it_can_be_declared_anew_and_measures_the_same_but_for_the_condition(database: Database) -> None:
+    _store(database, "logins", UNREADABLE)
+    metrics = Metrics(database)
+    for other in (TEXT.replace("count", "distinct\nvalue: person"), TEXT.replace("day", "hour")):
+        with pytest.raises(ConfigurationError, match="under a new name"):
+            metrics.activate(read_metric(other), NOW)
+    declared, new = metrics.activate(read_metric(TEXT), NOW)
+    assert (declared.version, new) == (2, True)
+    assert metrics.current().metrics["logins"].condition == "(event = 'login')"
+    assert metrics.current().unreadable == {}
+
+
+def test_a_text_that_is_not_even_yaml_can_be_declared_anew(database: Database) -> None:
+    _store(database, "logins", "name: [logins")
+    metrics = Metrics(database)
+    assert set(metrics.current().unreadable) == {"logins"}
+    assert metrics.activate(read_metric(TEXT), NOW)[1]
+    assert "logins" in metrics.current().metrics
+
+
+@pytest.mark.parametrize(
+    "path", ["properties ->> '$.plan'", "properties->>'plan'", "json_extract_string(properties, 'plan')"]
+)
+def test_conditions_of_earlier_releases_are_read_and_mean_what_they_meant(database: Database, path: str) -> None:
+    old = f"name: pros\nentity: usage_event\nmeasure: count\nbucket: day\nwhere: {path} = 'pro'\n"
+    _store(database, "pros", old)
+    metrics = Metrics(database)
+    assert metrics.current().unreadable == {}
+    same = read_metric(old.replace(path, "json_extract_string(properties, '$.plan')"))
+    assert metrics.current().metrics["pros"].condition == same.condition
+    assert metrics.activate(same, NOW)[1]

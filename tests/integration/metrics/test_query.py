@@ -117,6 +117,16 @@ def test_measures_that_are_no_sums(cells: Any) -> None:
         read_trend(cells.database, _metric(cells, "opening"), asked)
 
 
+def test_large_sums_are_exact(cells: Any) -> None:
+    large = Decimal("98765432109876543210987654321.123456789")
+    _uses(cells, "a", DAY, quantity=large)
+    _uses(cells, "a", 2 * DAY, quantity=Decimal("0.000000001"))
+    trend = read_trend(cells.database, _metric(cells, "quantity"), TrendRequest("7d", NOW, Granularity.DAY))
+    assert trend.total == Decimal("98765432109876543210987654321.123456790")
+    most = read_trend(cells.database, _metric(cells, "most"), TrendRequest("7d", NOW, Granularity.DAY))
+    assert most.points[-2].value == large
+
+
 def test_what_cannot_be_asked(cells: Any) -> None:
     with pytest.raises(ValueError, match="Did you mean '30d'"):
         TrendRequest("31d", NOW)

@@ -80,3 +80,27 @@ def test_rules_from_the_door_to_the_tables_and_again_from_the_lake(
     status = main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(site.data_dir)])
     result = json.loads(capsys.readouterr().out)
     assert (status, result["identical"], result["tables"]["warning"]["rows"]) == (0, True, 2)
+
+
+def test_a_rule_that_moves_from_the_stream_to_a_field_stays_one_rule(
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site.begin(tmp_path / "data", empty_dsn)
+    site.stand_at(dt.datetime(2026, 1, 14, 12, tzinfo=dt.UTC))
+    rule = "{name: round, type: custom, engine: mainstem, implementation: amount % 1 = 0, severity: warn}"
+    moved = CONTRACT.replace(f"      - {rule}\n", "") + f"        quality: [{rule}]\n"
+    with site.runtime() as runtime, runtime.door as door:
+        for n, text in enumerate([CONTRACT, moved]):
+            runtime.registry.activate(text, runtime.clock.wall())
+            record = {"id": str(n), "account": "a", "kind": "sale", "at": "2026-01-14T10:00:00Z", "amount": 5.5}
+            body = json.dumps([record]).encode()
+            assert door.submit(Delivery("shop", body, "application/json", stream="orders")).accepted == 1
+    # Both versions are in one span, here and in the rebuild.
+    site.work()
+    with site.runtime() as runtime, runtime.database.autocommit() as connection:
+        warned = connection.execute("SELECT rule, field, n FROM rule_warning").fetchall()
+    assert warned == [("round", "amount", 2)]
+    site.fill_lake()
+    capsys.readouterr()
+    assert main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(site.data_dir)]) == 0
+    assert json.loads(capsys.readouterr().out)["identical"]

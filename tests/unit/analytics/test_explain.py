@@ -19,9 +19,9 @@ ONE = 1_000_000
     [
         ("recency", 12 * ONE + 500_000, "No activity for 12 days."),
         ("recency", ONE, "No activity for a day."),
-        ("recency", ONE // 24 * 3, "Active 3 hours ago."),
-        ("recency", ONE // 24, "Active 1 hour ago."),
-        ("recency", 5, "Active within the last hour."),
+        ("recency", ONE // 24 * 3, "Active 3 hours before the newest data."),
+        ("recency", ONE // 24, "Active an hour before the newest data."),
+        ("recency", 5, "Active within the hour before the newest data."),
         ("recency", None, "No activity ever; counted as the worst."),
         ("frequency", 12_345 * ONE, "12,345 events in 30 days."),
         ("frequency", 0, "0 events in 30 days."),

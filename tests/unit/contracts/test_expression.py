@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mainstem.contracts import Column, Kind, compile_condition
+from mainstem.contracts.duck import connect
 from mainstem.errors import ConfigurationError
 
 KINDS = {
@@ -99,6 +100,20 @@ def test_the_columns_it_names_are_told() -> None:
         ("json_extract_string(properties, '$[*]') = 'x'", "not a literal like '$.plan.name'"),
         ("json_extract_string(properties, event) = 'x'", "not a literal like '$.plan.name'"),
         ("NOT " * 300 + "event = 'a'", "nested too deeply"),
+        ("(" * 26 + "event = 'a'" + ")" * 26, "nested too deeply"),
+        ("(" * 1900 + "event = 'a'" + ")" * 1900, "nested too deeply"),
+        ("CASE WHEN true THEN " * 26 + "true" + " END" * 26, "nested too deeply"),
+        ("quantity" + "+1" * 1900 + " = 1", "too long a row of operators"),
+        ("event" + "||event" * 9 + " = 'a'", "line 1, column 1: || is there more than 8 times"),
+        (
+            "lower(event || event || event) = event || event || event || event || event || event || event || event",
+            "more than 8",
+        ),
+        ("properties ->> event = 'x'", "not a literal like '$.plan.name'"),
+        ("properties ->> '$[0]' = 'x'", "not a literal like '$.plan.name'"),
+        ("properties ->> '$.plan name' = 'x'", "not a literal like '$.plan.name'"),
+        ("event ->> 'a' = 'x'", "looks into an object only. Known are: properties."),
+        ("json_extract_path_text(properties, 'a', 'b') = 'x'", "Write json_extract_string(object, path)."),
         ("(" * 5000 + "event = 'a'", "longer than"),
         ("", "cannot be read"),
     ],
@@ -108,3 +123,27 @@ def test_what_is_refused_and_where(text: str, message: str) -> None:
         compile_condition(text, COLUMNS, where="metrics/x.yaml: where")
     assert str(refusal.value).startswith("metrics/x.yaml: where: ")
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("word", ["AND", "OR"])
+def test_a_long_row_of_conditions_is_not_deep(word: str) -> None:
+    terms = ["event = 'a'"] * 200
+    condition = compile_condition(f" {word} ".join(terms), COLUMNS, where="rule")
+    assert condition.duckdb == "(" + f" {word} ".join(["(event = 'a')"] * 200) + ")"
+    mixed = compile_condition(" AND ".join(["(event = 'a' OR object = 'b')"] * 100), COLUMNS, where="rule")
+    with connect() as connection:
+        asked = f"SELECT {condition.duckdb}, {mixed.duckdb} FROM (SELECT 'a' AS event, 'c' AS object)"
+        assert connection.execute(asked).fetchall() == [(True, True)]
+
+
+def test_a_reader_deep_in_the_stack_says_the_same() -> None:
+    nested = "(" * 25 + "event = 'a'" + ")" * 25
+
+    def deep(frames: int, text: str) -> str:
+        return deep(frames - 1, text) if frames else compile_condition(text, COLUMNS, where="rule").duckdb
+
+    assert deep(0, nested) == deep(200, nested) == "(event = 'a')"
+    # Where even Python's own stack is nearly full it is an error of ours all the same.
+    for frames in (700, 900):
+        with pytest.raises(ConfigurationError, match="nested too deeply"):
+            deep(frames, nested)

@@ -8,7 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mainstem.contracts import CheckPlan, Contract, Limit, Severity, Warned, builtin_contracts, read_contract
+from mainstem.contracts import (
+    CheckPlan,
+    Contract,
+    Limit,
+    Severity,
+    Warned,
+    builtin_contracts,
+    compare_contracts,
+    read_contract,
+)
 from mainstem.errors import ConfigurationError
 
 Check = Callable[..., list[dict[str, Any]]]
@@ -46,6 +55,15 @@ def _stream(text: str, *rules: dict[str, Any]) -> str:
         ("integer", {"format": "i64"}, [2**63 - 1, -(2**63)], []),
         ("number", {"minimum": 0.1}, [0.1, "0.100000001", 5], ["0.099999999", -1]),
         ("number", {"multipleOf": 0.01}, [0.07, "123456789012345678.99", -1], [0.001, "1.000000001"]),
+        ("number", {"maximum": 10**20}, ["100000000000000000000"], ["100000000000000000000.000000001"]),
+        ("number", {"maximum": 1.0e25}, ["10000000000000000000000000"], ["10000000000000000000000000.000000001"]),
+        (
+            "number",
+            {"minimum": 12345678901234567890123456789, "maximum": 12345678901234567890123456790},
+            ["12345678901234567890123456789", "12345678901234567890123456790"],
+            ["12345678901234567890123456788.999999999", "12345678901234567890123456790.000000001"],
+        ),
+        ("number", {"multipleOf": 10**28 + 1}, ["10000000000000000000000000001"], ["10000000000000000000000000000"]),
         (
             "timestamp",
             {"minimum": "2026-01-01T00:00:00+01:00"},
@@ -91,6 +109,11 @@ def test_every_limit_says_which_it_is(check: Check, event_contract: Make) -> Non
         ("integer", {"minimum": 1.5}, "no integer"),
         ("integer", {"minimum": "5"}, "'5' is no number"),
         ("number", {"multipleOf": 0}, "not above zero"),
+        ("number", {"maximum": 10**29}, "is no number. 29 digits"),
+        ("number", {"maximum": 1e300}, "is no number. 29 digits"),
+        ("number", {"maximum": 1e-10}, "is no number. 29 digits"),
+        ("number", {"maximum": 2**4000}, "The number has too many digits"),
+        ("integer", {"maximum": 10**20}, "is no integer"),
         ("date", {"minimum": "yesterday"}, "no date"),
         ("timestamp", {"minimum": 5}, "no timestamp"),
     ],
@@ -246,3 +269,13 @@ def test_a_contract_without_rules_costs_what_it_did() -> None:
     assert plan.warned == ()
     assert "TRY(" not in plan.sql.replace("TRY_CAST(", "")
     assert not [name for name in plan.schema.names if name.startswith("w_")]
+
+
+@pytest.mark.parametrize(("old", "new", "breaking"), [(10**28, 1e-9, False), (10**28 + 1, 2, True), (9, 3, False)])
+def test_a_change_of_a_multiple_is_judged_exactly(event_contract: Make, old: float, new: float, breaking: bool) -> None:  # noqa: FBT001 - a case
+    before, after = (
+        event_contract({"name": "x", "logicalType": "number", "logicalTypeOptions": {"multipleOf": value}})
+        for value in (old, new)
+    )
+    [change] = compare_contracts(before, after)
+    assert change.breaking is breaking

@@ -156,8 +156,27 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path: Path, scratch: Path) -> 
     file.write_text('id,name\n1,"ok"\n2,"open\n3,c\n4,d\n')
     chunks, bad = read_all(file, scratch)
     assert [found["id"] for found in objects(chunks)] == ["1"]
-    assert [one.line for one in bad] == [3]
-    assert "what the quote holds was not loaded" in bad[0].reason
+    assert [(one.line, one.last) for one in bad] == [(3, 5)]
+    assert "lines 3 to 5, which it holds, were not loaded" in bad[0].reason
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_lines_that_open_quotes_hold_are_named(tmp_path: Path, scratch: Path, *, compressed: bool) -> None:
+    """More of them than a block of the file, behind others, and the rows that follow are loaded."""
+    many = "".join(f"{number},{'x' * 100}\n" for number in range(60_000))
+    text = f'id,name\n1,"open\n2,b\nx"3,c\n4,"d"d\n5,e\n6,"open\n{many}y"7,"g"\n8,h\n9,"open\n10,i'
+    file = tmp_path / ("a.csv.gz" if compressed else "a.csv")
+    file.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
+    chunks, bad = read_all(file, scratch, longest=1 << 24)
+    assert [found["id"] for found in objects(chunks)] == ["5", "8"]
+    assert [(one.line, one.last) for one in bad] == [(2, 4), (5, None), (7, 60_008), (60_010, 60_011)]
+
+
+def test_an_empty_parquet_file_is_told(tmp_path: Path, scratch: Path) -> None:
+    (tmp_path / "a.parquet").touch()
+    assert [one.reason for one in read_all(tmp_path / "a.parquet", scratch)[1]] == [
+        "the file could not be read to its end: not a Parquet file"
+    ]
 
 
 def test_mixed_line_ends_of_csv_are_told(tmp_path: Path, scratch: Path) -> None:

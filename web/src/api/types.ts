@@ -479,6 +479,7 @@ export interface UsageTrend {
   total: number;
   previous_total: number | null;
   available: { metric: string; label: string; unit: string }[];
+  unreadable: { metric: string; reason: string }[];
 }
 
 // Live

@@ -15,13 +15,16 @@ def write_warnings(conn: Connection, span: Span, warnings: pa.Table) -> None:
     if not warnings.num_rows:
         return
     names = ("source", "stream", "rule", "field", "day", "n")
-    summed = warnings.group_by(list(names[:-1])).aggregate([("n", "sum")]).rename_columns([*names])
-    rows = summed.sort_by([(name, "ascending") for name in ("source", "stream", "rule", "day")])
+    # A rule that moved to another field in a later version of the contract is one rule: its versions may meet in a span.
     conn.execute(
         """
         INSERT INTO rule_warning AS w (epoch, partition, source, stream, rule, field, day, n)
-        SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::date[], %s::bigint[])
-        ON CONFLICT (epoch, partition, source, stream, rule, day) DO UPDATE SET n = w.n + excluded.n, field = excluded.field
+        SELECT %s, %s, source, stream, rule, min(field), day, sum(n)::bigint
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::date[], %s::bigint[])
+            AS told (source, stream, rule, field, day, n)
+        GROUP BY source, stream, rule, day ORDER BY source, stream, rule, day
+        ON CONFLICT (epoch, partition, source, stream, rule, day)
+        DO UPDATE SET n = w.n + excluded.n, field = least(w.field, excluded.field)
         """,
-        [span.epoch, span.partition, *(rows[name].to_pylist() for name in names)],
+        [span.epoch, span.partition, *(warnings[name].to_pylist() for name in names)],
     )

@@ -55,10 +55,17 @@ def list_(
             print_entries(read_entries(conn, selection, limit=limit, after=after), as_json=json)
             return
         causes = read_causes(conn, selection)
+        active = {(one.source, one.stream): runtime.registry.active(one.source, one.stream) for one in causes}
     if json:
         print(json_format.dumps(causes_as_rows(causes)))
-    else:
-        print_causes(causes)
+        return
+    print_causes(causes)
+    versions = {stream: contract.version for stream, contract in active.items() if contract is not None}
+    if any(versions.get((one.source, one.stream), one.contract_version) != one.contract_version for one in causes):
+        print(
+            "Another contract is in force for some of them now. What is wrong with them under it: "
+            "mainstem quarantine replay --dry-run --all"
+        )
 
 
 @app.command

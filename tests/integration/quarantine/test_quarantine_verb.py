@@ -49,6 +49,12 @@ def test_list_groups_by_cause(filled: Shop) -> None:
     assert "4 records" in filled.said("list")
 
 
+def test_list_says_where_another_contract_is_in_force_now(filled: Shop) -> None:
+    assert "Another contract" not in filled.said("list")
+    filled.declare("free", "paid", "gold")
+    assert "replay --dry-run --all" in filled.said("list")
+
+
 def test_show_has_the_untouched_payload_and_what_was_decided(filled: Shop) -> None:
     id_ = _one(filled, "missing")
     _, shown = filled.run("show", id_)

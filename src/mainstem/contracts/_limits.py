@@ -39,26 +39,24 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _HEX = "[0-9A-Fa-f]{1,4}"
+_LAST = rf"({_HEX}:{_HEX}|{_IPV4})"
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+def _shortened(right: int) -> str:
+    """An IPv6 address with so many groups behind a `::` that stands for at least one; the last two may be an IPv4 address."""
+    left = "" if right == 7 else rf"(({_HEX}:){{0,{6 - right}}}{_HEX})?"
+    tail = ("", _HEX)[right] if right < 2 else rf"({_HEX}:){{{right - 2}}}{_LAST}"
+    return f"{left}::{tail}"
+
+
 FORMATS: Mapping[str, str] = {
     "email": r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+",
     "uuid": "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
     "uri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+",
     "hostname": rf"{_LABEL}(\.{_LABEL})*",
     "ipv4": _IPV4,
-    # Eight groups, or fewer and one `::`; the last two may be written as an IPv4 address.
-    "ipv6": "("
-    + "|".join(
-        [
-            rf"({_HEX}:){{7}}{_HEX}",
-            rf"({_HEX}:){{6}}{_IPV4}",
-            *(rf"({_HEX}:){{{n}}}(:{_HEX}){{1,{7 - n}}}" for n in range(1, 7)),
-            rf":((:{_HEX}){{1,7}}|:)",
-            rf"({_HEX}:){{1,7}}:",
-            rf"::([Ff]{{4}}:)?{_IPV4}",
-        ]
-    )
-    + ")",
+    "ipv6": "(" + "|".join([rf"({_HEX}:){{6}}{_LAST}", *map(_shortened, range(8))]) + ")",
 }
 """Formats of a string, as what it must match from end to end."""
 _INTEGERS = {

@@ -166,15 +166,15 @@ class FieldSql:
     def _number(self) -> str:
         """The value as a decimal.
 
-        Beware: a cast to DECIMAL(38) costs a hundred times one to DECIMAL(18). Of an exponent that leaves less than half of
-        the last place the cast looks at the first digit, wherever that stands, and would make 1e-9 of 5e-20.
+        Beware: a cast to DECIMAL(38) costs a hundred times one to DECIMAL(18), and of a text with an exponent either loses
+        places and takes what is out of range.
         """
         t = f"t{self.i}"
         whole = f"TRY_CAST({t} AS BIGINT)"
         small = f"TRY_CAST({t} AS DECIMAL(18, 9))"
         number = (
             f"CASE WHEN {whole}::VARCHAR = {t} THEN {whole}::DECIMAL(38, 9) WHEN {_matches(t, _NUMBER)} THEN CASE"
-            f" WHEN contains(lower({t}), 'e') AND abs(TRY_CAST({t} AS DOUBLE)) < 5e-10 THEN 0"
+            f" WHEN contains(lower({t}), 'e') THEN {_with_exponent(t)}"
             f" WHEN {small} IS NOT NULL THEN {small}::DECIMAL(38, 9) ELSE TRY_CAST({t} AS DECIMAL(38, 9)) END END"
         )
         factor = self.field.form.factor
@@ -212,6 +212,22 @@ class FieldSql:
         """A time without an offset, in UTC."""
         zone = self.field.form.zone
         return time if zone is None else f"timezone('UTC', timezone({literal(zone)}, {time}))"
+
+
+def _with_exponent(t: str) -> str:
+    """The decimal of a text with an exponent: the point is put where the exponent says."""
+    size = f"abs(TRY_CAST({t} AS DOUBLE))"
+    parts = f"regexp_extract({t}, '^[+-]?0*(\\d*)\\.?(\\d*)[eE](.*)$', ['whole', 'rest', 'exponent'])"
+    digits, point = "(p.whole || p.rest)", "(strlen(p.whole) + p.exponent::INTEGER)"
+    plain = (
+        f"CASE WHEN {point} <= 0 THEN '0.' || repeat('0', -{point}) || {digits}"
+        f" ELSE rpad({digits}[:{point}], {point}::INTEGER, '0') || '.' || {digits}[{point} + 1:] END"
+    )
+    sign = f"CASE WHEN starts_with({t}, '-') THEN '-' ELSE '' END"
+    text = f"{sign} || list_transform([{parts}], lambda p: {plain})[1]"
+    cast = "coalesce(TRY_CAST(x AS DECIMAL(18, 9))::DECIMAL(38, 9), TRY_CAST(x AS DECIMAL(38, 9)))"
+    # What is that large or small is known, and its point would be anywhere.
+    return f"CASE WHEN {size} < 5e-10 THEN 0 WHEN {size} < 1e30 THEN list_transform([{text}], lambda x: {cast})[1] END"
 
 
 def _since_1970(t: str) -> str:

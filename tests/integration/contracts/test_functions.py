@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -192,7 +193,7 @@ def test_letters_are_the_same_everywhere(
         ("ipv4", ["0.0.0.0", "255.255.255.255"], ["", "256.1.1.1", "1.2.3", "01.2.3.4", "1.2.3.4.5"]),
         (
             "ipv6",
-            ["::", "::1", "1:2:3:4:5:6:7:8", "fe80::1", "1::", "::ffff:1.2.3.4"],
+            ["::", "::1", "1:2:3:4:5:6:7:8", "fe80::1", "1::", "::ffff:1.2.3.4", "64:ff9b::1.2.3.4", "1::1.2.3.4"],
             ["", ":", "1::2::3", "g::", "1:2"],
         ),
     ],
@@ -283,3 +284,46 @@ def _matched(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, among
     return "".join(
         letter for letter, one in zip(among, _both(duck, postgres, pattern, list(among)), strict=True) if one
     )
+
+
+def test_the_format_of_ipv6_is_that_of_the_standard_library(duck: duckdb.DuckDBPyConnection) -> None:
+    chosen = random.Random(6)
+    parts = [
+        "0",
+        "1",
+        "f",
+        "FFFF",
+        "0db8",
+        "12345",
+        "g",
+        "1.2.3.4",
+        "255.0.0.255",
+        "256.1.1.1",
+        "1.2.3",
+        "01.2.3.4",
+        "",
+    ]
+    weights = [9, 9, 9, 9, 9, 1, 1, 3, 3, 1, 1, 1, 2]
+    texts = []
+    for _ in range(20_000):
+        groups = chosen.choices(parts, weights, k=chosen.randint(1, 9))
+        if chosen.random() < 0.7:
+            groups = [one for one in groups if one and ("." not in one or one is groups[-1])]
+            # Where the zeros are left out.
+            groups.insert(chosen.randint(0, len(groups)), "")
+        text = ":".join(groups)
+        texts.append(chosen.choice(["", "", ":"]) + text + chosen.choice(["", "", ":"]))
+    asked = f"SELECT list_transform($1, lambda x: regexp_full_match(x, {quoted(FORMATS['ipv6'])}))"
+    row = duck.execute(asked, [texts]).fetchone()
+    assert row is not None
+    wrong = [text for text, one in zip(texts, row[0], strict=True) if one != _is_ipv6(text)]
+    assert wrong == []
+    assert 1_000 < sum(row[0]) < 19_000
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

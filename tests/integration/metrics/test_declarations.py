@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from mainstem.errors import ConfigurationError, UnavailableError
+from mainstem.intake import Delivery
 from mainstem.metrics import Metrics, read_metric
 from mainstem.store import Database
+from mainstem.testing.site import Site
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 TEXT = "name: logins\nentity: usage_event\nmeasure: count\nbucket: day\nwhere: event = 'login'\n"
@@ -97,6 +101,22 @@ def test_a_text_that_cannot_be_read_stops_nobody(database: Database) -> None:
     assert (told["metric"], told["version"], told["log_level"]) == ("logins", 1, "error")
     with database.transaction() as conn:
         metrics.prove(conn, current)
+
+
+def test_the_worker_measures_the_others(empty_dsn: str, tmp_path: Path) -> None:
+    site = Site.begin(tmp_path / "data", empty_dsn)
+    site.stand_at(NOW)
+    record = {"customer_id": "acme", "person_id": "p", "event": "login", "occurred_at": "2026-01-15T10:00:00Z"}
+    with site.runtime() as runtime, runtime.door as door:
+        _store(runtime.database, "logins", UNREADABLE)
+        runtime.metrics.activate(read_metric(TEXT.replace("logins", "visits")), NOW)
+        body = json.dumps([{**record, "event_id": "1"}]).encode()
+        assert door.submit(Delivery("shop", body, "application/json", stream="usage_events")).accepted == 1
+    site.work()
+    with site.runtime() as runtime, runtime.database.autocommit() as connection:
+        measured = dict(connection.execute("SELECT metric, value FROM cell JOIN series USING (series)").fetchall())
+    assert measured["visits"] == measured["events"] == 1
+    assert "logins" not in measured
 
 
 def test_it_can_be_declared_anew_and_measures_the_same_but_for_the_condition(database: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -139,6 +139,48 @@ def _number(value: object) -> Decimal | None:
     if number is None or abs(number) >= 10**29:
         return None
     return number.quantize(Decimal("1E-9"), ROUND_HALF_UP) if abs(number) < 10**19 else number
+
+
+_DIGITS = st.text("0123456789", max_size=34)
+_EXPONENTS = st.sampled_from(["", "-", "+"]).flatmap(lambda sign: st.integers(0, 40).map(lambda n: f"{sign}{n}"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", "-", "+"]), _DIGITS, _DIGITS, st.sampled_from("eE"), _EXPONENTS),
+        min_size=20,
+        max_size=60,
+    )
+)
+@example(
+    [
+        ("", "70335", "07977327825003", "E", "+5"),
+        ("-", "", "5", "e", "-9"),
+        ("", "9" * 30, "", "e", "-1"),
+        ("", "0", "", "e", "9999"),
+    ]
+)
+@example([("", "9" * 29, "9" * 9 + "4", "e", "0"), ("", "9" * 29, "9" * 9 + "5", "e", "0"), ("", "1", "", "e", "29")])
+@example(
+    [
+        ("", "69427439840746543107637995", "0649890421499", "E", "+3"),
+        ("", "0", "0" * 5000 + "1", "e", "5000"),
+        ("", "1", "", "e", "9999"),
+    ]
+)
+def test_quoted_numbers_with_an_exponent_are_exact(parts: list[tuple[str, str, str, str, str]]) -> None:
+    texts = [
+        f"{sign}{whole or '0'}{'.' + rest if rest else ''}{e}{exponent}" for sign, whole, rest, e, exponent in parts
+    ]
+    base = {"who": {"c": "c"}, "event": "e", "at": "2026-01-15"}
+    rows = _run([json.dumps(base | {"x": text}).encode() for text in texts])
+    for text, row in zip(texts, rows, strict=True):
+        number = Decimal(text)
+        rounded = None
+        if number.adjusted() < 30 or not number:
+            rounded = number.quantize(Decimal("1E-9"), ROUND_HALF_UP, Context(prec=9_999))
+        assert row["f_x_number"] == (None if rounded is None or rounded.copy_abs() >= 10**29 else rounded), text
 
 
 @settings(max_examples=60, deadline=None)

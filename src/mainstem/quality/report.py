@@ -97,13 +97,16 @@ def _together(streams: Sequence[Scored], scorer: QualityScorer) -> Scored:
                 before=_added(score.before for score in found),
                 objective=held_to if one is Dimension.COMPLETENESS else None,
             )
+    why: dict[Dimension, str] = {}
+    for scored in streams:
+        why |= {one: text for one, text in scored.unmeasured.items() if one not in scores}
     by_day: defaultdict[dt.date, list[DayScores]] = defaultdict(list)
     for scored in streams:
         for day in scored.days:
             by_day[day.day].append(day)
     days = tuple(_day(day, by_day[day]) for day in sorted(by_day))
     checked = sum(scored.checked for scored in streams)
-    return Scored("", "", WHOLE, required=True, checked=checked, scores=scores, unmeasured={}, days=days)
+    return Scored("", "", WHOLE, required=True, checked=checked, scores=scores, unmeasured=why, days=days)
 
 
 def _day(day: dt.date, parts: Sequence[DayScores]) -> DayScores:

@@ -19,6 +19,9 @@ __all__ = ["DayScores", "QualityGrade", "QualityScorer", "Score", "Scored", "by_
 
 _GOOD: Final = 0.99
 _FAIR: Final = 0.9
+_ONLY_HISTORY = (
+    "Nothing came live on these days: what is loaded in bulk or replayed is history, which is late on purpose."
+)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -119,6 +122,8 @@ class QualityScorer:
         """The quality of (source, stream, field); `days` from `first` on are told one by one."""
         source, stream, field = name
         why = {one: text for one, text in unmeasured(contract, field).items() if one in self.dimensions}
+        if Dimension.TIMELINESS in self.dimensions and spans.total.checked and not spans.total.timed:
+            why.setdefault(Dimension.TIMELINESS, _ONLY_HISTORY)
         wanted = [one for one in Dimension if one in self.dimensions and one not in why]
         held_to = objective(contract, field, self.settings)
         scores = {}

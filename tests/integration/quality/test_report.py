@@ -113,6 +113,10 @@ def test_what_a_replay_of_history_brings_is_not_late(counts: Any) -> None:
     [orders] = _report(counts, scorer).streams.values()
     assert orders.scores[Dimension.TIMELINESS].share.of == 10
     assert [day.shares[Dimension.TIMELINESS].value for day in orders.days] == [0.0, None, None]
+    report = _report(counts, scorer, first=TODAY)
+    for one in (report.overall, report.streams["shop", "orders"]):
+        assert Dimension.TIMELINESS not in one.scores
+        assert "history" in one.unmeasured[Dimension.TIMELINESS]
 
 
 def test_nothing_counted_is_no_quality(counts: Any) -> None:

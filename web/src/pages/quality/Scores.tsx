@@ -34,7 +34,9 @@ export function Scores({ quality, vintage, warning }: ScoresProps) {
               {score === undefined || score.of === 0 ? (
                 <>
                   <strong className="muted">{number.NOTHING}</strong>
-                  <span className="quality-note">nothing to measure</span>
+                  <span className="quality-note" title={overall.unmeasured[name]}>
+                    nothing to measure
+                  </span>
                 </>
               ) : (
                 <>

@@ -184,6 +184,7 @@ def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
     return {
         "rows": trial.rows,
         "passed": trial.passed,
+        "discarded": trial.discarded,
         "reasons": reasons,
         "warnings": dict(trial.warnings.most_common()),
         "failed": [dataclasses.asdict(one) for one in trial.failed],
@@ -199,6 +200,8 @@ def _print_check(result: dict[str, Any]) -> None:
     if sample is None:
         return
     print(f"{sample['passed']:,} of {counted(sample['rows'], 'record')} pass.")
+    if sample["discarded"]:
+        print(f"{sample['discarded']:,} are discarded, as the contract says; the others would wait in quarantine.")
     for one in sample["reasons"]:
         where = " ".join(part for part in (one["field"], one["rule"]) if part)
         print(f"  {one['count']:,} {one['reason']} {where}".rstrip())

@@ -21,7 +21,7 @@ __all__ = ["FailedRow", "Trial"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FailedRow:
-    """A record that would go to quarantine, by its number from 1; holds no value of it."""
+    """A record that would not take effect, by its number from 1; holds no value of it."""
 
     row: int
     reason: str
@@ -42,6 +42,8 @@ class Trial:
         self._op = "event" if contract.kind is EntityKind.EVENT else "upsert"
         self.rows = 0
         self.passed = 0
+        self.discarded = 0
+        """Of those that do not pass: records that the contract's policy discards, where others go to quarantine."""
         self.reasons: Counter[tuple[str, str | None, str | None]] = Counter()
         """By reason, field and rule."""
         self.warnings: Counter[str] = Counter()
@@ -66,6 +68,7 @@ class Trial:
         grouped = named.group_by(["reason", "field", "rule"]).aggregate([("n", "count")])
         for one in grouped.to_pylist():
             self.reasons[one["reason"], one["field"], one["rule"]] += one["n_count"]
+            self.discarded += one["n_count"] if self._plan.discards(Reason(one["reason"]), one["field"]) else 0
         for one in named.slice(0, max(self._show - len(self.failed), 0)).to_pylist():
             message = self._plan.told(Reason(one["reason"]), one["field"], one["rule"])
             self.failed.append(FailedRow(one["n"], one["reason"], one["field"], one["rule"], message))

@@ -100,6 +100,24 @@ def test_a_sample_is_counted_by_reason_and_told_by_row(run: Any, contract: Path,
     assert run("check", contract, "--sample", sample, "--rows", 1)[0] == 0
 
 
+def test_what_a_policy_discards_is_told_apart(run: Any, contract: Path, capsys: Any) -> None:
+    contract.write_text(
+        contract.read_text().replace(
+            "      - {property: partitionKey",
+            "      - {property: schemaChange, value: {type_change: discard_row}}\n      - {property: partitionKey",
+        )
+    )
+    sample = contract.parents[3] / "sample.csv"
+    head = "order_id,account,placed_at,product,amount\n"
+    sample.write_text(f"{head}o1,acme,then,desk,1\no2,acme,2026-01-12T09:30:00Z,,1\n")
+    status, result = run("check", contract, "--sample", sample)
+    tried = result["sample"]
+    assert (status, tried["rows"], tried["discarded"]) == (1, 2, 1)
+    capsys.readouterr()
+    main(["contract", "check", str(contract), "--sample", str(sample)])
+    assert "1 are discarded, as the contract says" in capsys.readouterr().out
+
+
 def test_a_breaking_change_names_what_it_hits(run: Any, contract: Path) -> None:
     old = contract.parents[3] / "old.yaml"
     old.write_text(contract.read_text())

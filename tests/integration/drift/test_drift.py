@@ -12,6 +12,7 @@ from mainstem.cli.main import main
 from mainstem.contracts import Policy, read_contract
 from mainstem.errors import UnavailableError
 from mainstem.processing import sink_postgres
+from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.runtime.activation_replay import replay_activations
 from mainstem.store import append_all
 
@@ -255,3 +256,20 @@ def test_words_that_are_none_are_refused(orders: Orders, capsys: pytest.CaptureF
     for arguments in (["drift", "--kind", "renames"], ["evolve", "shop"], ["evolve", "shop.nothing"]):
         assert main(["contract", *arguments, *data]) == 2
         assert capsys.readouterr().err
+
+
+def test_a_storm_of_keys_is_bounded_and_none_that_may_be_somebodys_is_kept(orders: Orders) -> None:
+    orders.declare()
+    sent = [order(n, **{f"key_{n}_{chr(97 + n % 26)}": n, f"user{n}@example.org": 1}) for n in range(1500)]
+    for start in range(0, len(sent), 250):
+        orders.work(*sent[start : start + 250])
+    assert orders.terms() == {"received": 1500, "accepted": 1500}
+    [(paths, copies)] = orders.site.query("SELECT count(DISTINCT path), sum(n)::int FROM drift_count")
+    assert paths <= 4 * MOST_PATHS + 1
+    assert copies >= 1500
+    [(findings,)] = orders.site.query("SELECT count(*) FROM drift_finding")
+    # The bound is looked at before a batch adds its own.
+    assert findings <= 1000 + MOST_PATHS
+    for table in ("drift_count", "drift_finding", "change"):
+        [(leaks,)] = orders.site.query(f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE '%%example.org%%'")
+        assert leaks == 0

@@ -44,7 +44,7 @@ class FindingRegister:
 
         The changes that tell new findings, and what is to be remembered once the transaction is committed.
         """
-        _write_counts(conn, span, drift.counts)
+        _write_counts(conn, span, drift.counts, self._known)
         missing = _write_presence(conn, span, drift.presence)
         told = {_identity(one): one for one in (*drift.findings, *missing)}
         news = {key: one for key, one in told.items() if key not in self._known or self._known[key] != _state(one)}
@@ -58,10 +58,10 @@ class FindingRegister:
         self._known.update(known)
 
 
-def _write_counts(conn: Connection, span: Span, counts: pa.Table) -> None:
+def _write_counts(conn: Connection, span: Span, counts: pa.Table, found: Known) -> None:
     if not counts.num_rows:
         return
-    named = _named(conn, span, counts)
+    named = _named(conn, span, counts, found)
     key = [*_STREAM, "kind", "path", "day"]
     sums = [("n", "sum"), ("discarded", "sum"), ("first_at", "min"), ("last_at", "max")]
     rows = named.group_by(key).aggregate(sums).sort_by([(name, "ascending") for name in key])
@@ -83,29 +83,43 @@ def _write_counts(conn: Connection, span: Span, counts: pa.Table) -> None:
     )
 
 
-def _named(conn: Connection, span: Span, counts: pa.Table) -> pa.Table:
-    """The counts, with new keys beyond the first `MOST_PATHS` of a contract version under one path."""
-    new = [row for row in counts.to_pylist() if row["kind"] == DriftKind.NEW_FIELD.value]
-    if not new:
+def _named(conn: Connection, span: Span, counts: pa.Table, found: Known) -> pa.Table:
+    """The counts, with new keys beyond the first `MOST_PATHS` of a contract version under one path.
+
+    Keys that are findings already have a name: where there are no others nothing is asked.
+    """
+    rows = counts.to_pylist()
+    fresh = [
+        n
+        for n, row in enumerate(rows)
+        if _is_new_key(row) and (*_stream(row), row["kind"], row["path"], "") not in found
+    ]
+    if not fresh:
         return counts
     known: dict[tuple[Any, ...], set[str]] = {}
-    for key in {tuple(row[name] for name in _STREAM) for row in new}:
-        rows = conn.execute(
+    for key in {_stream(rows[n]) for n in fresh}:
+        paths = conn.execute(
             "SELECT DISTINCT path FROM drift_count WHERE epoch = %s AND partition = %s AND kind = 'new_field'"
-            " AND source = %s AND stream = %s AND contract_version = %s",
-            [span.epoch, span.partition, *key],
+            " AND source = %s AND stream = %s AND contract_version = %s AND path <> %s",
+            [span.epoch, span.partition, *key, NO_NAME],
         ).fetchall()
-        known[key] = {path for (path,) in rows}
-    paths = []
-    for row in counts.to_pylist():
-        path = row["path"]
-        if row["kind"] == DriftKind.NEW_FIELD.value and path != NO_NAME:
-            kept = known[tuple(row[name] for name in _STREAM)]
-            if path not in kept and len(kept) >= MOST_PATHS:
-                path = NO_NAME
-            kept.add(path)
-        paths.append(path)
-    return counts.set_column(counts.schema.get_field_index("path"), "path", pa.array(paths, pa.string()))
+        known[key] = {path for (path,) in paths}
+    names = [row["path"] for row in rows]
+    for n in fresh:
+        kept = known[_stream(rows[n])]
+        if names[n] not in kept and len(kept) >= MOST_PATHS:
+            names[n] = NO_NAME
+        else:
+            kept.add(names[n])
+    return counts.set_column(counts.schema.get_field_index("path"), "path", pa.array(names, pa.string()))
+
+
+def _stream(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _STREAM)
+
+
+def _is_new_key(row: Mapping[str, Any]) -> bool:
+    return bool(row["kind"] == DriftKind.NEW_FIELD.value and row["path"] != NO_NAME)
 
 
 def _write_presence(conn: Connection, span: Span, presence: pa.Table) -> Iterator[Finding]:
@@ -159,7 +173,7 @@ def _write_presence(conn: Connection, span: Span, presence: pa.Table) -> Iterato
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (*(row[name] for name in _STREAM), row["field"])
+    return (*_stream(row), row["field"])
 
 
 def _missing(rows: Sequence[tuple[Any, ...]], lines: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> Iterator[Finding]:

@@ -61,6 +61,13 @@ def migrated(postgres: str) -> str:
 
 
 @pytest.fixture
+def migrated_dsn(postgres: str, migrated: str) -> Iterator[str]:
+    """Connection string of a new database, migrated and empty."""
+    with _new_database(postgres, migrated) as dsn:
+        yield dsn
+
+
+@pytest.fixture
 def database(postgres: str, migrated: str) -> Iterator[Database]:
     """A migrated, empty database."""
     with _new_database(postgres, migrated) as dsn, Database(dsn) as database:

@@ -113,3 +113,7 @@ class EventLog(Protocol):
     def wait(self, timeout: float) -> None:
         """Return when something may have been appended, or after `timeout` seconds."""
         ...
+
+    def wake(self) -> None:
+        """Have this process's callers of `wait` return now."""
+        ...

@@ -224,6 +224,9 @@ class PostgresLog:
     def wait(self, timeout: float) -> None:
         self._database.listen(_CHANNEL, timeout)
 
+    def wake(self) -> None:
+        self._database.ring(_CHANNEL)
+
     def restore(self, closed: Sequence[LogEpoch], received: Counts) -> LogEpoch:
         """Begin a log whose predecessor is lost but was kept in the lake: its epochs, ended, and what it had received.
 

@@ -126,6 +126,7 @@ class Worker:
     def stop(self, timeout: float | None = None) -> None:
         """Finish the commit under way, give the partitions back and end; at most `timeout` seconds."""
         self._stopping.set()
+        self._parts.log.wake()
         if self._thread.ident is not None:
             self._thread.join(timeout)
 

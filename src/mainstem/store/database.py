@@ -154,3 +154,7 @@ class Database:
         The first call of a thread for a channel answers True as soon as it listens. A hint only: a caller polls too.
         """
         return self._listener.wait(channel, timeout)
+
+    def ring(self, channel: str) -> None:
+        """Have this process's callers of `listen` look up, as if something had been sent."""
+        self._listener.ring(channel)

@@ -32,6 +32,7 @@ class Listener:
         self._connect = connect
         self._changed = threading.Condition()
         self._counts: defaultdict[str, int] = defaultdict(int)
+        self._wanted: set[str] = set()
         self._listening: set[str] = set()
         self._seen = threading.local()
         self._thread: threading.Thread | None = None
@@ -47,8 +48,8 @@ class Listener:
         seen: dict[str, int] = self._seen.__dict__.setdefault("counts", {})
         deadline = time.monotonic() + timeout
         with self._changed:
-            if channel not in self._counts and not self._stopped:
-                self._counts[channel] = 0
+            if channel not in self._wanted and not self._stopped:
+                self._wanted.add(channel)
                 self._wake()
             while True:
                 arrived = channel in self._listening and self._counts[channel] != seen.get(channel, -1)
@@ -59,6 +60,12 @@ class Listener:
                 if left <= 0 or self._stopped:
                     return False
                 self._changed.wait(left)
+
+    def ring(self, channel: str) -> None:
+        """Have those who wait here for the channel look up, as if something had been sent."""
+        with self._changed:
+            self._counts[channel] += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         """End the thread and its connection; waiters return."""
@@ -114,7 +121,7 @@ class Listener:
 
     def _listen_to_new(self, connection: Connection) -> None:
         with self._changed:
-            new = self._counts.keys() - self._listening
+            new = self._wanted - self._listening
         for channel in new:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         if new:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -396,6 +397,20 @@ class LogSuite:
         reader.join(_LONG)
         assert not reader.is_alive()
         assert taken == [b"1", b"2", b"3"]
+
+    def test_wait_returns_when_it_is_woken(self, log: EventLog) -> None:
+        for _ in range(3):
+            log.wait(0.01)
+        waiting = threading.Thread(target=log.wait, args=[2 * _LONG], daemon=True)
+        waiting.start()
+        while waiting.is_alive():
+            # Its first wait may have returned before it was woken, or be woken before it begins.
+            log.wake()
+            waiting.join(0.01)
+        began = time.monotonic()
+        log.wake()
+        log.wait(_LONG)
+        assert time.monotonic() - began < _LONG / 2
 
     def test_wait_returns_by_itself_when_nothing_happens(self, log: EventLog) -> None:
         for _ in range(3):

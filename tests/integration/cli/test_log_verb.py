@@ -21,8 +21,8 @@ def _event(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def site(empty_dsn: str, tmp_path: Path) -> Site:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+def site(migrated_dsn: str, tmp_path: Path) -> Site:
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.send("app", [_event(n) for n in range(60)])
     return site
 

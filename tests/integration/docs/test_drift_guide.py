@@ -24,7 +24,7 @@ def _commands() -> list[str]:
 
 
 def test_what_the_guide_says_comes_true(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = re.findall(
         r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", (GUIDES / "your-own-data.md").read_text(), re.DOTALL | re.MULTILINE
@@ -34,7 +34,7 @@ def test_what_the_guide_says_comes_true(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(contents)
     monkeypatch.chdir(tmp_path)
-    site = Site.begin(tmp_path / "mainstem-data/mine", empty_dsn)
+    site = Site.begin(tmp_path / "mainstem-data/mine", migrated_dsn)
     with site.runtime() as runtime, runtime.door as door:
         activate_folder(runtime, tmp_path / "shop")
         orders = (tmp_path / "orders.ndjson").read_bytes() + json.dumps(NEW | {"coupon": "JAN"}).encode()

@@ -43,8 +43,8 @@ async def _ask(site: Site, *questions: str) -> list[Any]:
             return [(await client.get(question)).raise_for_status().json()["data"] for question in questions]
 
 
-def test_what_the_guide_says_comes_true(empty_dsn: str, folder: Path) -> None:
-    site = Site.begin(folder / "data", empty_dsn)
+def test_what_the_guide_says_comes_true(migrated_dsn: str, folder: Path) -> None:
+    site = Site.begin(folder / "data", migrated_dsn)
     site.stand_at(dt.datetime(2026, 1, 14, tzinfo=dt.UTC))
     with site.runtime() as runtime, runtime.door as door:
         assert len([one for one in activate_folder(runtime, folder / "shop") if one.new]) == 3

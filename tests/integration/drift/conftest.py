@@ -149,9 +149,9 @@ class Orders:
 
 
 @pytest.fixture
-def orders(empty_dsn: str, tmp_path: Path) -> Orders:
+def orders(migrated_dsn: str, tmp_path: Path) -> Orders:
     """Fresh, nothing declared; data time stands still."""
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.stand_at(NOW)
     return Orders(site)
 

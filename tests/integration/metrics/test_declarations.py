@@ -103,8 +103,8 @@ def test_a_text_that_cannot_be_read_stops_nobody(database: Database) -> None:
         metrics.prove(conn, current)
 
 
-def test_the_worker_measures_the_others(empty_dsn: str, tmp_path: Path) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+def test_the_worker_measures_the_others(migrated_dsn: str, tmp_path: Path) -> None:
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.stand_at(NOW)
     record = {"customer_id": "acme", "person_id": "p", "event": "login", "occurred_at": "2026-01-15T10:00:00Z"}
     with site.runtime() as runtime, runtime.door as door:

@@ -46,9 +46,9 @@ AMOUNTS = [("sale", 5), ("sale", 5.5), ("refund", 5), ("refund", -5), ("sale", 1
 
 
 def test_rules_from_the_door_to_the_tables_and_again_from_the_lake(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.stand_at(dt.datetime(2026, 1, 14, 12, tzinfo=dt.UTC))
     records: list[dict[str, Any]] = [
         {"id": str(n), "account": f"a{n}", "kind": kind, "at": "2026-01-14T10:00:00Z", "amount": amount}
@@ -83,9 +83,9 @@ def test_rules_from_the_door_to_the_tables_and_again_from_the_lake(
 
 
 def test_a_rule_that_moves_from_the_stream_to_a_field_stays_one_rule(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.stand_at(dt.datetime(2026, 1, 14, 12, tzinfo=dt.UTC))
     rule = "{name: round, type: custom, engine: mainstem, implementation: amount % 1 = 0, severity: warn}"
     moved = CONTRACT.replace(f"      - {rule}\n", "") + f"        quality: [{rule}]\n"

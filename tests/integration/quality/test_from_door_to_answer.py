@@ -62,9 +62,9 @@ def lines() -> duckdb.DuckDBPyConnection:
 
 
 @pytest.fixture
-def site(empty_dsn: str, tmp_path: Path, lines: duckdb.DuckDBPyConnection) -> Site:
+def site(migrated_dsn: str, tmp_path: Path, lines: duckdb.DuckDBPyConnection) -> Site:
     """An installation in which the lines are in effect, and all of them once more."""
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/retail/lines.yaml", CONTRACT)
     rows = lines.execute(
         "SELECT 'line', StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID FROM line"

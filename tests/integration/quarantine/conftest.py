@@ -114,8 +114,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
+def shop(migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
     """Fresh, with the first contract in force: the plan is free or paid."""
-    shop = Shop(Site.begin(tmp_path / "data", empty_dsn), capsys)
+    shop = Shop(Site.begin(tmp_path / "data", migrated_dsn), capsys)
     shop.declare("free", "paid")
     return shop

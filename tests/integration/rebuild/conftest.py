@@ -23,9 +23,9 @@ def account(plan: str, minute: int, op: str = "upsert", **payload: Any) -> dict[
 
 
 @pytest.fixture
-def site(empty_dsn: str, tmp_path: Path) -> Site:
+def site(migrated_dsn: str, tmp_path: Path) -> Site:
     """An installation with mixed records in effect, two decisions and a contract that changed."""
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", CONTRACT)
     site.send("app", [usage(n) for n in range(100)] + [usage(n) for n in range(10)])
     site.send("app", [usage(n, occurred_at="never") for n in range(200, 204)])

@@ -39,9 +39,9 @@ def _rebuild(site: Site, capsys: pytest.CaptureFixture[str], *, lost: bool = Fal
 
 
 def test_a_rebuild_lets_the_same_body_count(
-    empty_dsn: str, second_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any
+    migrated_dsn: str, second_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     expected = 0
     # Twenty events each: bulk before live, live before bulk, and so on, all within a minute or two.
     for turn in range(4):
@@ -73,9 +73,9 @@ def test_a_rebuild_lets_the_same_body_count(
 
 
 def test_a_lake_behind_in_one_lane_is_folded_no_further_than_its_turns(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], usage: Any
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.send("app", [usage(n, quantity=1) for n in range(20)])
     site.send("app", [usage(n, quantity=1) for n in range(20, 40)], lane=Lane.BULK)
     site.work()

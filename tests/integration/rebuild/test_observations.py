@@ -34,9 +34,9 @@ def _day(day: int) -> dt.datetime:
 
 
 @pytest.fixture
-def seen(empty_dsn: str, tmp_path: Path, usage: Usage) -> Site:
+def seen(migrated_dsn: str, tmp_path: Path, usage: Usage) -> Site:
     """An installation that has shown scores over some days, and had to correct itself."""
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.stand_at(_day(11))
     site.send("app", [usage(n, occurred_at=_day(8 + n % 3).isoformat()) for n in range(70)])
     site.work()

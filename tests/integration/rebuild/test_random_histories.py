@@ -91,10 +91,10 @@ def live(site: Site, choose: random.Random, sent: Sequence[tuple[str, list[dict[
 
 @pytest.mark.parametrize("seed", range(2))
 def test_accepted_and_duplicate_are_each_the_same(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
 ) -> None:
     choose = random.Random(seed)
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
     live(site, choose, [("app", clicks(choose, 120)), ("crm", accounts(choose, 120))])
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm") + "description: {purpose: another version}\n")
@@ -109,9 +109,9 @@ def test_accepted_and_duplicate_are_each_the_same(
 
 
 def test_a_corrected_record_comes_where_its_decision_stands(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
     site.send("crm", [_account(3, updated_at="never")])
     site.work()
@@ -142,9 +142,9 @@ def test_a_corrected_record_comes_where_its_decision_stands(
 
 
 def test_what_is_counted_as_another_term_is_a_difference(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.send("app", [usage(n) for n in (1, 2, 1)])
     site.work()
     site.query(
@@ -158,9 +158,9 @@ def test_what_is_counted_as_another_term_is_a_difference(
 
 
 def test_only_of_entities_with_records_in_several_partitions_the_sum_is_compared(
-    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = Site.begin(tmp_path / "data", empty_dsn)
+    site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/desk/people.yaml", PEOPLE)
     # The second of one customer's says something new only if the other customer's, between them in time, is there already.
     for pair in range(4):

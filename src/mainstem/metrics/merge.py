@@ -200,11 +200,11 @@ def prepare_cells(database: Database, deltas: CellDeltas, known_at: dt.datetime)
 
     Raises StorageFullError or UnavailableError; calling it again does no harm.
     """
-    ensure_partitions(database, "cell", deltas.days())
-    ensure_partitions(database, "correction", [known_at.date()])
     series = {one.id: one for part in deltas.layers() for one in part.series}
     if not series:
         return
+    ensure_partitions(database, "cell", deltas.days())
+    ensure_partitions(database, "correction", [known_at.date()])
     with database.autocommit() as connection:
         known = dict(
             connection.execute("SELECT series, grace FROM series WHERE series = ANY(%s)", [list(series)]).fetchall()
@@ -249,6 +249,8 @@ def merge_cells(
     the records lie: a correction names the last of those that changed its cell. `cause` is late, decision or erasure; None keeps no corrections, for a rebuild, which restores them.
     Raises UnavailableError when another writer made one of the cells meanwhile: roll back and try again.
     """
+    if not deltas.series:
+        return
     for part in deltas.layers():
         moment = _Moment(known_at, data_now, _beginning(span), cause, part.taken_back)
         _Merge(conn, _CELL, moment, part.series).apply(part.cells)

@@ -27,7 +27,7 @@ class ProcessingSettings(BaseModel):
     bulk_seconds: float = Field(
         default=1.5,
         gt=0,
-        description="How long a span of bulk records should take while nothing live comes in; live records wait for the one under way.",
+        description="How long a span of bulk records should take where nothing live came in for a minute; live records wait for the one under way.",
     )
     bulk_share: float = Field(
         default=0.2, ge=0.05, le=0.95, description="Share of commits that bulk gets while live records are waiting."

@@ -47,9 +47,12 @@ _Chain = tuple[int, int, Lane]
 # After another took a partition, a rebuild for example, it is asked for this often, for so long.
 _ASK_SECONDS = 1.0
 _ASK_FOR_SECONDS = 60.0
-# While live records come in, or did a moment ago, a span of bulk takes no longer than this.
+# While live records come in, or did a moment ago, a span of bulk takes no longer than the first of these; where they may come
+# any moment, because they did within the minute, no longer than the second: the next ones wait for the span under way.
 _LIVELY_SPAN_SECONDS = 0.15
 _LIVELY_SECONDS = 2.0
+_LIKELY_SPAN_SECONDS = 0.5
+_LIKELY_SECONDS = 60.0
 # Fewer records are not worth a commit of their own.
 _LEAST_BULK = 10_000
 _LONGEST_BACK_OFF = 30
@@ -305,9 +308,11 @@ class Worker:
         settings = self._settings
         if lane is Lane.LIVE:
             return settings.batch_records
-        seconds = settings.bulk_seconds
-        if now - self._lively < _LIVELY_SECONDS:
+        seconds, since = settings.bulk_seconds, now - self._lively
+        if since < _LIVELY_SECONDS:
             seconds = min(seconds, _LIVELY_SPAN_SECONDS)
+        elif since < _LIKELY_SECONDS:
+            seconds = min(seconds, _LIKELY_SPAN_SECONDS)
         return self._bulk.size(seconds, settings.batch_records)
 
     def _commit(self, effects: Effects, lease_epoch: int, ahead: Ahead | None) -> float:

@@ -133,7 +133,7 @@ def _still(process: subprocess.Popen[str], began: float) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 
 

@@ -70,6 +70,7 @@ def test_kills_between_put_and_commit_and_other_batch_sizes(run: KillRun, capsys
     killed = run.run(kills=max(_KILLS // 4, 4), pause=0.5, rebuild=True)
     tell(capsys, killed)
     assert killed.between >= killed.kills["put"] // 4
+    assert killed.rebuilt >= killed.received >= killed.acknowledged > 0
 
 
 def test_kills_while_the_clock_steps(run: KillRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,3 +93,6 @@ def test_kills_while_the_clock_steps(run: KillRun, tmp_path: Path, capsys: pytes
     run.on_turn = step
     killed = run.run(kills=max(_KILLS // 4, len(ROLES)), pause=2.0, rebuild=True)
     tell(capsys, killed)
+    # `run` has held effects, lake, ledger and the rebuild against what was acknowledged; here that there was something to hold.
+    assert set(killed.kills) == set(ROLES)
+    assert killed.rebuilt >= killed.received >= killed.acknowledged > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 
@@ -14,35 +13,24 @@ from mainstem.intake import Delivery
 from mainstem.runtime.declarations import activate_folder
 from mainstem.testing.site import Site
 
-GUIDES = Path(__file__).parents[3] / "docs/guides"
+from .conftest import commands
+
 NEW = {"order_id": "o-5", "account": "acme", "placed_at": "2026-01-14T09:30:00Z", "product": "desk", "amount": 9}
 
 
-def _commands() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```$", (GUIDES / "drift.md").read_text(), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
-
-
 def test_what_the_guide_says_comes_true(
-    migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    migrated_dsn: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = re.findall(
-        r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", (GUIDES / "your-own-data.md").read_text(), re.DOTALL | re.MULTILINE
-    )
-    for name, contents in files:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(contents)
-    monkeypatch.chdir(tmp_path)
-    site = Site.begin(tmp_path / "mainstem-data/mine", migrated_dsn)
+    monkeypatch.chdir(folder)
+    site = Site.begin(folder / "mainstem-data/mine", migrated_dsn)
     with site.runtime() as runtime, runtime.door as door:
-        activate_folder(runtime, tmp_path / "shop")
-        orders = (tmp_path / "orders.ndjson").read_bytes() + json.dumps(NEW | {"coupon": "JAN"}).encode()
+        activate_folder(runtime, folder / "shop")
+        orders = (folder / "orders.ndjson").read_bytes() + json.dumps(NEW | {"coupon": "JAN"}).encode()
         assert door.submit(Delivery("shop", orders, "application/x-ndjson", stream="orders")).accepted == 5
     site.work()
 
     said = []
-    for command in _commands():
+    for command in commands("drift.md"):
         program, *arguments = shlex.split(command)
         assert program == ".venv/bin/mainstem"
         assert main(arguments) == 0, command

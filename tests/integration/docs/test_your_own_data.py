@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from mainstem.access import Role
+from mainstem.contracts import read_contract
 from mainstem.intake import Delivery
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.web import application
 from mainstem.testing.site import Site
 
-GUIDE = Path(__file__).parents[3] / "docs/guides/your-own-data.md"
+from .conftest import blocks
+
 ORDERS = "orders.ndjson"
-
-
-def _files(guide: str) -> dict[str, str]:
-    """The files of the guide: a line with the name alone, then a block with the contents."""
-    return dict(re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, contents in _files(GUIDE.read_text()).items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(contents)
-    return tmp_path
 
 
 async def _ask(site: Site, *questions: str) -> list[Any]:
@@ -66,3 +54,15 @@ def test_what_the_guide_says_comes_true(migrated_dsn: str, folder: Path) -> None
     assert sum(point["value"] for point in trend["points"]) == pytest.approx(680.5)
     assert [status[term] for term in ("received", "accepted", "duplicate", "quarantined")] == [8, 3, 3, 2]
     assert status["balanced"]
+
+
+def test_the_fields_that_the_guide_shows_are_read(folder: Path) -> None:
+    """As exports write them: forms of time, cents, codes, words for nothing."""
+    [shown] = [block for block in blocks("your-own-data.md", "yaml") if "defaultTimezone" in block]
+    contract = yaml.safe_load((folder / "shop/contracts/shop/orders.yaml").read_text())
+    contract["schema"][0]["properties"] += yaml.safe_load(shown)
+    fields = read_contract(yaml.safe_dump(contract), "guide").fields
+    assert (fields["ordered"].form.time_format, fields["ordered"].form.zone) == ("d/M/yyyy HH:mm", "Europe/Lisbon")
+    assert str(fields["cents"].form.factor) == "0.01"
+    assert dict(fields["paid"].form.codes) == {"Y": "true", "N": "false"}
+    assert fields["coupon"].form.missing == ("?", "N/A")

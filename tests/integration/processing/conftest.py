@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mainstem.contracts import Contract, ContractField, EntityMapping
-from mainstem.errors import NotFoundError
+from mainstem.errors import NotFoundError, UnavailableError
 from mainstem.eventlog import Append, PostgresLog
 from mainstem.metrics import MetricSet, builtin_metrics
 from mainstem.model import ENVELOPE, EntityKind, FieldType, Lane, LogBatch, PiiClass
@@ -36,6 +37,22 @@ from mainstem.testing import FixedClock
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 PARTITIONS = 4
+
+
+class TornDatabase(Database):
+    """Loses the connection of the next transaction, before or after its commit."""
+
+    torn: str | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        torn, self.torn = self.torn, None
+        with super().transaction() as conn:
+            yield conn
+            if torn == "before":
+                raise UnavailableError("The connection was lost.")
+        if torn == "after":
+            raise UnavailableError("The connection was lost, and whether it committed is not known.")
 
 
 def _fields(*fields: ContractField) -> Mapping[str, ContractField]:

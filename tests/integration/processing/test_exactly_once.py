@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -12,23 +11,9 @@ import pytest
 from mainstem.errors import FencedError, UnavailableError
 from mainstem.model import Lane
 from mainstem.processing import PostgresSink
-from mainstem.store import Connection, Database
+from mainstem.store import Database
 
-
-class TornDatabase(Database):
-    """Loses the connection of the next transaction, before or after its commit."""
-
-    torn: str | None = None
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        torn, self.torn = self.torn, None
-        with super().transaction() as conn:
-            yield conn
-            if torn == "before":
-                raise UnavailableError("The connection was lost.")
-        if torn == "after":
-            raise UnavailableError("The connection was lost, and whether it committed is not known.")
+from .conftest import TornDatabase
 
 
 @pytest.fixture

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mainstem.errors import FencedError, UnavailableError
 from mainstem.model import Lane
-from mainstem.store import Connection, Database
+from mainstem.store import Database
+
+from .conftest import TornDatabase
 
 _FIELDS = """
     SELECT field, sum(checked)::int, sum(missing)::int, sum(bad)::int FROM quality_count
     CROSS JOIN LATERAL unnest(fields, field_checked, field_missing, field_invalid) AS one (field, checked, missing, bad)
     GROUP BY field
     """
-
-
-class TornDatabase(Database):
-    """Loses the connection of the next transaction, before or after its commit."""
-
-    torn: str | None = None
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        torn, self.torn = self.torn, None
-        with super().transaction() as conn:
-            yield conn
-            if torn == "before":
-                raise UnavailableError("The connection was lost.")
-        if torn == "after":
-            raise UnavailableError("The connection was lost, and whether it committed is not known.")
 
 
 def _records(plant: Any) -> int:

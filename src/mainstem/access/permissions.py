@@ -18,6 +18,7 @@ class Permission(enum.StrEnum):
     QUARANTINE_READ = "quarantine:read"
     QUARANTINE_REVEAL = "quarantine:reveal"
     QUARANTINE_DECIDE = "quarantine:decide"
+    QUALITY_MUTE = "quality:mute"
     CONTRACTS_READ = "contracts:read"
     CONTRACTS_ACTIVATE = "contracts:activate"
     SYSTEM_READ = "system:read"
@@ -41,6 +42,7 @@ _ENGINEER = _ANALYST | {
     Permission.DATA_INGEST,
     Permission.QUARANTINE_READ,
     Permission.QUARANTINE_DECIDE,
+    Permission.QUALITY_MUTE,
     Permission.CONTRACTS_ACTIVATE,
     Permission.SYSTEM_READ,
 }

@@ -28,6 +28,7 @@ _VERBS = {
     "load": ("load:load", "Load files into a stream."),
     "log": ("log:app", "The event log: how it stands, its number of partitions."),
     "quarantine": ("quarantine:app", "Look into quarantine; fix, replay and dismiss its records."),
+    "anomalies": ("anomalies:app", "Look at what is far from what was expected; mute what is known."),
     "lake": ("lake_command:app", "The raw lake: list, verify, compact."),
     "rebuild": ("rebuild:app", "Make the analytics database anew from the raw lake."),
     "apikey": ("apikey:app", "Create, list and revoke API keys."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from mainstem.metrics.daily import read_daily_series
     from mainstem.metrics.declarations import (
         Declaration,
         Metrics,
@@ -32,6 +33,7 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
+            "daily": "read_daily_series",
             "declarations": "Declaration Metrics activate_declaration active_declarations declaration_decided "
             "undecided_declarations",
             "definition": "Bucket Granularity Measure Metric Series series_id",
@@ -85,6 +87,7 @@ __all__ = [
     "distinct_total",
     "merge_cells",
     "prepare_cells",
+    "read_daily_series",
     "read_metric",
     "read_stream_clocks",
     "read_trend",

@@ -37,6 +37,8 @@ _TABLES = {
     "heartbeat": (),
     "log_refused": (),
     "quality_breach": (),
+    "anomaly": (),
+    "anomaly_mute": (),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -12,7 +12,7 @@ from mainstem import analytics, lake, metrics, processing
 from mainstem.processing import rebuild
 from mainstem.runtime.control_copy import copy_control
 from mainstem.runtime.scheduler import Job
-from mainstem.store import PARTITIONED, ensure_partitions, prune_changes
+from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions, prune_changes
 
 if TYPE_CHECKING:
     from mainstem.runtime.wiring import Runtime
@@ -39,6 +39,8 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
         Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
         Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
+        Job("watch_ages", _MINUTE, lambda: _watch_ages(runtime)),
+        Job("find_anomalies", 10 * _MINUTE, lambda: _find_anomalies(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
@@ -73,6 +75,27 @@ def _find_breaches(runtime: Runtime) -> None:
     from mainstem.quality import find_breaches
 
     find_breaches(runtime.database, runtime.registry, runtime.config.quality, runtime.clock)
+
+
+def _watch_ages(runtime: Runtime) -> None:
+    """Note how old every stream is, and tell what is older than it usually is."""
+    from mainstem.quality.anomalies import watch_ages
+
+    def newest(conn: Connection) -> Mapping[tuple[str, str], dt.datetime]:
+        clocks = metrics.read_stream_clocks(conn, runtime.registry, runtime.config.metrics)
+        return {name: one.newest_at for name, one in clocks.items() if one.newest_at is not None}
+
+    watch_ages(runtime.database, newest, runtime.clock)
+
+
+def _find_anomalies(runtime: Runtime) -> None:
+    """Tell which of the last days are far from what was expected of them."""
+    from mainstem.quality.anomalies import Series, find_anomalies
+
+    def daily(database: Database) -> Iterator[Series]:
+        return metrics.read_daily_series(database, runtime.metrics.current().metrics.values(), runtime.clock.data())
+
+    find_anomalies(runtime.database, [daily], runtime.clock)
 
 
 def _join_quality_days(runtime: Runtime) -> None:

@@ -11,6 +11,7 @@ from mainstem.analytics.customers import Customers
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
+from mainstem.api.anomalies import anomalies_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
 from mainstem.api.contracts import contracts_router
@@ -49,6 +50,7 @@ def application(runtime: Runtime) -> FastAPI:
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
             quality_router(conservation, runtime.config.quality, declared),
+            anomalies_router(runtime.database, runtime.clock),
             drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),

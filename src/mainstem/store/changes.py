@@ -34,7 +34,7 @@ CHANGE_CHANNEL = "mainstem_change"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One change: `kind` is ledger, score, touched or quality, `body` what the kind's reader expects."""
+    """One change: `kind` is ledger, score, touched, quality, drift or anomaly, `body` what the kind's reader expects."""
 
     channel: int
     sequence: int

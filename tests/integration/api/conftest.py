@@ -14,6 +14,7 @@ from mainstem.analytics.customers import Customers
 from mainstem.analytics.health_models import HealthModels
 from mainstem.analytics.wording import Wording
 from mainstem.api.analytics import analytics_router
+from mainstem.api.anomalies import anomalies_router
 from mainstem.api.app import Services, create_app
 from mainstem.api.conservation import Conservation
 from mainstem.api.contracts import contracts_router
@@ -77,6 +78,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                     QualitySettings(),
                     lambda: (list(metrics.current().metrics.values()), [models.current()]),
                 ),
+                anomalies_router(database, clock),
                 drift_router(database, registry, clock),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),

@@ -1,6 +1,7 @@
 /** How good the data is, since when, and who rests on what is bad. */
 
 import { useState } from "react";
+import type { FoundAnomalies } from "../../api/anomalies";
 import { query } from "../../api/client";
 import type { FieldQuality, QualityImpact, QualityMetrics, SourceSummary } from "../../api/types";
 import { useResource } from "../../data/resource";
@@ -10,6 +11,7 @@ import { navigate, paths } from "../../router";
 import { Page } from "../../ui/Page";
 import { Segmented } from "../../ui/Segmented";
 import { Empty, Failure, Loaded, resourceVintage, Skeleton, Tile } from "../../ui/Tile";
+import { Anomalies } from "./Anomalies";
 import { Breaches } from "./Breaches";
 import { Fields } from "./Fields";
 import { Impact } from "./Impact";
@@ -36,6 +38,7 @@ export function Quality({ source }: { source: string | null }) {
     { every: EVERY },
   );
   const impact = useResource<QualityImpact>(`/data/quality/impact${query(selected)}`, { every: EVERY });
+  const anomalies = useResource<FoundAnomalies>(`/data/quality/anomalies${query(selected)}`, { every: EVERY });
   const { data } = quality;
 
   return (
@@ -82,6 +85,16 @@ export function Quality({ source }: { source: string | null }) {
           </Tile>
           <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />
           <Sources streams={data.streams} vintage={resourceVintage(quality)} />
+          <Tile
+            title="Unusual"
+            className="narrow"
+            vintage={resourceVintage(anomalies)}
+            warning={anomalies.data ? anomalies.error : null}
+          >
+            <Loaded resource={anomalies} lines={8}>
+              {(found) => <Anomalies found={found} refresh={anomalies.refresh} />}
+            </Loaded>
+          </Tile>
           <Breaches breaches={data.breaches} vintage={resourceVintage(quality)} />
         </div>
       )}

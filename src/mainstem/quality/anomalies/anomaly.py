@@ -1,0 +1,129 @@
+"""The noun: something whose value is far from what was expected of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mainstem.quality.anomalies.expectation import HISTORY, Scale, Tier, expect
+
+__all__ = ["Anomaly", "Judged", "Series", "Signal", "Subject"]
+
+Floats = npt.NDArray[np.float64]
+
+Subject = tuple[str, str, str]
+"""Source, stream, and the name of a field or metric; '' where there is none."""
+
+
+class Signal(enum.StrEnum):
+    """What is watched."""
+
+    VOLUME = "volume"
+    """Records of a stream that were received on a day."""
+    MISSING = "missing"
+    """Share of a day's records in which a field has no value."""
+    INVALID = "invalid"
+    """Share of a field's values of a day that are not valid."""
+    REPEATED = "repeated"
+    """Share of a stream's events of a day that were repeats."""
+    LATE = "late"
+    """Share of a stream's live records of a day that came late."""
+    METRIC = "metric"
+    """A metric's value over all customers, on a day that is closed."""
+    FRESHNESS = "freshness"
+    """Seconds since the newest record of a stream."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A value beyond its band. `at`: the begin of its day (UTC); of freshness, since when nothing came."""
+
+    signal: Signal
+    source: str
+    stream: str
+    name: str
+    at: dt.datetime
+    tier: Tier
+    value: float
+    expected: float
+    low: float
+    high: float
+    deviation: float
+    """In usual distances; negative below what was expected."""
+    seen_at: dt.datetime
+    ended_at: dt.datetime | None = None
+    """When it was an anomaly no more: late records made up for it, or something came again."""
+
+    @property
+    def subject(self) -> Subject:
+        """What it is about."""
+        return self.source, self.stream, self.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """What was looked at of one signal at one instant, and what of it is an anomaly."""
+
+    signal: Signal
+    at: dt.datetime
+    subjects: frozenset[Subject]
+    found: Sequence[Anomaly]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """n values of one signal a day. `values` (n x d): the days up to `last`, NaN where nothing is known.
+
+    `weights` (n x d): of shares, the records that each is a share of.
+    """
+
+    signal: Signal
+    scale: Scale
+    subjects: Sequence[Subject]
+    last: dt.date
+    values: Floats
+    weights: Floats | None = None
+
+    def judged(self, days: int, seen_at: dt.datetime) -> Iterator[Judged]:
+        """Each of the last `days` days, by the days before it."""
+        width = self.values.shape[1]
+        for back in range(min(days, width)):
+            end = width - 1 - back
+            past = self.values[:, max(end - HISTORY, 0) : end]
+            past = np.pad(past, ((0, 0), (HISTORY - past.shape[1], 0)), constant_values=np.nan)
+            yield self._judged(end, past, _midnight(self.last - dt.timedelta(days=back)), seen_at)
+
+    def _judged(self, column: int, past: Floats, at: dt.datetime, seen_at: dt.datetime) -> Judged:
+        value = self.values[:, column]
+        expected = expect(past, value, self.scale, None if self.weights is None else self.weights[:, column])
+        found = []
+        for row in np.flatnonzero(np.abs(expected.deviation) > Tier.WARN.distance).tolist():
+            source, stream, name = self.subjects[row]
+            tier = Tier.of(expected.deviation[row])
+            if tier is not None:
+                found.append(
+                    Anomaly(
+                        signal=self.signal,
+                        source=source,
+                        stream=stream,
+                        name=name,
+                        at=at,
+                        tier=tier,
+                        value=float(value[row]),
+                        expected=float(expected.centre[row]),
+                        low=float(expected.low[row]),
+                        high=float(expected.high[row]),
+                        deviation=float(expected.deviation[row]),
+                        seen_at=seen_at,
+                    )
+                )
+        return Judged(self.signal, at, frozenset(self.subjects), found)
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

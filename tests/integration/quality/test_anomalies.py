@@ -1,0 +1,237 @@
+"""Anomalies of what was counted: told once, again when they get worse, ended when late records make up for them; mutes; silence."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mainstem.clock import Replay, ReplayClock
+from mainstem.errors import ConfigurationError
+from mainstem.quality import QualityQuery
+from mainstem.quality.anomalies import (
+    HISTORY,
+    LONGEST_MUTE,
+    Anomaly,
+    Mute,
+    Scale,
+    Series,
+    Signal,
+    Tier,
+    add_mute,
+    end_mute,
+    find_anomalies,
+    read_anomalies,
+    read_mutes,
+    watch_ages,
+)
+from mainstem.store import Connection, Database, read_changes
+from mainstem.testing import FixedClock
+
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
+
+
+@pytest.fixture
+def yesterday(clock: FixedClock) -> dt.date:
+    return clock.wall().date() - DAY
+
+
+def _usual_weeks(counts: Any, yesterday: dt.date) -> None:
+    """Four weeks up to the day before yesterday; about every tenth amount is missing."""
+    for back in range(1, 29):
+        records = 1000 + back % 7 * 20
+        fields = {"amount": (records // 10, 0, 0), "kind": (0, 2, 0)}
+        day = yesterday - back * DAY
+        counts.write(day, (records, 0, 2, 0, records, 10), fields, told=(records - 5, 5))
+
+
+def _find(counts: Any, clock: FixedClock) -> list[tuple[str, str, str]]:
+    return [(one.signal, one.name, one.tier) for one in find_anomalies(counts.database, [], clock)]
+
+
+def _kept(database: Database, last: dt.date, *, running: bool = False) -> list[Anomaly]:
+    with database.snapshot() as conn:
+        return read_anomalies(conn, QualityQuery(last - 60 * DAY, last), running=running)
+
+
+def _changes(database: Database) -> list[Any]:
+    return [one.body for one in read_changes(database, {}, 1000) if one.kind == "anomaly"]
+
+
+def test_a_usual_day_is_none(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    counts.write(yesterday, (1010, 0, 2, 0, 1010, 9), {"amount": (105, 0, 0), "kind": (0, 1, 0)}, told=(1004, 6))
+    assert _find(counts, clock) == []
+    assert _kept(counts.database, yesterday) == []
+
+
+def test_every_signal_is_watched_and_told_once(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    fields = {"amount": (1900, 0, 0), "kind": (0, 900, 0)}
+    counts.write(yesterday, (4000, 0, 900, 0, 4000, 2000), fields, told=(3000, 1000))
+    assert sorted(_find(counts, clock)) == [
+        ("invalid", "kind", "error"),
+        ("late", "", "error"),
+        ("missing", "amount", "error"),
+        ("repeated", "", "error"),
+        ("volume", "", "error"),
+    ]
+    assert _find(counts, clock) == []
+    assert len(_changes(counts.database)) == 5
+    [volume] = [one for one in _kept(counts.database, yesterday) if one.signal is Signal.VOLUME]
+    assert (volume.subject, volume.value, volume.at.date()) == (("shop", "orders", ""), 4000.0, yesterday)
+    assert 600 < volume.low < volume.expected < volume.high < 1600
+
+
+def test_a_day_on_which_nothing_came_is_an_anomaly(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    assert _find(counts, clock) == [("volume", "", "error")]
+
+
+def test_the_day_under_way_and_one_just_over_are_not_judged(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    clock.set(dt.datetime.combine(yesterday, dt.time(23, 59), dt.UTC))
+    assert _find(counts, clock) == []
+    clock.set(dt.datetime.combine(yesterday + DAY, dt.time(0, 5), dt.UTC))
+    assert _find(counts, clock) == []
+    clock.set(dt.datetime.combine(yesterday + DAY, dt.time(0, 20), dt.UTC))
+    assert _find(counts, clock) == [("volume", "", "error")]
+
+
+def test_what_waited_makes_up_for_a_missing_day(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    assert len(_find(counts, clock)) == 1
+    counts.write(yesterday, (1000, 0, 2, 0, 1000, 10), {"amount": (100, 0, 0)}, told=(995, 5))
+    clock.advance(HOUR)
+    assert _find(counts, clock) == []
+    [kept] = _kept(counts.database, yesterday)
+    assert kept.ended_at == clock.wall()
+    assert _kept(counts.database, yesterday, running=True) == []
+
+
+def test_what_gets_worse_is_told_again_and_what_gets_better_is_not(
+    counts: Any, clock: FixedClock, yesterday: dt.date
+) -> None:
+    _usual_weeks(counts, yesterday)
+    counts.write(yesterday, (1690, 0, 2, 0, 1690, 10), {"amount": (170, 0, 0)}, told=(1685, 5))
+    assert _find(counts, clock) == [("volume", "", "warn")]
+    counts.write(yesterday, (9000, 0, 2, 0, 9000, 90), {"amount": (900, 0, 0)}, told=(8955, 45))
+    assert _find(counts, clock) == [("volume", "", "error")]
+    assert [one["tier"] for one in _changes(counts.database)] == ["warn", "error"]
+    assert [one.tier for one in _kept(counts.database, yesterday)] == [Tier.ERROR]
+
+
+def test_a_young_stream_is_quiet(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    for back in range(1, 15):
+        counts.write(yesterday - back * DAY, (1000, 0, 0, 0, 1000, 0), told=(1000, 0))
+    assert _find(counts, clock) == []
+
+
+def test_the_series_of_another_room_are_judged_as_well(
+    database: Database, clock: FixedClock, yesterday: dt.date
+) -> None:
+    values = np.full((1, HISTORY + 1), 500.0)
+    values[0, -1] = 20.0
+    series = Series(Signal.METRIC, Scale.COUNT, [("", "", "events")], yesterday, values)
+    [found] = find_anomalies(database, [lambda _: [series]], clock)
+    assert (found.subject, found.tier, found.at.date()) == (("", "", "events"), Tier.ERROR, yesterday)
+
+
+def test_a_mute_keeps_from_telling_and_not_from_finding(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    now = clock.wall()
+    mute = Mute(now + 2 * DAY, "the shop is closed", "kim", signal=Signal.VOLUME, source="shop")
+    add_mute(counts.database, mute, now)
+    _usual_weeks(counts, yesterday)
+    assert _find(counts, clock) == []
+    assert _changes(counts.database) == []
+    assert [one.signal for one in _kept(counts.database, yesterday)] == [Signal.VOLUME]
+    # It expires by itself: the next such day is told.
+    clock.advance(2 * DAY)
+    with counts.database.snapshot() as conn:
+        assert read_mutes(conn, clock.wall()) == []
+    assert _find(counts, clock) == [("volume", "", "error")] * 2
+
+
+def test_a_mute_is_for_what_it_names(clock: FixedClock) -> None:
+    at = clock.wall()
+    numbers = (0.0, 1.0, 0.5, 2.0, -9.0, at)
+    volume = Anomaly(Signal.VOLUME, "shop", "orders", "", at, Tier.WARN, *numbers)
+    assert Mute(at, "why", "kim").covers(volume)
+    assert Mute(at, "why", "kim", source="shop", stream="orders").covers(volume)
+    assert not Mute(at, "why", "kim", source="shop", stream="visits").covers(volume)
+    assert not Mute(at, "why", "kim", signal=Signal.LATE).covers(volume)
+
+
+def test_a_mute_ends_before_its_time_and_none_is_for_ever(database: Database, clock: FixedClock) -> None:
+    now = clock.wall()
+    mute = Mute(now + DAY, "why", "kim")
+    add_mute(database, mute, now)
+    assert end_mute(database, mute.id, now)
+    assert not end_mute(database, mute.id, now)
+    for until in (now, now + LONGEST_MUTE + HOUR):
+        with pytest.raises(ConfigurationError, match="within 400 days"):
+            add_mute(database, Mute(until, "why", "kim"), now)
+
+
+class _Stream:
+    """A stream whose records come when they are said to."""
+
+    def __init__(self, database: Database, clock: FixedClock) -> None:
+        self.database, self.clock = database, clock
+        self.newest = clock.data()
+
+    def read(self, _: Connection) -> dict[tuple[str, str], dt.datetime]:
+        return {("shop", "orders"): self.newest}
+
+    def known(self, weeks: int, *, every: int) -> None:
+        """Be known for weeks in which something came every so many hours, five minutes before the hour."""
+        hour = self.clock.data().replace(minute=0)
+        with self.database.transaction() as conn:
+            conn.execute(
+                "INSERT INTO stream_age SELECT 'shop', 'orders', hour, extract(hour FROM hour)::integer %% %s * 3600 + 300"
+                " FROM generate_series(%s::timestamptz, %s, interval '1 hour') AS hour",
+                [every, hour - weeks * 7 * DAY, hour],
+            )
+
+    def hours(self, hours: Iterable[int], *, every: int = 1) -> list[tuple[str, float]]:
+        """Go on hour by hour; something comes in hours of the day that are multiples of `every`."""
+        told = []
+        for _ in hours:
+            self.clock.advance(HOUR)
+            if every and self.clock.data().hour % every == 0:
+                self.newest = self.clock.data() - dt.timedelta(minutes=5)
+            told += [(str(one.tier), one.value) for one in watch_ages(self.database, self.read, self.clock)]
+        return told
+
+
+def test_silence_is_told_when_it_is_unusual_at_this_hour(database: Database, clock: FixedClock) -> None:
+    stream = _Stream(database, clock)
+    stream.known(4, every=6)
+    assert stream.hours(range(12), every=6) == []
+    told = stream.hours(range(48), every=0)
+    # Something came every six hours.
+    assert [tier for tier, _ in told] == ["warn", "error"]
+    assert 6 * 3600 < told[0][1] < 20 * 3600
+    [kept] = _kept(database, clock.data().date())
+    assert (kept.signal, kept.at, kept.ended_at) == (Signal.FRESHNESS, stream.newest, None)
+    assert stream.hours(range(6), every=1) == []
+    [kept] = _kept(database, clock.data().date())
+    assert kept.ended_at is not None
+
+
+def test_a_stream_that_nobody_knows_yet_may_be_silent(database: Database, clock: FixedClock) -> None:
+    stream = _Stream(database, clock)
+    stream.known(2, every=1)
+    assert stream.hours(range(48), every=0) == []
+
+
+def test_while_history_is_replayed_no_age_is_noted(database: Database, clock: FixedClock) -> None:
+    started = clock.wall()
+    replaying = ReplayClock(clock, Replay(started - 300 * DAY, started, 60.0))
+    stream = _Stream(database, clock)
+    assert watch_ages(database, stream.read, replaying) == []
+    with database.snapshot() as conn:
+        assert conn.execute("SELECT count(*) FROM stream_age").fetchone() == (0,)

@@ -12,10 +12,10 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mainstem.access import Permission, Principal
-from mainstem.api.envelope import Meta, answer
+from mainstem.api.conservation import Conservation
+from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
-from mainstem.clock import Clock
 from mainstem.quality import QualityQuery
 from mainstem.quality.anomalies import (
     Mute,
@@ -25,7 +25,6 @@ from mainstem.quality.anomalies import (
     read_anomalies,
     read_mutes,
 )
-from mainstem.store import Database
 
 __all__ = ["anomalies_router"]
 
@@ -71,9 +70,10 @@ class _Muted(BaseModel):
 _Muter = Annotated[Principal, requires(Permission.QUALITY_MUTE)]
 
 
-def anomalies_router(database: Database, clock: Clock) -> APIRouter:
+def anomalies_router(conservation: Conservation) -> APIRouter:
     """Routes below `/api/v1/data/quality/anomalies`."""
     router = APIRouter(prefix="/api/v1/data/quality/anomalies", tags=["data"])
+    database, clock = conservation.database, conservation.clock
 
     @router.get("", dependencies=[requires(Permission.DATA_READ)])
     def anomalies(asked: Annotated[_Asked, Query()]) -> Response:
@@ -88,7 +88,8 @@ def anomalies_router(database: Database, clock: Clock) -> APIRouter:
             "anomalies": told,
             "mutes": [dataclasses.asdict(mute) for mute in mutes],
         }
-        return answer(data, Meta.now(clock))
+        clocks = [one.clock for one in conservation.streams(asked.source) if one.clock is not None]
+        return answer(data, graded(clock, clocks))
 
     @router.post("/mutes", status_code=201)
     def mute(wanted: _Muted, who: _Muter) -> Response:

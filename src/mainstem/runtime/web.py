@@ -50,7 +50,7 @@ def application(runtime: Runtime) -> FastAPI:
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
             quality_router(conservation, runtime.config.quality, declared),
-            anomalies_router(runtime.database, runtime.clock),
+            anomalies_router(conservation),
             drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),

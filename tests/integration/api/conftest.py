@@ -78,7 +78,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                     QualitySettings(),
                     lambda: (list(metrics.current().metrics.values()), [models.current()]),
                 ),
-                anomalies_router(database, clock),
+                anomalies_router(conservation),
                 drift_router(database, registry, clock),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),

@@ -30,8 +30,13 @@ export function anomalyLine(one: Anomaly): string {
       return `nothing for ${time.duration(one.value)}, ${time.duration(one.high)} at most expected`;
     case "volume":
     case "metric":
-      return `${number.measure(one.value)}, expected ${number.measure(one.low)} to ${number.measure(one.high)}`;
+      return `${number.measure(one.value)}, expected ${bound(one.low)} to ${bound(one.high)}`;
     default:
       return `${number.share(one.value)}, expected ${number.share(one.low)} to ${number.share(one.high)}`;
   }
+}
+
+/** Where a band ends, no more exact than it is known. */
+function bound(value: number): string {
+  return number.measure(Math.abs(value) >= 100 ? Math.round(value) : value);
 }

@@ -23,7 +23,7 @@ export function Anomalies({ found, refresh }: { found: FoundAnomalies; refresh()
     );
   }
   return (
-    <Scroll label="Anomalies" tall>
+    <Scroll label="Anomalies" tall={found.anomalies.length > 5}>
       <ul className="reason-list">
         {found.anomalies.map((one) => (
           <li key={`${one.signal}.${one.source}.${one.stream}.${one.name}.${one.at}`} data-tier={one.tier}>

@@ -83,18 +83,18 @@ export function Quality({ source }: { source: string | null }) {
               {(found) => <Impact impact={found} />}
             </Loaded>
           </Tile>
-          <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />
-          <Sources streams={data.streams} vintage={resourceVintage(quality)} />
           <Tile
             title="Unusual"
-            className="narrow"
+            className="full"
             vintage={resourceVintage(anomalies)}
             warning={anomalies.data ? anomalies.error : null}
           >
-            <Loaded resource={anomalies} lines={8}>
+            <Loaded resource={anomalies} lines={4}>
               {(found) => <Anomalies found={found} refresh={anomalies.refresh} />}
             </Loaded>
           </Tile>
+          <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />
+          <Sources streams={data.streams} vintage={resourceVintage(quality)} />
           <Breaches breaches={data.breaches} vintage={resourceVintage(quality)} />
         </div>
       )}

@@ -19,7 +19,7 @@ from mainstem.model import Lane
 from mainstem.privacy import Keyring
 from mainstem.store import Database
 from mainstem.testing import FixedClock
-from mainstem.testing.log_suite import append_of
+from mainstem.testing.log_records import append_of
 
 Chain = tuple[int, int, Lane]
 """(epoch, partition, lane)"""

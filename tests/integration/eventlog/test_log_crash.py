@@ -16,7 +16,7 @@ from mainstem.errors import UnavailableError
 from mainstem.eventlog import EventLog, PostgresLog
 from mainstem.privacy import Keyring
 from mainstem.store import Database, migrate
-from mainstem.testing.log_suite import append_of, payloads, read_all
+from mainstem.testing.log_records import append_of, payloads, read_all
 from mainstem.testing.postgres import PostgresServer
 
 _DOOR = """
@@ -26,7 +26,7 @@ from mainstem.clock import SystemClock
 from mainstem.eventlog import PostgresLog
 from mainstem.privacy import Keyring
 from mainstem.store import Database
-from mainstem.testing.log_suite import append_of
+from mainstem.testing.log_records import append_of
 with Database(sys.argv[1]) as database:
     log = PostgresLog(database, Keyring.open(Path(sys.argv[2])).sealer, SystemClock(), partitions=4)
     for turn in range(1_000_000):

@@ -15,7 +15,7 @@ from mainstem.model import Lane
 from mainstem.privacy import Keyring
 from mainstem.store import Database, StoreSettings
 from mainstem.testing import FixedClock
-from mainstem.testing.log_suite import append_of, payloads, read_all
+from mainstem.testing.log_records import append_of, payloads, read_all
 
 
 @pytest.fixture

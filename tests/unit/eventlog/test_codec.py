@@ -9,7 +9,7 @@ import pytest
 from mainstem.errors import IntegrityError
 from mainstem.eventlog.codec import count, decode, encode
 from mainstem.privacy import Keyring
-from mainstem.testing.log_suite import append_of
+from mainstem.testing.log_records import append_of
 
 
 def test_a_single_record_takes_less_than_a_kilobyte(keyring: Keyring) -> None:

@@ -139,16 +139,12 @@ class Query:
     def _text(self) -> str:
         columns, nul = [], ["nul"]
         for one in self._fields:
-            name, kind = one.field.name, one.field.type
+            name = one.field.name
             text = f"lone{one.i}" if name in self._lone else "found" + "".join(f'."{step}"' for step in one.field.path)
             text = one.as_meant(text)
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")
-            if kind is not FieldType.STRING:
-                # An empty string is how CSV and forms say that there is no number, time or boolean.
-                empty = '""' if kind is FieldType.OBJECT else ""
-                text = f"nullif({text}, '{empty}')"
             columns.append(f"{text} AS t{one.i}")
         return (
             f"SELECT {_THROUGH}, {self._twice()} AS twice, {self._undeclared()} AS undeclared, {SURPLUS}, "

@@ -14,7 +14,8 @@ from mainstem.cli.main import main
 from mainstem.errors import StorageFullError
 from mainstem.intake import Decisions, Delivery
 from mainstem.model import Lane
-from mainstem.processing import Author
+from mainstem.processing import Author, QuarantineSelection
+from mainstem.processing.tables.claims import Claim, Claims
 
 from .conftest import Shop, contract, view
 
@@ -264,6 +265,38 @@ def test_of_two_decisions_about_a_record_the_second_waits_for_the_first(
     assert main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(filled.site.data_dir)]) == 0
     # Once it is in effect there is room for the next.
     assert filled.run("fix", str(id_), "--set", "customer=c4")[1]["settled"] == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["fix", "dismiss"])
+def test_of_what_was_decided_between_reading_and_claiming_it_nothing_is_decided_again(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Two decisions in the log, of two partitions: a rebuild could take the other one for the first."""
+    id_ = uuid.UUID(_one(filled, "not_allowed"))
+    filled.declare("free", "paid", "trial")
+    whole = Claims.take
+
+    def late(self: Claims, *arguments: Any) -> Claim:
+        monkeypatch.setattr(Claims, "take", whole)
+        with filled.site.runtime() as other, other.door:
+            if meanwhile == "fix":
+                payload = json.dumps(view(7, customer="c1")["payload"]).encode()
+                assert other.quarantine.fix(id_, payload, Author("other")).decided == 1
+            else:
+                assert other.quarantine.dismiss(QuarantineSelection(ids=(id_,)), Author("other", "no")).decided == 1
+        filled.site.work()
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(Claims, "take", late)
+    with filled.site.runtime() as runtime, runtime.door:
+        outcome = runtime.quarantine.replay(QuarantineSelection(source="shop", reason="not_allowed"), Author("test"))
+    assert (outcome.matched, outcome.decided, outcome.underway, outcome.settled) == (3, 2, 0, 1)
+    filled.site.work()
+    states = dict(filled.site.query("SELECT state, count(*)::int FROM quarantine GROUP BY 1"))
+    assert states == (
+        {"quarantined": 1, "fixed": 3} if meanwhile == "fix" else {"quarantined": 1, "fixed": 2, "dismissed": 1}
+    )
+    assert filled.site.query("SELECT count(*)::int FROM quarantine_decision") == [(3,)]
 
 
 def test_a_decision_that_did_not_come_into_the_log_is_not_waited_for(

@@ -46,7 +46,7 @@ from mainstem.processing.failures import described
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
 from mainstem.processing.verdicts import count_days
-from mainstem.quality import StreamCounts, Tally
+from mainstem.quality import Refused, StreamCounts, Tally
 
 __all__ = ["Contracts", "EmbeddedEngine"]
 
@@ -229,9 +229,8 @@ class EmbeddedEngine:
             found = [_told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
             self._quarantine(parts, rest, [defect.row for defect in shaped.defects], found)
-            for defect in shaped.defects:
-                at = records["received_at"][defect.row].as_py()
-                counted.refused(at, defect.field, missing=defect.reason is Reason.MISSING)
+            refused = [Refused(one.row, one.field, one.reason is Reason.MISSING) for one in shaped.defects]
+            tally.refuse(counted, records["received_at"], checked, refused)
         parts.quality += counted.of(group.source, group.stream, group.version)
         parts.references.extend(shaped.references)
         if contract.kind is EntityKind.EVENT:

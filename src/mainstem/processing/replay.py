@@ -25,7 +25,7 @@ from mainstem.model import ENVELOPE
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
-from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entries, read_entry
+from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entry, read_page
 from mainstem.processing.rereading import read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
@@ -33,6 +33,8 @@ from mainstem.store import Database
 __all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
 
 _BATCH = 2000
+# What is decided together is some times as much in memory, and one commit.
+_BATCH_BYTES = 16 << 20
 # Above every version that is numbered, for a contract that is only tried.
 _TRIAL = 2**31 - 1
 _NO_PLACE = (
@@ -218,7 +220,7 @@ class Quarantine:
         last = _FIRST
         while True:
             with self._parts.database.autocommit() as conn:
-                entries = read_entries(conn, selection, limit=_BATCH, following=last, sealed=True)
+                entries = read_page(conn, selection, following=last, limit=_BATCH, most_bytes=_BATCH_BYTES)
             if not entries:
                 return
             yield entries

@@ -15,6 +15,7 @@ from mainstem.errors import StorageFullError
 from mainstem.intake import Decisions, Delivery
 from mainstem.model import Lane
 from mainstem.processing import Author, QuarantineSelection
+from mainstem.processing.quarantine_reader import read_page
 from mainstem.processing.tables.claims import Claim, Claims
 
 from .conftest import Shop, contract, view
@@ -314,6 +315,22 @@ def test_a_decision_that_did_not_come_into_the_log_is_not_waited_for(
             with pytest.raises(StorageFullError):
                 runtime.quarantine.fix(id_, payload, Author("test"))
         assert runtime.quarantine.fix(id_, payload, Author("test")).decided == 1
+
+
+def test_large_records_are_decided_a_few_at_a_time(filled: Shop) -> None:
+    filled.site.send("shop", [view(20 + n, plan="trial", note="x" * 900) for n in range(20)])
+    filled.site.send("shop", [view(50, plan="trial", note="x" * 20_000)])
+    filled.site.work()
+    sizes, last = [], uuid.UUID(int=0)
+    with filled.site.runtime() as runtime, runtime.database.autocommit() as conn:
+        while page := read_page(conn, QuarantineSelection(), following=last, limit=10, most_bytes=8_000):
+            sizes.append([len(entry.sealed) for entry in page])
+            last = page[-1].id
+    assert sum(map(len, sizes)) == 25
+    assert all(len(page) <= 10 and (len(page) == 1 or sum(page) <= 8_000) for page in sizes)
+    assert max(map(len, sizes)) > 3
+    filled.declare("free", "paid", "trial")
+    assert filled.run("replay", "--all")[1]["decided"] == 24
 
 
 def test_values_set_by_hand_keep_every_digit(filled: Shop) -> None:

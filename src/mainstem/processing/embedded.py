@@ -209,7 +209,7 @@ class EmbeddedEngine:
         plan, asked = tally.plan, _plan_input(records)
         checked = plan.run(self._connection(), asked)
         counted = tally.count(self._connection(), asked, checked, parts.span.lane)
-        seen = Seen() if parts.tried else self._seen(Checked(group.source, plan, records, checked))
+        seen = Seen() if parts.tried else self._watch.look(Checked(group.source, plan, records, checked))
         parts.drift.append(seen)
         checked = checked.drop_columns([SURPLUS])
         bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
@@ -237,14 +237,6 @@ class EmbeddedEngine:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
         else:
             parts.states.append(StateEffects(contract, group.source, shaped.rows))
-
-    def _seen(self, checked: Checked) -> Seen:
-        """What the records show of drift; a defect in noticing it is none of theirs."""
-        try:
-            return self._watch.look(checked)
-        except Exception as error:  # noqa: BLE001 - see above
-            _log.error("drift_failed", source=checked.source, stream=checked.contract.stream, **described(error))
-            return Seen()
 
     @staticmethod
     def _discard(

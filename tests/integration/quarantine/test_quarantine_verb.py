@@ -79,6 +79,9 @@ def test_preview_decides_nothing(filled: Shop, tmp_path: Path) -> None:
     _, tried = filled.run("replay", "--dry-run", "--contract", str(file))
     assert (tried["matched"], tried["passing"]) == (4, 3)
     assert [(one["reason"], one["field"], one["count"]) for one in tried["failures"]] == [("missing", "at", 1)]
+    file.write_bytes(b"\xff")
+    status, told = filled.run("replay", "--dry-run", "--contract", str(file))
+    assert (status, "not text in UTF-8" in told) == (2, True)
     assert filled.line() == (9, 5, 0, 4)
 
 

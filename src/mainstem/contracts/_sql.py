@@ -186,7 +186,8 @@ class FieldSql:
         factor = self.field.form.factor
         if factor is None:
             return number
-        return f"TRY(CAST(({number}) * CAST('{factor:f}' AS DECIMAL(18, 9)) AS DECIMAL(38, 9)))"
+        # With no more places than it has: each of them takes a digit from the largest product.
+        return f"TRY(CAST(({number}) * {factor:f} AS DECIMAL(38, 9)))"
 
     def _date(self) -> str:
         t = f"t{self.i}"

@@ -186,8 +186,11 @@ def test_a_factor_brings_a_number_to_its_unit(check: Check, event_contract: Make
     field = {"logicalType": "number", "factor": 0.01}
     values = [12345, "1", 0.5, None, "1e28", "abc"]
     assert _read(check, event_contract, field, values) == [
-        Decimal("123.45"), Decimal("0.01"), Decimal("0.005"), None, "out_of_range", "wrong_type",
+        Decimal("123.45"), Decimal("0.01"), Decimal("0.005"), None, 10**26, "wrong_type",
     ]  # fmt: skip
+    cases = ((1000, "-1e25", -(10**28)), (1000, "1e28", "out_of_range"), (-0.5, "3", Decimal("-1.5")))
+    for factor, value, expected in cases:
+        assert _read(check, event_contract, field | {"factor": factor}, [value]) == [expected]
 
 
 def test_a_default_is_not_what_a_patch_leaves_out(check: Check, state_contract: Make) -> None:

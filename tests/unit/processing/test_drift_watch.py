@@ -14,7 +14,7 @@ from mainstem.contracts import RECORDS, CheckPlan, Contract, DriftKind, read_con
 from mainstem.contracts.duck import connect
 from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.processing.drift.likeness import compare, likely
-from mainstem.processing.drift.memory import is_key_name
+from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name
 from mainstem.processing.drift.watching import Checked, DriftWatch, Seen
 
 AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
@@ -222,6 +222,29 @@ def test_discards_are_counted_under_what_they_are_discarded_for() -> None:
 def test_a_key_that_is_set_aside_is_named() -> None:
     seen = _Stream(schemaChange="quarantine").look(_good(), _good(utm=1), _good(to={"zip": "1"}))
     assert seen.undeclared == {1: "utm", 2: "to.zip"}
+
+
+@pytest.mark.parametrize("policy", ["freeze", "discard_row"])
+def test_a_key_inside_an_object_that_is_refused_is_told_in_whichever_record(policy: str) -> None:
+    seen = _Stream(schemaChange=policy).look(*(_good() for _ in range(150)), _good(to={"zip": "1"}))
+    assert _counts(seen) == {("new_field", "to.zip"): 1}
+    assert _found(seen) == {("new_field", "to.zip", "")}
+
+
+def test_nobody_is_curious_of_keys_that_will_have_no_name() -> None:
+    contract = _contract()
+    memory = StreamMemory("shop", contract)
+    assert memory.is_curious(("k0",))
+    for number in range(MOST_PATHS):
+        list(memory.new_key((f"k{number}",), [Sampled({f"k{number}": 1}, AT)], AT))
+    assert memory.is_curious(("k0",))
+    assert not memory.is_curious(("another",))
+    assert not StreamMemory("shop", contract).is_curious(("a@b",))
+
+
+def test_of_an_object_with_very_many_keys_the_first_ones_are_looked_at() -> None:
+    seen = _Stream().look(_good(to={f"k{number}": 1 for number in range(10 * MOST_PATHS)}))
+    assert len(_found(seen)) == MOST_PATHS
 
 
 def test_payloads_that_cannot_be_read_disturb_nothing() -> None:

@@ -45,6 +45,7 @@ _SAMPLE = 100
 # Once so many records of a contract version were looked at, fewer of each batch will do.
 _KNOWN_WELL = 1_000
 _SMALLER_SAMPLE = 25
+_MOST_SAMPLED = 2 * _SAMPLE
 _MOST_VALUES = 200
 _MOST_STREAMS = 200
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -142,6 +143,7 @@ class _Look:
         }
         # Rows by undeclared key: of the nameless ones a row once for each that it has.
         self._new: dict[_Path, _Rows] = {}
+        self._sampled: dict[int, Sampled | None] = {}
         self._departing: dict[tuple[DriftKind, str], _Rows] = {}
 
     # Counting.
@@ -325,9 +327,8 @@ class _Look:
         some = _SAMPLE if memory.looked_at < _KNOWN_WELL else _SMALLER_SAMPLE
         findings += memory.look(self._sample(np.flatnonzero(self._readable)[:some]))
         for path, rows in self._new.items():
-            if len(path) == 1:
-                sample = self._sample(rows[:_SAMPLE]) if memory.is_curious(path) else []
-                findings += memory.new_key(path, sample, self._at(int(rows[0])))
+            sample = self._sample(rows[:_SAMPLE]) if memory.is_curious(path) else []
+            findings += memory.new_key(path, sample, self._at(int(rows[0])))
         for (kind, field), rows in self._departing.items():
             known = self._values(field, rows) if kind is DriftKind.ENUM_GROWTH else []
             if known:
@@ -342,8 +343,15 @@ class _Look:
         return [f"{one.normalize():f}" if isinstance(one, Decimal) else str(one) for one in values]
 
     def _sample(self, rows: _Rows) -> list[Sampled]:
-        some = self._checked.records.select(["payload", "received_at"]).take(pa.array(rows))
-        return sampled(some["payload"].to_pylist(), some["received_at"].to_pylist())
+        """The records that can be read. They are remembered: most are looked at for more than one thing."""
+        if len(self._sampled) > _MOST_SAMPLED:
+            self._sampled.clear()
+        new = [row for row in rows.tolist() if row not in self._sampled]
+        if new:
+            some = self._checked.records.select(["payload", "received_at"]).take(pa.array(new))
+            found = sampled(some["payload"].to_pylist(), some["received_at"].to_pylist())
+            self._sampled.update(zip(new, found, strict=True))
+        return [one for row in rows.tolist() if (one := self._sampled[row]) is not None]
 
     def _at(self, row: int) -> dt.datetime:
         at: dt.datetime = self._checked.records["received_at"][row].as_py()

@@ -97,7 +97,8 @@ def evolve(
         activated = None
         if activate and evolution.text is not None:
             with runtime.door:
-                activated = activate_contract(runtime, evolution.text, f"the proposal for {name}").version
+                where = f"the proposal for {name}"
+                activated = activate_contract(runtime, evolution.text, where, follows=contract.version).version
             copy_control(runtime)
     if json:
         changes = [dataclasses.asdict(change) for change in evolution.changes]

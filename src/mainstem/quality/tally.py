@@ -135,8 +135,7 @@ class Tally:
         contract, rows = self.plan.contract, checked.num_rows
         record, counts = counted.record[day], counted.counts[day]
         nulls = np.array([checked[FIELD_PREFIX + name].null_count for name in contract.fields], np.int64)
-        # Of several key fields none is needed beside the envelope's key.
-        needed = np.array([len(contract.key) < 2 or name not in contract.key for name in contract.fields], np.bool_)
+        needed = np.array([self._is_needed(name) for name in contract.fields], np.bool_)
         record[_RECORDS] += rows
         counts[_RECORDS] += np.where(needed, rows, rows - nulls)
         counts[_MISSING] += np.where(needed, nulls, 0)
@@ -147,22 +146,29 @@ class Tally:
         numbers = {name: number for number, name in enumerate(self.plan.contract.fields)}
         rows: dict[int, Mask] = {}
         for (kind, name), mask in self._warned(checked).items():
-            counts[kind, numbers[name]] += np.count_nonzero(mask)
+            # Its nulls are counted.
+            counts[kind, numbers[name]] += 0 if kind == _MISSING else np.count_nonzero(mask)
             rows[kind] = mask | rows.get(kind, False)
         for kind, mask in rows.items():
             record[kind] += np.count_nonzero(mask)
 
     def _warned(self, checked: pa.Table) -> dict[tuple[int, str], Mask]:
-        """By kind and field the rows that something warns of."""
+        """By kind and field the rows that something warns of; what asks for a value is about one that is missing."""
         wrong: dict[tuple[int, str], Mask] = {}
         for warned, failed in self.plan.failures(checked):
-            kind, mask = _INCONSISTENT, failed
-            if len(warned.uses) == 1:
-                [name] = warned.uses
-                kind, mask = _INVALID, failed & np.asarray(checked[FIELD_PREFIX + name].is_valid())
             for name in warned.uses:
-                wrong[kind, name] = mask | wrong.get((kind, name), False)
+                found = {_INCONSISTENT: failed}
+                if len(warned.uses) == 1:
+                    there = np.asarray(checked[FIELD_PREFIX + name].is_valid())
+                    found = {_INVALID: failed & there} | ({_MISSING: failed & ~there} if self._is_needed(name) else {})
+                for kind, mask in found.items():
+                    wrong[kind, name] = mask | wrong.get((kind, name), False)
         return wrong
+
+    def _is_needed(self, name: str) -> bool:
+        """Of several key fields none is needed beside the envelope's key."""
+        contract = self.plan.contract
+        return len(contract.key) < 2 or name not in contract.key
 
     def _count_late(self, counted: BatchCounts, received_at: pa.ChunkedArray, occurred_at: pa.ChunkedArray) -> None:
         contract = self.plan.contract

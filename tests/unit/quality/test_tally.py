@@ -299,6 +299,22 @@ def test_a_value_that_is_warned_of_and_cannot_be_summed_is_wrong_once(schema_cha
     assert _field(counts, "n") == [2, 0, 2, 0]
 
 
+@pytest.mark.parametrize("severity", ["quarantine", "warn"])
+def test_a_record_lacks_what_a_rule_about_one_field_asks_for(severity: str) -> None:
+    fields: list[dict[str, Any]] = [
+        {"name": "who", "logicalType": "string", "required": True},
+        {"name": "at", "logicalType": "timestamp", "required": True},
+        {"name": "n", "logicalType": "integer", "quality": [_rule("there", "coalesce(n, -1) >= 0", severity)]},
+    ]
+    attributes = {"customer_id": "who", "event": {"constant": "e"}, "occurred_at": "at"}
+    mapping = {"entity": "usage_event", "attributes": attributes}
+    text = _text(fields, [], source="s", partitionKey="who", occurredAt="at", mapping=mapping)
+    payloads = [json.dumps({"who": "a", "at": "2026-01-14T10:00:00Z", "n": n}).encode() for n in (1, None, -5)]
+    [counts] = _counted(text, _records(payloads, [DAY] * 3), Lane.BULK)
+    assert counts.record.tolist() == [3, 1, 1, 0, 0, 0]
+    assert _field(counts, "n") == [3, 1, 1, 0]
+
+
 def test_counts_of_one_key_are_added_up() -> None:
     [one] = _counted(ACCOUNTS, _records([b'{"account": "1"}'], [DAY], ["upsert"]))
     [both] = joined([one, one])

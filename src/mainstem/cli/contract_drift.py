@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
+from mainstem.cli.wording import counted
 from mainstem.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def evolve(
         activated = None
         if activate and evolution.text is not None:
             with runtime.door:
-                activated = activate_contract(runtime, evolution.text, f"the proposal for {name}").version
+                where = f"the proposal for {name}"
+                activated = activate_contract(runtime, evolution.text, where, follows=contract.version).version
             copy_control(runtime)
     if json:
         changes = [dataclasses.asdict(change) for change in evolution.changes]
@@ -125,7 +127,9 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         print("No stream departs from its contract.")
     for group in _grouped(rows):
         row = group[0]
-        told = [] if row["records"] is None else [f"{row['records']:,} records"]
+        # Keys that have no name of their own are counted one by one.
+        word = "key" if row["path"] == "*" else "record"
+        told = [] if row["records"] is None else [counted(row["records"], word)]
         told += [row["policy"]] if row["policy"] else []
         told += [f"{row['discarded']:,} discarded"] if row["discarded"] else []
         told += [] if row["in_force"] else ["before the contract in force"]

@@ -18,8 +18,9 @@ __all__ = ["AuditQuery"]
 class AuditQuery(Query):
     """`sql` reads the table `records` and gives a row a record, in order, of true and false.
 
-    Columns: `refused` (the record as a whole), of field number i `missing{i}`, `invalid{i}` and, where it is not always,
-    `expected{i}`; of rule number j over several fields `broken{j}`.
+    Columns: `refused` (the record as a whole), of field number i `missing{i}`, `invalid{i}`, where it is not always
+    `expected{i}`, and where it has rules of its own `sought{i}`, which ask for a value that is missing; of rule number j over
+    several fields `broken{j}`.
     """
 
     def _sql(self) -> str:
@@ -29,6 +30,9 @@ class AuditQuery(Query):
                 flags.append((f"expected{one.i}", self._is_expected(one) or ""))
             flags.append((f"missing{one.i}", self._where_expected(one, self._is_absent(one))))
             flags.append((f"invalid{one.i}", self._where_expected(one, self._is_invalid(one))))
+            if own := list(self._own_rules(one.field.name)):
+                sought = f"{self._is_absent(one)} AND {_any(own)}"
+                flags.append((f"sought{one.i}", self._where_expected(one, sought)))
         for number, rule in enumerate(self._contract.rules):
             if len(rule.uses) > 1:
                 flags.append((f"broken{number}", self._failed(self._condition(rule.expression), rule.uses)))

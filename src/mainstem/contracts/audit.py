@@ -93,6 +93,8 @@ class Audit:
             invalid |= wrong
             if field.required or field.name in keys:
                 incomplete |= missing
+            elif f"sought{i}" in flags:
+                incomplete |= flags[f"sought{i}"]
         inconsistent = np.zeros(rows, np.bool_)
         torn: dict[str, Mask] = {}
         for number, rule in enumerate(contract.rules):

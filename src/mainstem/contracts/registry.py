@@ -84,11 +84,14 @@ class Registry:
             ).fetchall()
         return [self._at(source, stream, version) for (version,) in rows]
 
-    def activate(self, text: str, at: dt.datetime, *, where: str = "contract") -> tuple[Contract, bool]:
+    def activate(
+        self, text: str, at: dt.datetime, *, where: str = "contract", follows: int | None = None
+    ) -> tuple[Contract, bool]:
         """Put a contract into force, in this process at once; the second value is whether that changed anything.
 
-        `where` names the text's file in messages. Raises ConfigurationError for a text that is no contract, whose checks
-        DuckDB does not take, or that would replace a built-in one; StorageFullError, UnavailableError.
+        `where` names the text's file in messages; `follows` is the version that the text was made from. Raises
+        ConfigurationError for a text that is no contract, whose checks DuckDB does not take, that would replace a built-in
+        one, or that follows a version which is no longer in force; StorageFullError, UnavailableError.
         """
         contract = read_contract(text, where)
         builtin = builtin_contracts().get(contract.stream)
@@ -101,7 +104,7 @@ class Registry:
         if builtin is None or builtin.fingerprint != contract.fingerprint:
             CheckPlan.compile(contract).prove(where)
         with self._database.transaction() as connection:
-            contract, changed = _append(connection, contract, at)
+            contract, changed = _append(connection, contract, at, where, follows)
         with self._lock:
             name = (contract.source, contract.stream)
             self._read[*name, contract.version] = contract
@@ -187,7 +190,9 @@ class Registry:
             return self._read.setdefault((source, stream, version), contract)
 
 
-def _append(connection: Connection, contract: Contract, at: dt.datetime) -> tuple[Contract, bool]:
+def _append(
+    connection: Connection, contract: Contract, at: dt.datetime, where: str, follows: int | None
+) -> tuple[Contract, bool]:
     """The contract as the newest version of its stream, and whether it was not already."""
     # One activation at a time; they are rare, and number themselves over several streams' rows.
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('mainstem contract', 0))")
@@ -197,6 +202,8 @@ def _append(connection: Connection, contract: Contract, at: dt.datetime) -> tupl
     ).fetchone()
     if row is not None and row[1] == contract.fingerprint:
         return dataclasses.replace(contract, version=row[0]), False
+    if follows is not None:
+        _check_in_force(connection, contract, follows, where)
     highest = connection.execute(
         "SELECT coalesce(max(version), 0) FROM contract"
         " WHERE stream = %(stream)s AND (source IN (%(source)s, %(any)s) OR %(source)s = %(any)s)",
@@ -205,6 +212,21 @@ def _append(connection: Connection, contract: Contract, at: dt.datetime) -> tupl
     contract = dataclasses.replace(contract, version=(highest[0] if highest else 0) + 1)
     _insert(connection, contract, at, decided=False)
     return contract, True
+
+
+def _check_in_force(connection: Connection, contract: Contract, version: int, where: str) -> None:
+    """Raise ConfigurationError where another version is in force for the contract's stream."""
+    row = connection.execute(
+        "SELECT version FROM contract WHERE stream = %(stream)s AND source IN (%(source)s, %(any)s)"
+        " ORDER BY source = %(any)s, version DESC LIMIT 1",
+        {"source": contract.source, "stream": contract.stream, "any": ANY_SOURCE},
+    ).fetchone()
+    if row is None or row[0] != version:
+        raise ConfigurationError(
+            f"another version of {contract.source}.{contract.stream} came into force than version {version}, which it follows.",
+            where=where,
+            hint="Make it again from the one in force now.",
+        )
 
 
 def _insert(connection: Connection, contract: Contract, at: dt.datetime, *, decided: bool) -> None:

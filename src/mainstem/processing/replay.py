@@ -25,7 +25,7 @@ from mainstem.model import ENVELOPE
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
-from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entries, read_entry
+from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entry, read_page
 from mainstem.processing.rereading import read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
@@ -33,6 +33,8 @@ from mainstem.store import Database
 __all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
 
 _BATCH = 2000
+# What is decided together is some times as much in memory, and one commit.
+_BATCH_BYTES = 16 << 20
 # Above every version that is numbered, for a contract that is only tried.
 _TRIAL = 2**31 - 1
 _NO_PLACE = (
@@ -83,7 +85,7 @@ class Outcome:
     underway: int = 0
     """Of those that pass: another decision about them is on its way, and nothing was decided here."""
     settled: int = 0
-    """Of those named by id: decided already."""
+    """Of those named by id: decided already. Of all others: somebody else decided about them meanwhile."""
     heads: tuple[Head, ...] = ()
     """Up to where the log has to take effect until the decisions do."""
 
@@ -167,7 +169,7 @@ class Quarantine:
             good = [case for number, case in enumerate(cases) if number not in bad]
             outcome.matched += len(cases)
             outcome.passing += len(good)
-            self._decide(outcome, {case.entry.id: _fixed(case, author, unchanged=True) for case in good})
+            self._decide(outcome, {case.entry.id: _fixed(case, author, unchanged=True) for case in good}, OPEN)
         outcome.failing = told.failing()
         return outcome
 
@@ -185,7 +187,8 @@ class Quarantine:
         bad = told.add([case], self._engine.failing(_table([case])))
         outcome = Outcome(matched=1, passing=1 - len(bad), failing=told.failing())
         if not bad:
-            self._decide(outcome, {id_: _fixed(case, author, unchanged=payload == record.payload)})
+            fixed = {id_: _fixed(case, author, unchanged=payload == record.payload)}
+            self._decide(outcome, fixed, (*OPEN, "dismissed"))
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
@@ -194,7 +197,7 @@ class Quarantine:
         for entries in self._pages(selection):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
-            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records})
+            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
         return outcome
 
     def _begun(self, selection: QuarantineSelection) -> Outcome:
@@ -217,7 +220,7 @@ class Quarantine:
         last = _FIRST
         while True:
             with self._parts.database.autocommit() as conn:
-                entries = read_entries(conn, selection, limit=_BATCH, following=last, sealed=True)
+                entries = read_page(conn, selection, following=last, limit=_BATCH, most_bytes=_BATCH_BYTES)
             if not entries:
                 return
             yield entries
@@ -245,13 +248,14 @@ class Quarantine:
                 cases[number] = _Case(entries[number], row)
         return [cases[number] for number in range(len(entries))]
 
-    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision]) -> None:
-        """Make the decisions (by record), but for records that another one is on its way about."""
+    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision], states: Sequence[str]) -> None:
+        """Make the decisions (by record), but for records that another one is on its way about, or has come first."""
         if not decisions:
             return
-        claim = self._claims.take(list(decisions))
+        claim = self._claims.take(list(decisions), states)
         mine = [decision for id_, decision in decisions.items() if id_ in claim.records]
-        outcome.underway += len(decisions) - len(mine)
+        outcome.settled += len(claim.settled)
+        outcome.underway += len(decisions) - len(mine) - len(claim.settled)
         if not mine:
             self._claims.drop(claim)
             return

@@ -119,12 +119,13 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
     return done
 
 
-def activate_contract(runtime: Runtime, text: str, where: str) -> Activation:
+def activate_contract(runtime: Runtime, text: str, where: str, *, follows: int) -> Activation:
     """Put one contract into force, and make a decision of it; the runtime's door has to be started.
 
-    `where` names the text in messages. Raises ConfigurationError, StorageFullError or UnavailableError.
+    `where` names the text in messages, `follows` is the version it was made from. Raises ConfigurationError, also where that
+    one is no longer in force; StorageFullError or UnavailableError.
     """
-    contract, new = runtime.registry.activate(text, runtime.clock.wall(), where=where)
+    contract, new = runtime.registry.activate(text, runtime.clock.wall(), where=where, follows=follows)
     record_activations(runtime)
     return Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new)
 

@@ -69,6 +69,22 @@ def test_versions_rise_with_each_new_text_and_stay(database: Database, clock: Fi
     assert registry.active("other", "clicks") is None
 
 
+def test_a_text_made_from_a_version_that_is_no_longer_in_force_takes_nothing_back(
+    database: Database, clock: FixedClock
+) -> None:
+    registry = Registry(database)
+    registry.activate(_text(1), clock.wall())
+    assert registry.activate(_text(2), clock.wall(), follows=1)[0].version == 2
+    with pytest.raises(ConfigurationError, match="another version"):
+        registry.activate(_text(3), clock.wall(), follows=1)
+    assert registry.activate(_text(2), clock.wall(), follows=1) == (registry.active("shop", "clicks"), False)
+    shared = _text(1, source=ANY_SOURCE, stream="views")
+    assert registry.activate(shared, clock.wall())[0].version == 1
+    assert registry.activate(_text(2, stream="views"), clock.wall(), follows=1)[0].version == 2
+    with pytest.raises(ConfigurationError, match="another version"):
+        registry.activate(_text(3, stream="views"), clock.wall(), follows=1)
+
+
 def test_a_text_that_is_no_contract_changes_nothing(database: Database, clock: FixedClock) -> None:
     registry = Registry(database)
     registry.activate(_text(1), clock.wall())

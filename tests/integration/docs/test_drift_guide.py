@@ -36,8 +36,8 @@ def test_what_the_guide_says_comes_true(
         assert main(arguments) == 0, command
         said.append(capsys.readouterr())
     listed, chosen, proposed, activated = said
-    assert "new field coupon: string  [1 records, evolve]" in listed.out
-    assert "type change placed_at: string  [1 records, quarantine]" in listed.out
+    assert "new field coupon: string  [1 record, evolve]" in listed.out
+    assert "type change placed_at: string  [1 record, quarantine]" in listed.out
     assert [one["path"] for one in json.loads(chosen.out.splitlines()[-1])] == ["coupon"]
     assert "changed  the field 'coupon' (string) is new" in proposed.err
     assert "left     type change 'placed_at' (string)" in proposed.err

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -68,6 +69,8 @@ class _Candidate:
     types: set[str] = dataclasses.field(default_factory=set)
     rows: int = 0
     guess: tuple[str, str | None] = ("string", None)
+    valued: int = 0
+    """Records looked at in which it has a value."""
     rename: tuple[str, Mapping[str, Any]] | None = None
     """The field it is likely to be, with the evidence."""
 
@@ -99,27 +102,38 @@ class StreamMemory:
                 _remember(self._values[name], value)
             for path, known in self._inner.items():
                 inside = value_at(one.payload, path)
-                for key in inside.keys() - known if isinstance(inside, dict) else ():
-                    yield from self.new_key((*path, key), [one], one.at)
+                # Of an object with a key for each of whatever there are many of, the first ones.
+                for key in itertools.islice(inside, MOST_PATHS) if isinstance(inside, dict) else ():
+                    if key not in known:
+                        yield from self.new_key((*path, key), [one], one.at)
 
     def is_curious(self, path: Sequence[str]) -> bool:
         """Whether records with an undeclared key have to be looked at to know what it holds."""
-        known = self._candidates.get(".".join(path))
-        return known is None or known.rows < _LOOKED_AT
+        name = ".".join(path)
+        known = self._candidates.get(name)
+        return known.rows < _LOOKED_AT if known is not None else self._may_be_named(name, path)
 
     def new_key(self, path: Sequence[str], rows: Sequence[Sampled], at: dt.datetime) -> Iterator[Finding]:
         """Look at records that have an undeclared key; the first of all was received `at`."""
         name = ".".join(path)
-        if not all(map(is_key_name, path)) or (name not in self._candidates and len(self._candidates) >= MOST_PATHS):
+        if not self._may_be_named(name, path):
             yield from self._tell(DriftKind.NEW_FIELD, NO_NAME, "", at)
             return
         known = self._candidates.setdefault(name, _Candidate(set(self._contract.fields)))
         if known.rows < _LOOKED_AT:
             self._learn(name, known, path, rows)
-        evidence = {"type": known.guess[0], "pii": known.guess[1], "path": list(path)}
+        evidence = {
+            "type": known.guess[0],
+            "pii": known.guess[1],
+            "path": list(path),
+            "looked_at": known.valued,
+        }
         yield from self._tell(DriftKind.NEW_FIELD, name, "", at, known.types, evidence)
         if known.rename is not None:
             yield from self._tell(DriftKind.RENAME, name, known.rename[0], at, known.types, known.rename[1])
+
+    def _may_be_named(self, name: str, path: Sequence[str]) -> bool:
+        return name in self._candidates or (len(self._candidates) < MOST_PATHS and all(map(is_key_name, path)))
 
     def _learn(self, name: str, known: _Candidate, path: Sequence[str], rows: Sequence[Sampled]) -> None:
         for one in rows[: _LOOKED_AT - known.rows]:
@@ -131,6 +145,7 @@ class StreamMemory:
             if value is not None:
                 known.types.add(json_type(value))
                 known.raw.append(_shortened(value))
+                known.valued += 1
                 _remember(known.values, value)
         if known.raw:
             known.guess = guess_field(path[-1], known.raw)
@@ -219,14 +234,14 @@ def json_type(value: object) -> str:
     return _JSON_TYPES[type(value)]
 
 
-def sampled(payloads: Sequence[bytes], at: Sequence[dt.datetime]) -> list[Sampled]:
-    """Records as they can be looked at; those that cannot be read are left out."""
-    found = []
+def sampled(payloads: Sequence[bytes], at: Sequence[dt.datetime]) -> list[Sampled | None]:
+    """Records as they can be looked at; None for those that cannot be read."""
+    found: list[Sampled | None] = []
     for payload, received in zip(payloads, at, strict=True):
         try:
             found.append(Sampled(msgspec.json.decode(payload, type=dict[str, Any]), received))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            continue
+            found.append(None)
     return found
 
 

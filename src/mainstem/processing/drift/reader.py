@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from mainstem.contracts import Contract, DriftKind, Observed
 from mainstem.errors import NotFoundError
+from mainstem.processing.drift.effects import NO_NAME
 from mainstem.store import Connection
 
 __all__ = ["DriftEntry", "DriftSelection", "observed_drift", "read_drift", "told_drift"]
@@ -36,7 +37,8 @@ class DriftEntry:
     """A finding.
 
     `records` and `discarded` count copies of its kind and path; None where they are not counted: likely renames, keys inside
-    objects, and types from which values can still be read.
+    objects, and types from which values can still be read. Of `NO_NAME` `records` counts keys, those included that have a
+    name of their own but no finding.
     """
 
     source: str
@@ -58,25 +60,42 @@ def read_drift(conn: Connection, selection: DriftSelection, *, limit: int) -> li
     """Findings, the latest first."""
     rows = conn.execute(
         """
-        SELECT f.source, f.stream, f.contract_version, f.kind, f.path, f.observed, f.types, f.first_at, counted.last_at,
-            f.known_at, coalesce(counted.n, presence.run), coalesce(counted.discarded, 0), f.evidence
-        FROM drift_finding AS f
-        LEFT JOIN LATERAL (
-            SELECT sum(n)::bigint AS n, sum(discarded)::bigint AS discarded, max(last_at) AS last_at FROM drift_count AS c
-            WHERE (c.source, c.stream, c.contract_version, c.kind, c.path)
-                = (f.source, f.stream, f.contract_version, f.kind, f.path)
-            HAVING count(*) > 0
-        ) AS counted ON NOT (f.kind = 'type_change' AND f.evidence @> '{"read": true}')
-        LEFT JOIN LATERAL (
-            SELECT sum(run)::bigint AS run FROM field_presence AS p
-            WHERE f.kind = 'missing_field' AND (p.source, p.stream, p.contract_version, p.field)
-                = (f.source, f.stream, f.contract_version, f.path)
-        ) AS presence ON true
-        WHERE (%(source)s::text IS NULL OR f.source = %(source)s) AND (%(stream)s::text IS NULL OR f.stream = %(stream)s)
-            AND (%(kind)s::text IS NULL OR f.kind = %(kind)s)
-            AND (%(since)s::timestamptz IS NULL OR f.first_at >= %(since)s)
-            AND (%(version)s::integer IS NULL OR f.contract_version = %(version)s)
-        ORDER BY f.first_at DESC, f.source, f.stream, f.contract_version DESC, f.kind, f.path, f.observed LIMIT %(limit)s
+        WITH found AS (
+            SELECT * FROM drift_finding AS f
+            WHERE (%(source)s::text IS NULL OR f.source = %(source)s) AND (%(stream)s::text IS NULL OR f.stream = %(stream)s)
+                AND (%(kind)s::text IS NULL OR f.kind = %(kind)s)
+                AND (%(since)s::timestamptz IS NULL OR f.first_at >= %(since)s)
+                AND (%(version)s::integer IS NULL OR f.contract_version = %(version)s)
+            ORDER BY f.first_at DESC, f.source, f.stream, f.contract_version DESC, f.kind, f.path, f.observed LIMIT %(limit)s
+        ), counted AS (
+            SELECT c.source, c.stream, c.contract_version, c.kind, c.path, sum(n) AS n, sum(discarded) AS discarded,
+                max(last_at) AS last_at
+            FROM (SELECT DISTINCT source, stream, contract_version FROM found) AS f
+            JOIN drift_count AS c USING (source, stream, contract_version) GROUP BY 1, 2, 3, 4, 5
+        ), told AS (
+            -- What is counted by name and told under none is of those that are counted together.
+            SELECT c.source, c.stream, c.contract_version, c.kind, sum(c.n)::bigint AS n,
+                sum(c.discarded)::bigint AS discarded, max(c.last_at) AS last_at,
+                CASE WHEN c.kind = 'new_field' AND f.path IS NULL THEN %(nameless)s ELSE c.path END AS path
+            FROM counted AS c LEFT JOIN drift_finding AS f
+                ON (f.source, f.stream, f.contract_version, f.kind, f.path, f.observed)
+                    = (c.source, c.stream, c.contract_version, c.kind, c.path, '') AND c.kind = 'new_field'
+            GROUP BY 1, 2, 3, 4, 8
+        ), missing AS (
+            SELECT p.source, p.stream, p.contract_version, p.field, sum(run)::bigint AS run
+            FROM (SELECT DISTINCT source, stream, contract_version FROM found WHERE kind = 'missing_field') AS f
+            JOIN field_presence AS p USING (source, stream, contract_version) GROUP BY 1, 2, 3, 4
+        )
+        SELECT f.source, f.stream, f.contract_version, f.kind, f.path, f.observed, f.types, f.first_at, told.last_at,
+            f.known_at, coalesce(told.n, missing.run), coalesce(told.discarded, 0), f.evidence
+        FROM found AS f
+        LEFT JOIN told ON (told.source, told.stream, told.contract_version, told.kind, told.path)
+            = (f.source, f.stream, f.contract_version, f.kind, f.path)
+            AND NOT (f.kind = 'type_change' AND f.evidence @> '{"read": true}')
+        LEFT JOIN missing ON f.kind = 'missing_field'
+            AND (missing.source, missing.stream, missing.contract_version, missing.field)
+            = (f.source, f.stream, f.contract_version, f.path)
+        ORDER BY f.first_at DESC, f.source, f.stream, f.contract_version DESC, f.kind, f.path, f.observed
         """,
         {
             "source": selection.source,
@@ -85,6 +104,7 @@ def read_drift(conn: Connection, selection: DriftSelection, *, limit: int) -> li
             "since": selection.since,
             "version": selection.contract_version,
             "limit": limit,
+            "nameless": NO_NAME,
         },
     ).fetchall()
     names = [field.name for field in dataclasses.fields(DriftEntry)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mainstem.contracts import DriftKind
 from mainstem.model import Span
@@ -19,9 +20,15 @@ __all__ = ["FindingRegister", "Known"]
 # A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that.
 _EXPECTED = 20
 _LEAST_RUN = 100
-# Of one contract version: what comes after is counted, and not told one by one.
+# Of one contract version: new keys, and of each declared field what is observed of it. What comes after is counted, and not
+# told one by one.
 _MOST_FINDINGS = 1_000
+_MOST_OF_A_FIELD = 200
 _MOST_KNOWN = 50_000
+
+# A value that was read does not undo one that was not, nor a guess one that more values were looked at for.
+_KNOWN_BETTER = """(coalesce(f.evidence @> '{"read": false}', false) OR coalesce(
+    (f.evidence ->> 'looked_at')::integer >= (excluded.evidence ->> 'looked_at')::integer, false))"""
 
 _STREAM = ("source", "stream", "contract_version")
 _PRESENT = ("field", "records", "absent", "refused", "run")
@@ -44,10 +51,14 @@ class FindingRegister:
 
         The changes that tell new findings, and what is to be remembered once the transaction is committed.
         """
-        _write_counts(conn, span, drift.counts, self._known)
+        nameless = _write_counts(conn, span, drift.counts, self._known)
         missing = _write_presence(conn, span, drift.presence)
-        told = {_identity(one): one for one in (*drift.findings, *missing)}
-        news = {key: one for key, one in told.items() if key not in self._known or self._known[key] != _state(one)}
+        news: dict[tuple[Any, ...], Finding] = {}
+        for one in (*drift.findings, *nameless, *missing):
+            key = _identity(one)
+            known = self._known.get(key) if key not in news else _state(news[key])
+            if known is None or (known != _state(one) and not one.evidence.get("read")):
+                news[key] = one
         changes = _write_findings(conn, [news[key] for key in sorted(news)], at)
         return changes, {key: _state(one) for key, one in news.items()}
 
@@ -58,9 +69,10 @@ class FindingRegister:
         self._known.update(known)
 
 
-def _write_counts(conn: Connection, span: Span, counts: pa.Table, found: Known) -> None:
+def _write_counts(conn: Connection, span: Span, counts: pa.Table, found: Known) -> list[Finding]:
+    """Add up the counts; that some keys have no name, which may be news only here."""
     if not counts.num_rows:
-        return
+        return []
     named = _named(conn, span, counts, found)
     key = [*_STREAM, "kind", "path", "day"]
     sums = [("n", "sum"), ("discarded", "sum"), ("first_at", "min"), ("last_at", "max")]
@@ -81,6 +93,19 @@ def _write_counts(conn: Connection, span: Span, counts: pa.Table, found: Known) 
             *(rows[name].to_pylist() for name in (*key, "n_sum", "discarded_sum", "first_at_min", "last_at_max")),
         ],
     )
+    nameless = rows.filter((pc.field("path") == NO_NAME) & (pc.field("kind") == DriftKind.NEW_FIELD.value))
+    return [
+        Finding(
+            row["source"],
+            row["stream"],
+            row["contract_version"],
+            DriftKind.NEW_FIELD,
+            NO_NAME,
+            "",
+            row["first_at_min"],
+        )
+        for row in nameless.to_pylist()
+    ]
 
 
 def _named(conn: Connection, span: Span, counts: pa.Table, found: Known) -> pa.Table:
@@ -198,19 +223,26 @@ def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.dateti
     if not findings:
         return []
     told = conn.execute(
-        """
+        f"""
         INSERT INTO drift_finding AS f (source, stream, contract_version, kind, path, observed, first_at, known_at, types,
             evidence)
         SELECT source, stream, version, kind, path, observed, first_at, %s,
             ARRAY(SELECT jsonb_array_elements_text(types)), evidence
         FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
             %s::jsonb[], %s::jsonb[]) AS one (source, stream, version, kind, path, observed, first_at, types, evidence)
-        WHERE (SELECT count(*) FROM drift_finding AS known WHERE (known.source, known.stream, known.contract_version)
-            = (one.source, one.stream, one.version)) < %s
+        WHERE EXISTS (
+            SELECT FROM drift_finding AS k WHERE (k.source, k.stream, k.contract_version, k.kind, k.path, k.observed)
+                = (one.source, one.stream, one.version, one.kind, one.path, one.observed)
+        ) OR (
+            SELECT count(*) FROM drift_finding AS k
+            WHERE (k.source, k.stream, k.contract_version, k.kind) = (one.source, one.stream, one.version, one.kind)
+                AND (k.kind IN ('new_field', 'rename') OR k.path = one.path)
+        ) < CASE WHEN one.kind IN ('new_field', 'rename') THEN %s ELSE %s END
         ON CONFLICT (source, stream, contract_version, kind, path, observed) DO UPDATE SET
             types = ARRAY(SELECT DISTINCT unnest(f.types || excluded.types) ORDER BY 1),
-            evidence = f.evidence || excluded.evidence
-        WHERE f.kind <> 'missing_field' AND NOT (f.types @> excluded.types AND f.evidence @> excluded.evidence)
+            evidence = CASE WHEN {_KNOWN_BETTER} THEN f.evidence ELSE f.evidence || excluded.evidence END
+        WHERE f.kind <> 'missing_field'
+            AND NOT (f.types @> excluded.types AND (f.evidence @> excluded.evidence OR {_KNOWN_BETTER}))
         RETURNING xmax = 0, source, stream, contract_version, kind, path, observed, first_at, types, evidence
         """,
         [
@@ -225,6 +257,7 @@ def _write_findings(conn: Connection, findings: Sequence[Finding], at: dt.dateti
             [msgspec.json.encode(one.types).decode() for one in findings],
             [msgspec.json.encode(one.evidence).decode() for one in findings],
             _MOST_FINDINGS,
+            _MOST_OF_A_FIELD,
         ],
     ).fetchall()
     names = ("source", "stream", "contract_version", "kind", "path", "observed", "first_at", "types", "evidence")
@@ -237,4 +270,4 @@ def _identity(one: Finding) -> tuple[str, str, int, str, str, str]:
 
 def _state(one: Finding) -> object:
     """What may be known better later; how long a field is missing is not part of it."""
-    return None if one.kind is DriftKind.MISSING_FIELD else (one.types, one.evidence)
+    return () if one.kind is DriftKind.MISSING_FIELD else (one.types, one.evidence)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import api, checks, entities, eventlog, freshness, intake, lake, memory, spine, startup
+from benchmarks import api, checks, drift, entities, eventlog, freshness, intake, lake, memory, spine, startup
 from benchmarks.recipe import Figure, print_figures, write_figures
 
 BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
     "lake": lake.run,
     "startup": startup.run,
     "freshness": freshness.run,
+    "drift": drift.run,
     "memory": memory.run,
     "api": api.run,
 }

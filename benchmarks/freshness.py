@@ -28,7 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from benchmarks.recipe import Figure, percentile
-from benchmarks.sending import Client, Sender, Sent
+from benchmarks.sending import Client, Pace, Sender, Sent
 from mainstem.testing.tree import RunningTree, free_port
 
 __all__ = ["run"]
@@ -105,7 +105,7 @@ def _measure(tree: RunningTree, key: str, name: str, *, seconds: int) -> tuple[_
             scored.shown(int(number))
 
     with (
-        Sender(tree.url, key, source="shop", rate=_RATE, body=_BODY, seconds=seconds) as sender,
+        Sender(tree.url, key, source="shop", pace=Pace(_RATE, _BODY, seconds)) as sender,
         _follow(tree, key, "live-metrics", "source", counts),
         _follow(tree, key, "health-scores", "score", scores),
     ):

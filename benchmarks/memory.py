@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.installation import installation
 from benchmarks.recipe import Figure
-from benchmarks.sending import Sender
+from benchmarks.sending import Pace, Sender
 from mainstem.processing import DedupSettings, LocalSegments
 from mainstem.processing.dedup import DedupState, Keys, SegmentRow, Slots, Space, Unit
 from mainstem.processing.dedup.catalogue import replace
@@ -94,7 +94,7 @@ def _tree() -> Iterator[Figure]:
             time.sleep(5)
             idle = tree_memory(supervisor)
             yield _megabytes("memory of all roles, idle", sum(idle.values()), 1024, idle)
-            with Sender(tree.url, key, source="shop", rate=_RATE, body=_BODY, seconds=_SECONDS) as sender:
+            with Sender(tree.url, key, source="shop", pace=Pace(_RATE, _BODY, _SECONDS)) as sender:
                 sender.start()
                 samples: list[dict[str, float]] = []
                 ending = threading.Event()

@@ -1,8 +1,8 @@
 """A client that sends events over HTTP at a steady rate, in a process of its own.
 
-    python -m benchmarks.sending URL KEY SOURCE RATE BODY SECONDS
+    python -m benchmarks.sending URL KEY SOURCE RATE BODY SECONDS [STREAM PAYLOADS]
 
-A request's time counts from when it was due, so a server that makes clients wait is charged for it. Waits for a line on
+Sends usage events, or the payloads of a file that has one a line to a stream. A request's time counts from when it was due, so a server that makes clients wait is charged for it. Waits for a line on
 standard input before it sends; prints one JSON object at the end.
 """
 
@@ -18,11 +18,12 @@ import sys
 import threading
 import time
 import urllib.parse
+from pathlib import Path
 from typing import Self
 
 from benchmarks.events import usage_events
 
-__all__ = ["Client", "Sender", "Sent"]
+__all__ = ["Client", "Pace", "Sender", "Sent"]
 
 _CONNECTIONS = 4
 
@@ -37,13 +38,22 @@ class Sent:
     acknowledged: list[float]
 
 
-class Client:
-    """One connection that posts bodies to a source."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pace:
+    """`rate` events a second in bodies of `body`, for so many seconds."""
 
-    def __init__(self, url: str, key: str, source: str) -> None:
+    rate: int
+    body: int
+    seconds: int
+
+
+class Client:
+    """One connection that posts bodies to a stream of a source."""
+
+    def __init__(self, url: str, key: str, source: str, stream: str = "usage_events") -> None:
         address = urllib.parse.urlsplit(url)
         self._connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
-        self._path = f"/api/v1/data/ingest/{source}?stream=usage_events"
+        self._path = f"/api/v1/data/ingest/{source}?stream={stream}"
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def post(self, body: bytes) -> int:
@@ -60,8 +70,17 @@ class Client:
 class Sender:
     """The process from outside: ready to send when made."""
 
-    def __init__(self, url: str, key: str, *, source: str, rate: int, body: int, seconds: int) -> None:
-        arguments = [url, key, source, str(rate), str(body), str(seconds)]
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        source: str,
+        pace: Pace,
+        of: tuple[str, Path] | None = None,
+    ) -> None:
+        """`of`: a stream and a file of its payloads; usage events when nothing is said."""
+        arguments = [url, key, source, str(pace.rate), str(pace.body), str(pace.seconds), *map(str, of or ())]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.sending", *arguments],
             stdin=subprocess.PIPE,
@@ -91,8 +110,8 @@ class Sender:
 
 
 class _Sending:
-    def __init__(self, url: str, key: str, source: str, rate: int, size: int) -> None:
-        self._target = (url, key, source)
+    def __init__(self, target: tuple[str, str, str, str], rate: int, size: int) -> None:
+        self._target = target
         self._interval = size / rate
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -123,11 +142,15 @@ class _Sending:
         client.close()
 
 
-def _main(url: str, key: str, source: str, *numbers: str) -> None:
-    rate, size, seconds = (int(number) for number in numbers)
-    events = usage_events(rate * seconds, span=dt.timedelta(minutes=5))
+def _main(url: str, key: str, source: str, *arguments: str) -> None:
+    rate, size, seconds = (int(number) for number in arguments[:3])
+    stream, *payloads = arguments[3:] or ["usage_events"]
+    if payloads:
+        events = Path(payloads[0]).read_bytes().splitlines()[: rate * seconds]
+    else:
+        events = usage_events(rate * seconds, span=dt.timedelta(minutes=5))
     bodies = [b"[" + b",".join(events[n : n + size]) + b"]" for n in range(0, len(events), size)]
-    sending = _Sending(url, key, source, rate, size)
+    sending = _Sending((url, key, source, stream), rate, size)
     print("ready", flush=True)
     sys.stdin.readline()
     took = sending.run(bodies)

@@ -37,6 +37,7 @@ STREAM_PROPERTIES = {
 
 FIELD_PROPERTIES = {
     "path": "Where in the payload the field lies.",
+    "formerPaths": "Where the source used to say it: a list of paths, read where there is nothing at its place of today.",
     "pii": "What the field says about a person.",
     "schemaChange": "What is done where the field is not as declared: a policy, or one for each kind of drift.",
     "missing": "Texts that stand for no value.",

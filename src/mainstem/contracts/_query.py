@@ -121,7 +121,7 @@ class Query:
         return str(self.defects.index(defect))
 
     def _kind(self, field: ContractField) -> str:
-        kind = f"ascii(json_extract(payload, {_json_path(field.path)}))"
+        kind = f"ascii({_extracted(field)})"
         override = self._overrides.get(field.name)
         return kind if override is None else f"CASE WHEN {override} IS NULL THEN {kind} ELSE {_QUOTE} END"
 
@@ -131,9 +131,9 @@ class Query:
         columns = [_unless_blank(name) for name in ("env_record_id", "env_partition_key", "env_key")]
         for one in self._fields:
             if one.field.name in self._lone:
-                json_text = f"nullif(json_extract(payload, {_json_path(one.field.path)}), 'null')"
-                text = f"json_extract_string(payload, {_json_path(one.field.path)})"
-                columns.append(f"{json_text if one.field.type is FieldType.OBJECT else text} AS lone{one.i}")
+                texts = [f"json_extract_string(payload, {_json_path(path)})" for path in one.field.paths]
+                lone = _extracted(one.field) if one.field.type is FieldType.OBJECT else _first(texts)
+                columns.append(f"{lone} AS lone{one.i}")
         return (
             f"SELECT payload, as_of, env_op, env_at, {', '.join(columns)}, json_keys(payload) AS keys, "
             f"contains(payload, '\\u0000') AS nul, from_json(payload, {literal(json.dumps(self._tree))}) AS found "
@@ -144,8 +144,8 @@ class Query:
         columns, nul = [], ["nul"]
         for one in self._fields:
             name = one.field.name
-            text = f"lone{one.i}" if name in self._lone else "found" + "".join(f'."{step}"' for step in one.field.path)
-            text = one.as_meant(text)
+            found = ["found" + "".join(f'."{step}"' for step in path) for path in one.field.paths]
+            text = one.as_meant(f"lone{one.i}" if name in self._lone else _first(found))
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")
@@ -168,7 +168,7 @@ class Query:
         return f"CASE WHEN {SURPLUS} IS NOT NULL THEN len(keys) - len({SURPLUS}) <> {different} ELSE false END"
 
     def _tops(self) -> list[str]:
-        return sorted({field.path[0] for field in self._contract.fields.values()})
+        return sorted({path[0] for field in self._contract.fields.values() for path in field.paths})
 
     def _undeclared(self) -> str:
         """Whether a payload has a key that is not declared, on any level that declared paths lead through."""
@@ -394,7 +394,7 @@ def declared_keys(fields: Iterable[ContractField]) -> dict[tuple[str, ...], list
     What lies in an object that is a field itself is declared as a whole.
     """
     known: dict[tuple[str, ...], list[str]] = {}
-    paths = [field.path for field in fields]
+    paths = [path for field in fields for path in field.paths]
     for path in paths:
         for depth in range(len(path)):
             if path[:depth] in paths:
@@ -416,11 +416,11 @@ def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:
     A path that leads through another field, and keys that differ in case only, cannot be in one structure of DuckDB's.
     """
     tree: _Tree = {}
-    lone = [
-        field.name
-        for field in sorted(fields, key=lambda field: -len(field.path))
-        if not _plant(tree, field.path, "JSON" if field.type is FieldType.OBJECT else "VARCHAR")
-    ]
+    lone = []
+    ways = [(field, path) for field in fields for path in field.paths]
+    for field, path in sorted(ways, key=lambda way: -len(way[1])):
+        if not _plant(tree, path, "JSON" if field.type is FieldType.OBJECT else "VARCHAR"):
+            lone.append(field.name)
     return tree, lone
 
 
@@ -439,6 +439,15 @@ def _plant(tree: _Tree, path: Sequence[str], leaf: str) -> bool:
     below = {}
     tree[step] = below
     return _plant(below, rest, leaf)
+
+
+def _extracted(field: ContractField) -> str:
+    """The value as JSON; null also where it is one."""
+    return _first([f"nullif(json_extract(payload, {_json_path(path)}), 'null')" for path in field.paths])
+
+
+def _first(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
 
 def _json_path(path: Sequence[str]) -> str:

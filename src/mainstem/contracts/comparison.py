@@ -112,8 +112,10 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         wider = (before.type, after.type) == (FieldType.INTEGER, FieldType.NUMBER)
         words = f"{name!r} was {_type(before)} and is {_type(after)}"
         yield Change("type_widened" if wider else "type_changed", not wider, words, (name,))
-    if before.path != after.path:
-        yield Change("path_changed", True, f"{name!r} lies elsewhere in the payload", (name,))
+    if before.paths != after.paths:
+        unread = set(before.paths) - set(after.paths)
+        words = "lies elsewhere in the payload" if unread else "is read from other keys as well"
+        yield Change("path_changed" if unread else "path_added", bool(unread), f"{name!r} {words}", (name,))
     for word in dict.fromkeys((*dict(form_words(before.form)), *dict(form_words(after.form)))):
         was, now = (dict(form_words(one.form)).get(word) for one in (before, after))
         if was != now:

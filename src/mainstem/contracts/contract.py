@@ -17,6 +17,7 @@ from mainstem.model import EntityKind, FieldType, PiiClass
 __all__ = [
     "ACTIVE",
     "ANY_SOURCE",
+    "MOST_FORMER_PATHS",
     "Constant",
     "Contract",
     "ContractField",
@@ -33,6 +34,9 @@ ACTIVE = "active"
 
 ANY_SOURCE = "*"
 """The source of a built-in contract that holds for every source without one of its own."""
+
+MOST_FORMER_PATHS = 8
+"""Of one field."""
 
 
 class Repeat(enum.StrEnum):
@@ -96,7 +100,7 @@ class SourceForm:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ContractField:
-    """One declared field. `path` leads to it in the payload, a step an object key."""
+    """One declared field. `path` leads to it in the payload, a step an object key; where nothing lies there, `former` do."""
 
     name: str
     type: FieldType
@@ -113,6 +117,13 @@ class ContractField:
     policies: Policies = dataclasses.field(default_factory=Policies)
     """What is done where records are not so: the field's own word, else the stream's."""
     form: SourceForm = SourceForm()
+    former: tuple[tuple[str, ...], ...] = ()
+    """Paths on which the source used to say it, the latest first."""
+
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """All paths, in the order in which they are tried: the first that leads to a value gives it."""
+        return (self.path, *self.former)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

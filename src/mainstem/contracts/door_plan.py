@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -63,8 +63,11 @@ class DoorPlan:
         named = (contract.record_id, contract.partition_key, *contract.key, contract.occurred_at, contract.deleted)
         self._contract = contract
         self._names = list(dict.fromkeys(name for name in named if name is not None))
-        self._paths = [contract.fields[name].path for name in self._names]
-        self._decode, self._getters = _fast(self._paths, [_leaf(contract, name) for name in self._names])
+        fields = [contract.fields[name] for name in self._names]
+        self._paths = [path for field in fields for path in field.paths]
+        self._ways = [len(field.paths) for field in fields]
+        leaves = [_leaf(contract, field.name) for field in fields for _ in field.paths]
+        self._decode, self._getters = _fast(self._paths, leaves)
 
     @classmethod
     def compile(cls, contract: Contract) -> DoorPlan:
@@ -73,7 +76,7 @@ class DoorPlan:
 
     def pick(self, payloads: Sequence[bytes | msgspec.Raw]) -> Picked:
         """What the payloads say; raises nothing because of them."""
-        columns = dict(zip(self._names, self._columns(payloads), strict=True))
+        columns = dict(zip(self._names, self._by_name(self._columns(payloads)), strict=True))
         contract = self._contract
         keys = [self._texts(name, columns[name]) for name in contract.key]
         return Picked(
@@ -87,6 +90,18 @@ class DoorPlan:
             occurred_at=self._times(columns),
             op=None if contract.deleted is None else self._ops(contract.deleted, columns[contract.deleted]),
         )
+
+    def _by_name(self, columns: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        """Of a field that the source used to say elsewhere, the first value of a row."""
+        start = 0
+        for ways in self._ways:
+            same = columns[start : start + ways]
+            start += ways
+            yield (
+                same[0]
+                if ways == 1
+                else [next((v for v in row if v is not None), None) for row in zip(*same, strict=True)]
+            )
 
     def _columns(self, payloads: Sequence[bytes | msgspec.Raw]) -> list[Sequence[Any]]:
         """The values of each path."""

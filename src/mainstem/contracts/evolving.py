@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from mainstem.contracts._standard import load_standard
-from mainstem.contracts.contract import ANY_SOURCE, Contract, ContractField
+from mainstem.contracts.contract import ANY_SOURCE, MOST_FORMER_PATHS, Contract, ContractField
 from mainstem.contracts.drafting import field_name
 from mainstem.contracts.policy import DriftKind, Policies, Policy
 from mainstem.contracts.reader import read_contract
@@ -135,11 +135,14 @@ class _Evolving:
             raise _LeftError("the new key lies inside an object: write its path yourself.")
         declared = _property(data, field.name)
         declared.pop("physicalName", None)
-        _drop_custom(declared, "path")
+        for name in ("path", "formerPaths"):
+            _drop_custom(declared, name)
         if one.path != field.name:
             declared["physicalName"] = one.path
+        former = [_written(path) for path in field.paths if path != (one.path,)][:MOST_FORMER_PATHS]
+        declared.setdefault("customProperties", []).append({"property": "formerPaths", "value": former})
         self._renamed[field.name] = one.path
-        return f"the field {field.name!r} is read from the key {one.path!r}"
+        return f"the field {field.name!r} is read from the key {one.path!r}, and where that is not there as before"
 
     def _add(self, data: dict[str, Any], one: Observed) -> str:
         _allowed_by(self._contract.policies, DriftKind.NEW_FIELD)
@@ -156,7 +159,7 @@ class _Evolving:
         said: dict[str, Any] = {"name": name, "logicalType": kind}
         custom: dict[str, Any] = {}
         if len(path) > 1:
-            custom["path"] = ".".join(path) if all("." not in step for step in path) else path
+            custom["path"] = _written(path)
         elif path[0] != name:
             said["physicalName"] = path[0]
         pii = one.evidence.get("pii")
@@ -269,6 +272,11 @@ def _custom(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _set_custom(data: dict[str, Any], name: str, value: str) -> None:
     _custom(data, name)["value"] = value
+
+
+def _written(path: Sequence[str]) -> str | list[str]:
+    """A path as contracts write it."""
+    return ".".join(path) if all("." not in step for step in path) else list(path)
 
 
 def _drop_custom(declared: dict[str, Any], name: str) -> None:

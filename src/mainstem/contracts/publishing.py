@@ -6,7 +6,7 @@ says nothing about rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mainstem.contracts._limits import FORMATS
@@ -58,6 +58,7 @@ def described(contract: Contract) -> dict[str, Any]:
                 "type": "array" if field.array else field.type.value,
                 "required": field.required,
                 "path": list(field.path),
+                "former_paths": [list(path) for path in field.former],
                 "pii": field.pii.value,
                 "allowed": list(field.allowed),
                 "form": dict(form_words(field.form)),
@@ -98,17 +99,22 @@ def json_schema(contract: Contract) -> dict[str, Any]:
         "properties": {},
     }
     for field in contract.fields.values():
-        level = root
-        for step in field.path[:-1]:
-            if field.required:
-                _require(level, step)
-            level = level.setdefault("properties", {}).setdefault(step, {"type": "object"})
-        last = field.path[-1]
-        if field.required:
-            _require(level, last)
-        known = level.setdefault("properties", {})
-        known[last] = {**known.get(last, {}), **_field(field)}
+        for path in field.paths:
+            # Of several places one is enough.
+            _place(root, path, _field(field), required=field.required and not field.former)
     return root
+
+
+def _place(level: dict[str, Any], path: Sequence[str], said: Mapping[str, Any], *, required: bool) -> None:
+    for step in path[:-1]:
+        if required:
+            _require(level, step)
+        level = level.setdefault("properties", {}).setdefault(step, {"type": "object"})
+    last = path[-1]
+    if required:
+        _require(level, last)
+    known = level.setdefault("properties", {})
+    known[last] = {**known.get(last, {}), **said}
 
 
 def _require(level: dict[str, Any], name: str) -> None:

@@ -30,7 +30,15 @@ from mainstem.contracts._policies import indispensable, read_field_policies, rea
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
-from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, EntityMapping, Repeat
+from mainstem.contracts.contract import (
+    ANY_SOURCE,
+    MOST_FORMER_PATHS,
+    Constant,
+    Contract,
+    ContractField,
+    EntityMapping,
+    Repeat,
+)
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.model import ENTITIES, MAINSTEM_SOURCE, NAME_PATTERN, EntityKind, FieldType, PiiClass, is_name
@@ -329,6 +337,7 @@ class _Reading:
             limits=read_limits(one, kind, custom, place, self._where),
             completeness=custom.share("completeness") if "completeness" in custom else None,
             form=form,
+            former=self._former(custom),
         )
 
     def _path(self, one: SchemaProperty, custom: Custom, place: str) -> tuple[str, ...]:
@@ -338,8 +347,24 @@ class _Reading:
         elif one.physicalName is not None:
             raise self._wrong(f"{place}.physicalName", "is given beside `path`.", "Keep one of them.")
         else:
-            steps, at = custom.value("path"), custom.place("path").removeprefix(f"{self._where}: ")
-            steps = steps.split(".") if isinstance(steps, str) else steps
+            steps, at = custom.value("path"), self._at(custom, "path")
+        return self._steps(steps, at)
+
+    def _former(self, custom: Custom) -> tuple[tuple[str, ...], ...]:
+        if "formerPaths" not in custom:
+            return ()
+        paths, at = custom.value("formerPaths"), self._at(custom, "formerPaths")
+        if not isinstance(paths, list) or not 0 < len(paths) <= MOST_FORMER_PATHS:
+            raise self._wrong(
+                at, "is no list of paths.", f"Write 1 to {MOST_FORMER_PATHS} paths, each as `path` is written."
+            )
+        return tuple(self._steps(path, at) for path in paths)
+
+    def _at(self, custom: Custom, name: str) -> str:
+        return custom.place(name).removeprefix(f"{self._where}: ")
+
+    def _steps(self, path: Any, at: str) -> tuple[str, ...]:
+        steps = path.split(".") if isinstance(path, str) else path
         if not isinstance(steps, list) or not 0 < len(steps) <= _DEEPEST_PATH:
             raise self._wrong(at, "is no path.", "Write keys with dots between them, or a list of keys.")
         for step in steps:

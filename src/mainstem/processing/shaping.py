@@ -277,16 +277,20 @@ def _cleared(
         return masks
     connection.register("patch", pa.table({"payload": records["payload"].take(patches).cast(pa.string())}))
     try:
-        tests = [
-            f"coalesce(json_type(payload, {_literal(_json_path(contract.fields[name].path))}) = 'NULL', false)"
-            for name in names
-        ]
+        tests = [_is_cleared(contract.fields[name].paths) for name in names]
         found = connection.execute(f"SELECT {', '.join(tests)} FROM patch").fetchnumpy()
     finally:
         connection.unregister("patch")
     for name, column in zip(names, found.values(), strict=True):
         masks[name][patches] = np.asarray(column, np.bool_)
     return masks
+
+
+def _is_cleared(paths: Sequence[Sequence[str]]) -> str:
+    """Whether one of the paths leads to null, and none to a value."""
+    types = [f"json_type(payload, {_literal(_json_path(path))})" for path in paths]
+    one_of = f"list_value({', '.join(types)})"
+    return f"(list_contains({one_of}, 'NULL') AND len(list_filter({one_of}, lambda kind: kind <> 'NULL')) = 0)"
 
 
 def _json_path(path: Sequence[str]) -> str:

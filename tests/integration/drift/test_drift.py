@@ -174,6 +174,28 @@ def test_a_contract_follows_drift_and_what_waited_takes_effect(
     assert orders.terms() == {"received": 47, "accepted": 42, "quarantined": 5}
 
 
+def test_what_waited_in_its_old_form_when_a_field_was_renamed_takes_effect(
+    orders: Orders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders.declare()
+    # One worker sees all of it: what it remembers of the field is what it knows the rename by.
+    orders.send(*payloads(60))
+    orders.send(*payloads(20, 100, plan="gold"))
+    orders.work(*[order(n, total=n % 5 + 1, amount=None) for n in range(200, 240)])
+    assert orders.terms() == {"received": 120, "accepted": 60, "quarantined": 60}
+    changes = _run(orders, capsys, "evolve", "shop.orders", "--activate")["changes"]
+    assert {(one["kind"], one["path"], one["left"]) for one in changes} == {
+        ("rename", "total", None),
+        ("enum_growth", "plan", None),
+    }
+    assert _replayed(orders) == 60
+    # A straggler of the old form, too.
+    orders.work(order(300))
+    assert orders.terms() == {"received": 121, "accepted": 121}
+    assert orders.amounts() == 24 * (1 + 2 + 3 + 4 + 5) + 1
+    assert orders.rebuild(capsys)["identical"] is True
+
+
 def test_findings_and_proposals_are_told_to_people(orders: Orders, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data-dir", str(orders.site.data_dir)]
     orders.declare(policy={"enum_growth": "discard_row", "new_field": "evolve"})

@@ -163,3 +163,23 @@ def test_states(state_contract: Make) -> None:
     assert picked.op == [Op.DELETE, Op.UPSERT, Op.DELETE, Op.DELETE, *[Op.UPSERT] * 4]
     assert (picked.record_id, picked.occurred_at) == (None, None)
     assert _pick(state_contract(), {"account": "a"}).op is None
+
+
+def test_what_is_not_there_is_looked_for_where_it_used_to_be(event_contract: Make) -> None:
+    contract = event_contract(
+        {"name": "customer", "path": "account.id", "formerPaths": ["customer", "client"]},
+        {"name": "at", "path": "time", "formerPaths": ["at"]},
+        {"name": "id", "logicalType": "string", "formerPaths": ["event_id"]},
+        recordId="id",
+    )
+    payloads = [
+        {"account": {"id": "a"}, "customer": "b", "time": "2026-01-02", "at": "2026-01-03", "id": "1"},
+        {"account": {"id": None}, "customer": "b", "client": "c", "at": "2026-01-03", "event_id": 2},
+        {"account": None, "client": "c"},
+        b'{"client": "c", "account": [], "time": {}, "at": "2026-01-03"}',
+        {},
+    ]
+    picked = _pick(contract, *payloads)
+    assert picked.partition_key == ["a", "b", "c", "c", None]
+    assert picked.record_id == ["1", "2", None, None, None]
+    assert _times(picked) == [_utc(2026, 1, 2), _utc(2026, 1, 3), None, _utc(2026, 1, 3), None]

@@ -83,6 +83,15 @@ def test_a_rename_reads_the_field_elsewhere_and_declares_nothing_twice(event_con
     assert found is not None
     assert left == [None]
     assert (found.fields["n"].path, found.fields["n"].required, "count" in found.fields) == (("count",), True, False)
+    assert found.fields["n"].former == (("n",),)
+
+
+def test_a_second_rename_keeps_both_names_before_it(event_contract: Make) -> None:
+    nested = {**N, "path": ["a.b", "c"], "formerPaths": ["m", "o.p"]}
+    found, left = _next(event_contract(nested), COUNT, GONE, RENAME)
+    assert left == [None]
+    assert found is not None
+    assert found.fields["n"].paths == (("count",), ("a.b", "c"), ("m",), ("o", "p"))
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class StreamMemory:
         self._told.clear()
         for one in sample:
             for name, field in self._contract.fields.items():
-                value = value_at(one.payload, field.path)
+                value = _value_of(one.payload, field)
                 if value is None or value == "" or _is_word(field, value):
                     continue
                 yield from self._read(name, field, json_type(value), one.at)
@@ -140,7 +140,7 @@ class StreamMemory:
             value = value_at(one.payload, path)
             known.rows += 1
             known.absent -= {
-                field for field in known.absent if value_at(one.payload, self._contract.fields[field].path) is not None
+                field for field in known.absent if _value_of(one.payload, self._contract.fields[field]) is not None
             }
             if value is not None:
                 known.types.add(json_type(value))
@@ -157,7 +157,7 @@ class StreamMemory:
         """Look at records whose value of a field is not of its type, or not an allowed one."""
         field = self._contract.fields[name]
         for one in rows:
-            value = value_at(one.payload, field.path)
+            value = _value_of(one.payload, field)
             if kind is DriftKind.TYPE_CHANGE:
                 told = "" if value is None else json_type(value)
                 yield from self._tell(kind, name, told, one.at, {told} - {""}, {"read": False})
@@ -252,6 +252,10 @@ def value_at(payload: Any, path: Sequence[str]) -> Any:
             return None
         payload = payload.get(step)
     return payload
+
+
+def _value_of(payload: Any, field: ContractField) -> Any:
+    return next((value for path in field.paths if (value := value_at(payload, path)) is not None), None)
 
 
 def _is_word(field: ContractField, value: Any) -> bool:

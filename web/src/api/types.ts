@@ -65,6 +65,7 @@ export interface SourceSummary {
   accepted: number;
   pending: number;
   quarantined: number;
+  held: number;
   balanced: boolean;
   lag: number;
   /** Data time of the newest record or heartbeat. */
@@ -242,6 +243,9 @@ export interface QuarantineReason {
   reason: string;
   field: string | null;
   rule: string | null;
+  state: "quarantined" | "held";
+  /** The checks that hold them; none of what is quarantined. */
+  held_by: string[];
   contract_version: number;
   message: string;
   count: number;
@@ -260,10 +264,11 @@ export interface QuarantineRow {
   contract_version: number;
   received_at: Time;
   state: "quarantined" | "held";
+  held_by: string[];
   place: { epoch: number; partition: number; lane: "live" | "bulk"; position: number; index: number };
 }
 
-/** What became of quarantined records, or would become of them. */
+/** What became of quarantined or held records, or would become of them. */
 export interface QuarantineOutcome {
   matched: number;
   passing: number;
@@ -314,6 +319,7 @@ export interface Counts {
   accepted: number;
   pending: number;
   quarantined: number;
+  held: number;
 }
 
 export interface Average {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
-from mainstem.testing.reckoning import check_rebuild, reckon
+from mainstem.testing.reckoning import check_rebuild, reckon, release
 from mainstem.testing.tree import RunningTree
 from mainstem.testing.workload import ACCOUNTS_CONTRACT, Workload
 
@@ -28,7 +28,7 @@ _PUT_SECONDS = 30.0
 class Killed:
     """What a run came to. `kills` counts by role; `attempts` are requests, repeated ones included.
 
-    `received` counts every copy; `between` the kills that fell between a put into the lake and its commit; `rebuilt` the
+    `received` counts every copy; `released` the held ones that were released while the worker was killed; `between` the kills that fell between a put into the lake and its commit; `rebuilt` the
     records that a rebuild folded to the same hashes (0: none was asked for).
     """
 
@@ -36,6 +36,7 @@ class Killed:
     acknowledged: int
     attempts: int
     received: int
+    released: int
     between: int
     rebuilt: int
     seconds: float
@@ -82,6 +83,9 @@ class KillRun:
             finally:
                 expected = load.stop()
             tree.wait_ready()
+            released = release(tree)
+            # While the decisions are on their way.
+            self._kill("work")
             received = reckon(tree, expected)
             rebuilt = check_rebuild(tree) if rebuild else 0
         return Killed(
@@ -89,6 +93,7 @@ class KillRun:
             acknowledged=load.acknowledged,
             attempts=load.attempts,
             received=received,
+            released=released,
             between=self._between,
             rebuilt=rebuilt,
             seconds=round(time.monotonic() - began, 1),

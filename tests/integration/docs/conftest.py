@@ -12,7 +12,8 @@ GUIDES = Path(__file__).parents[3] / "docs/guides"
 
 def blocks(name: str, language: str = "") -> list[str]:
     """The blocks of a language that a guide shows."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (GUIDES / name).read_text(), re.DOTALL | re.MULTILINE)
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", (GUIDES / name).read_text(), re.DOTALL | re.MULTILINE)
+    return [text for of, text in every if of == language]
 
 
 def commands(name: str) -> list[str]:

@@ -100,7 +100,7 @@ _TABLES: Mapping[str, _Declared] = {
         FROM {fold}.drift_count WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
-    "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),
+    "quarantine": _Declared("id", "state, reason, rule, held_by", "SELECT * FROM {fold}.quarantine"),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }
 

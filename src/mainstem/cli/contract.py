@@ -114,7 +114,7 @@ def init(
         for payload, number in zip(chunk.to_pylist(), numbers, strict=True):
             try:
                 payloads.append(msgspec.json.decode(payload, type=dict[str, Any]))
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 raise ConfigurationError(
                     f"record {number} is no JSON object.", where=sample, hint="Leave it out of the sample."
                 ) from None
@@ -130,6 +130,10 @@ def init(
             hint="Leave it out of the sample, or write the contract by hand.",
         )
     print(text, end="")
+    if bad:
+        line = "" if bad[0].line is None else f":{bad[0].line}"
+        told = f"{bad[0].file}{line}: {bad[0].reason}"
+        print(f"{counted(len(bad), 'line')} of the sample cannot be read, the first {told}.", file=sys.stderr)
     if nobodys:
         print(
             f"{nobodys:,} of {counted(tried['rows'], 'record')} have no {contract.partition_key}, the customer's id: "

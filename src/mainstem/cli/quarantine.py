@@ -201,7 +201,7 @@ def replay(
         _chosen("replay", selection, everything=all_)
     with connect_runtime(data_dir, config) as runtime:
         if dry_run:
-            tried = None if contract is None else read_contract(_read(contract).decode(), str(contract))
+            tried = None if contract is None else read_contract(_text(contract), str(contract))
             report("preview", runtime.quarantine.preview(selection, tried), applied=True, as_json=json)
             return
         with runtime.door:
@@ -260,6 +260,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"it cannot be read: {error.strerror}.", where=str(path)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return _read(path).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("it cannot be read: it is not text in UTF-8.", where=str(path)) from error
 
 
 def _patch(changes: tuple[str, ...]) -> dict[str, object]:

@@ -52,6 +52,9 @@ SURPLUS = "surplus"
 _QUOTE = ord('"')
 _THROUGH = "payload, as_of, env_op, env_at, env_key, env_record_id, env_partition_key"
 
+_NONE = "NULL"
+"""The number of no defect."""
+
 _LETS_GROW = (Policy.EVOLVE, Policy.DISCARD_VALUE)
 
 _Tree: TypeAlias = dict[str, "_Tree | str"]
@@ -118,7 +121,8 @@ class Query:
         for number, (kind, field, condition) in enumerate(self._let_through()):
             self.marked.append((kind, field))
             columns.append(f"coalesce({condition}, false) AS {MARKED_PREFIX}{number}")
-        columns.append(SURPLUS)
+        # A tombstone says which entity is gone: what else it says is not looked at.
+        columns.append(f"CASE WHEN op <> 'delete' THEN {SURPLUS} END AS {SURPLUS}" if self._state else SURPLUS)
         return f"SELECT {', '.join(columns)} FROM ({self._typed()})"
 
     def _value(self, name: str) -> str:
@@ -153,16 +157,12 @@ class Query:
     def _text(self) -> str:
         columns, nul = [], ["nul"]
         for one in self._fields:
-            name, kind = one.field.name, one.field.type
+            name = one.field.name
             text = f"lone{one.i}" if name in self._lone else "found" + "".join(f'."{step}"' for step in one.field.path)
             text = one.as_meant(text)
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")
-            if kind is not FieldType.STRING:
-                # An empty string is how CSV and forms say that there is no number, time or boolean.
-                empty = '""' if kind is FieldType.OBJECT else ""
-                text = f"nullif({text}, '{empty}')"
             columns.append(f"{text} AS t{one.i}")
         return (
             f"SELECT {_THROUGH}, {self._twice()} AS twice, {self._undeclared()} AS undeclared, {SURPLUS}, "
@@ -266,14 +266,18 @@ class Query:
         cases += [self._field_defect(one) for one in fields]
         new = self._contract.policies.new_field
         if new in {Policy.FREEZE, Policy.QUARANTINE}:
-            cases.append(f"CASE WHEN undeclared THEN {self._number(Reason.UNDECLARED, None)} END")
+            cases.append(self._undeclared_defect())
         cases += self._time_defects()
         cases += self._rule_defects()
         # Last: what has any other defect is kept.
         if new is Policy.DISCARD_ROW:
-            cases.append(f"CASE WHEN undeclared THEN {self._number(Reason.UNDECLARED, None)} END")
+            cases.append(self._undeclared_defect())
         cases += [self._discarded(one) for one in fields if _discards_rows(one.field)]
         return f"coalesce({', '.join(cases)})::SMALLINT"
+
+    def _undeclared_defect(self) -> str:
+        looked_at = "op <> 'delete' AND undeclared" if self._state else "undeclared"
+        return f"CASE WHEN {looked_at} THEN {self._number(Reason.UNDECLARED, None)} END"
 
     def _absent(self, one: FieldSql) -> str:
         absent = f"t{one.i} IS NULL"
@@ -288,8 +292,8 @@ class Query:
         growth = field.policies.enum_growth
         if permitted is not None and growth is Policy.DISCARD_VALUE:
             cases.insert(0, f"WHEN e{i} THEN NULL")
-        elif permitted is not None and growth is not Policy.EVOLVE:
-            cases.append(f"WHEN NOT {permitted} THEN {code(Reason.NOT_ALLOWED)}")
+        elif permitted is not None and growth is not Policy.EVOLVE and (wrong := code(Reason.NOT_ALLOWED)) != _NONE:
+            cases.append(f"WHEN NOT {permitted} THEN {wrong}")
         return cases
 
     def _discarded(self, one: FieldSql) -> str:
@@ -297,7 +301,7 @@ class Query:
 
         def code(reason: Reason) -> str:
             discards = one.field.policies.about(reason) is Policy.DISCARD_ROW
-            return self._number(reason, one.field.name) if discards else "NULL"
+            return self._number(reason, one.field.name) if discards else _NONE
 
         return self._unless_gone(one.field, f"CASE {' '.join(self._drifting(one, code))} END")
 
@@ -306,7 +310,7 @@ class Query:
 
         def code(reason: Reason) -> str:
             lets_go = field.policies.about(reason) in {Policy.DISCARD_ROW, Policy.DISCARD_VALUE}
-            return "NULL" if lets_go else self._number(reason, field.name)
+            return _NONE if lets_go else self._number(reason, field.name)
 
         cases = self._drifting(one, code)
         for limit in field.limits:
@@ -346,7 +350,7 @@ class Query:
             lost = code(Reason.NO_IDENTITY)
             return lost if len(contract.key) == 1 else f"CASE WHEN env_key IS NULL THEN {lost} END"
         if not field.required:
-            return "NULL"
+            return _NONE
         missing = code(Reason.MISSING)
         # A patch says what changed.
         return f"CASE WHEN op <> 'patch' THEN {missing} END" if self._state else missing

@@ -39,7 +39,7 @@ def time_formats(texts: Sequence[str]) -> list[str]:
 
 def _all_are(texts: Sequence[str], form: TimeFormat) -> bool:
     shape = re.compile(form.matches, re.ASCII)
-    return all(shape.fullmatch(text) is not None and _is_time(text, form.reads) for text in texts)
+    return all(shape.fullmatch(text) is not None and _is_time(form.in_full(text), form.reads) for text in texts)
 
 
 def _is_time(text: str, reads: str) -> bool:

@@ -69,12 +69,18 @@ class FieldSql:
 
     def as_meant(self, text: str) -> str:
         """The payload's `text` as the contract says that the source means it."""
-        form = self.field.form
-        for word in form.missing:
-            text = f"nullif({text}, {literal(word)})"
+        kind, form = self.field.type, self.field.form
+        nothing = [*form.missing]
+        if kind is not FieldType.STRING:
+            # An empty string is how CSV and forms say that there is no number, time or boolean.
+            nothing.append('""' if kind is FieldType.OBJECT else "")
+        if nothing:
+            # No nullif: DuckDB writes its first argument out twice, of so many in one another two to the power of it.
+            text = f"CASE WHEN {text} NOT IN ({', '.join(map(literal, nothing))}) THEN {text} END"
         if form.codes:
-            meant = " ".join(f"WHEN {literal(code)} THEN {literal(value)}" for code, value in form.codes)
-            text = f"CASE {text} {meant} ELSE {text} END"
+            # No CASE, whose every branch would hold the text once more.
+            codes, values = (", ".join(map(literal, column)) for column in zip(*form.codes, strict=True))
+            text = f"coalesce(map([{codes}], [{values}])[{text}], {text})"
         if form.default is not None:
             # A patch leaves as it is what it does not name.
             text = f"coalesce({text}, CASE WHEN env_op <> 'patch' THEN {literal(form.default)} END)"
@@ -180,12 +186,18 @@ class FieldSql:
         factor = self.field.form.factor
         if factor is None:
             return number
-        return f"TRY(CAST(({number}) * CAST('{factor:f}' AS DECIMAL(18, 9)) AS DECIMAL(38, 9)))"
+        # With no more places than it has: each of them takes a digit from the largest product.
+        return f"TRY(CAST(({number}) * {factor:f} AS DECIMAL(38, 9)))"
 
     def _date(self) -> str:
         t = f"t{self.i}"
-        if self.field.form.time_format is not None:
-            return f"({TimeFormat.of(self.field.form.time_format, date_only=True).sql(t)})::DATE"
+        form = self.field.form
+        if form.time_format is not None:
+            read = f"({TimeFormat.of(form.time_format, date_only=True).sql(t)})::DATE"
+            # What stands in the contract itself is no text of the source's.
+            meant = [value for _, value in form.codes] + ([] if form.default is None else [form.default])
+            known = ", ".join(map(literal, dict.fromkeys(meant)))
+            return f"CASE WHEN {t} IN ({known}) THEN TRY_CAST({t} AS DATE) ELSE {read} END" if known else read
         return f"CASE WHEN {_matches(t, MIDNIGHT)} AND {t}[:4] <> '0000' THEN TRY_CAST({t}[:10] AS DATE) END"
 
     def _timestamp(self) -> str:

@@ -14,10 +14,13 @@ __all__ = ["TimeFormat"]
 
 _TWO = r"\d{2}"
 _ONE_OR_TWO = r"\d{1,2}"
+_HOURS = r"[+-]([01]\d|2[0-3])"
+_MINUTES = r"[0-5]\d"
 # A letter and how often it stands: what it matches, and DuckDB's word.
 _LETTERS = {
-    "yyyy": (r"\d{4}", "%Y"),
-    "yy": (_TWO, "%y"),
+    # No store holds a year 0.
+    "yyyy": (r"(\d{3}[1-9]|\d{2}[1-9]\d|\d[1-9]\d{2}|[1-9]\d{3})", "%Y"),
+    "yy": (_TWO, "%Y"),
     "MMMM": ("[A-Za-z]{3,9}", "%B"),
     "MMM": ("[A-Za-z]{3}", "%b"),
     "MM": (_TWO, "%m"),
@@ -32,30 +35,37 @@ _LETTERS = {
     "ss": (_TWO, "%S"),
     "a": ("[AaPp][Mm]", "%p"),
     **{"S" * n: (rf"\d{{{n}}}", "%f") for n in range(1, 7)},
-    "X": (r"([Zz]|[+-]\d{2}(\d{2})?)", "%z"),
-    "XX": (r"([Zz]|[+-]\d{4})", "%z"),
-    "XXX": (r"([Zz]|[+-]\d{2}:\d{2})", "%z"),
-    "xx": (r"[+-]\d{4}", "%z"),
-    "xxx": (r"[+-]\d{2}:\d{2}", "%z"),
-    "Z": (r"[+-]\d{4}", "%z"),
+    "X": (f"([Zz]|{_HOURS}({_MINUTES})?)", "%z"),
+    "XX": (f"([Zz]|{_HOURS}{_MINUTES})", "%z"),
+    "XXX": (f"([Zz]|{_HOURS}:{_MINUTES})", "%z"),
+    "xx": (f"{_HOURS}{_MINUTES}", "%z"),
+    "xxx": (f"{_HOURS}:{_MINUTES}", "%z"),
+    "Z": (f"{_HOURS}{_MINUTES}", "%z"),
 }
 # The year also as `u`, which is the same of years from 1 on.
 _LETTERS |= {word.replace("y", "u"): of for word, of in _LETTERS.items() if "y" in word}
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']")
+# What may take more digits than it has letters, or fewer.
+_OPEN = frozenset(word for word, (match, _) in _LETTERS.items() if match == _ONE_OR_TWO or word[0] == "S")
+_DIGITS = frozenset(word for word, (_, read) in _LETTERS.items() if read not in {"%B", "%b", "%p", "%z"})
+_SHORT_YEARS = ("yy", "uu")
 _OFFSET = "%z"
-_DAY = ({"%Y", "%y"}, {"%m", "%b", "%B"}, {"%d"})
+_DAY = ({"%Y"}, {"%m", "%b", "%B"}, {"%d"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TimeFormat:
-    """A form of time: `matches` is a whole text of the form as a regular expression, `reads` DuckDB's format of it."""
+    """A form of time: `matches` is a whole text of the form as a regular expression.
+
+    `reads` is DuckDB's (and Python's) format of such a text with its year in full: two digits are those from 2000 to 2099.
+    """
 
     matches: str
     reads: str
     offset: bool
     """A text of the form ends with its offset from UTC."""
-    century: bool
-    """Years have two digits, and are those from 2000 to 2099."""
+    before_year: str | None
+    """What stands before a year of two digits, as a regular expression; None for years of four."""
 
     @classmethod
     @functools.cache
@@ -64,6 +74,8 @@ class TimeFormat:
         matches: list[str] = []
         reads: list[str] = []
         words: list[str] = []
+        before_year: str | None = None
+        open_end: str | None = None
         end = 0
         for token in _TOKEN.finditer(pattern):
             if token.start() != end:
@@ -71,6 +83,8 @@ class TimeFormat:
             if words[-1:] == [_OFFSET]:
                 raise ValueError("an offset does not stand last")
             end = token.end()
+            _check_end(open_end, token)
+            open_end = token[0] if token[0] in _OPEN else None
             if token[2] is None:
                 text = _said(token)
                 matches.append(_exactly(text))
@@ -81,13 +95,19 @@ class TimeFormat:
             match, word = _LETTERS[token[0]]
             if word in words:
                 raise ValueError(f"{token[0]!r} says what another letter says already")
+            if token[0] in _SHORT_YEARS:
+                before_year = "".join(matches)
             words.append(word)
             matches.append(match)
             reads.append(word)
         if end != len(pattern):
             raise ValueError("a quote does not end")
         _check(set(words), date_only=date_only)
-        return cls("".join(matches), "".join(reads), _OFFSET in words, "%y" in words)
+        return cls("".join(matches), "".join(reads), _OFFSET in words, before_year)
+
+    def in_full(self, text: str) -> str:
+        """A text of the form with all digits of its year."""
+        return text if self.before_year is None else re.sub(f"^({self.before_year})", r"\g<1>20", text, flags=re.ASCII)
 
     def sql(self, text: str) -> str:
         """DuckDB's reading of the SQL expression `text`, null where that is of another form.
@@ -96,11 +116,11 @@ class TimeFormat:
         """
         pattern, reads = (one.replace("'", "''") for one in (self.matches, self.reads))
         source = f"regexp_replace({text}, '[Zz]$', '+00')" if self.offset else text
-        read = f"try_strptime({source}, '{reads}')"
-        if self.century:
+        if self.before_year is not None:
             # DuckDB's two digits begin with 1969.
-            read = f"CASE WHEN year({read}) < 2000 THEN {read} + INTERVAL 100 YEAR ELSE {read} END"
-        return f"CASE WHEN regexp_full_match({text}, '{pattern}') THEN {read} END"
+            before = self.before_year.replace("'", "''")
+            source = f"regexp_replace({source}, '^({before})', '\\120')"
+        return f"CASE WHEN regexp_full_match({text}, '{pattern}') THEN try_strptime({source}, '{reads}') END"
 
 
 def _said(token: re.Match[str]) -> str:
@@ -110,15 +130,25 @@ def _said(token: re.Match[str]) -> str:
     return token[0] if token[1] is None else token[1].replace("''", "'")
 
 
+def _check_end(open_end: str | None, token: re.Match[str]) -> None:
+    """No digits may follow a number that may have more or fewer of them."""
+    if open_end is not None and (token[0] in _DIGITS or _said(token)[:1].isdigit()):
+        raise ValueError(f"nobody can tell where {open_end!r} ends: other digits follow")
+
+
 def _exactly(text: str) -> str:
-    """What matches a text and nothing else."""
-    return "".join(char if char.isalnum() or char in " _" else f"\\{char}" for char in text)
+    """What matches a text and nothing else. Raises ValueError for what no text of a record holds."""
+    if "\0" in text:
+        raise ValueError("no text holds a U+0000")
+    return "".join(f"\\{char}" if char.isascii() and not char.isalnum() and char not in " _" else char for char in text)
 
 
 def _check(words: set[str], *, date_only: bool) -> None:
     for part, name in zip(_DAY, ("year", "month", "day"), strict=True):
         if not words & part:
             raise ValueError(f"it has no {name}")
+        if len(words & part) > 1:
+            raise ValueError(f"it has the {name} twice")
     clock = words.difference(*_DAY)
     if date_only and clock:
         raise ValueError("a date has no hours")

@@ -85,7 +85,7 @@ class DoorPlan:
             else None,
             partition_key=self._texts(contract.partition_key, columns[contract.partition_key]),
             occurred_at=self._times(columns),
-            op=None if contract.deleted is None else [_op(value) for value in columns[contract.deleted]],
+            op=None if contract.deleted is None else self._ops(contract.deleted, columns[contract.deleted]),
         )
 
     def _columns(self, payloads: Sequence[bytes | msgspec.Raw]) -> list[Sequence[Any]]:
@@ -119,7 +119,13 @@ class DoorPlan:
     def _present(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
         """The column without the words for nothing."""
         missing = self._contract.fields[name].form.missing
-        return [None if value in missing else value for value in column] if missing else column
+        return [None if _said(value) in missing else value for value in column] if missing else column
+
+    def _ops(self, name: str, column: Sequence[Any]) -> list[Op]:
+        """What the payloads say by a field that marks tombstones; codes of the source's are taken as they are meant."""
+        codes = dict(self._contract.fields[name].form.codes)
+        present = self._present(name, column)
+        return [_op(codes.get(_said(value) or "", value)) for value in present] if codes else list(map(_op, present))
 
     def _texts(self, name: str, column: Sequence[Any]) -> Sequence[str | None]:
         column = self._present(name, column)
@@ -132,7 +138,10 @@ class DoorPlan:
 
 
 def _leaf(contract: Contract, name: str) -> Any:
-    return bool | str | None if name == contract.deleted else str | int | None
+    if name != contract.deleted:
+        return str | int | None
+    # A code may be a number, and what may be one costs no look at each value.
+    return bool | int | str | None if contract.fields[name].form.codes else bool | str | None
 
 
 def _fast(paths: Sequence[tuple[str, ...]], types: Sequence[Any]) -> tuple[Callable[[Any], Any], _Getters]:
@@ -208,6 +217,13 @@ def _at(members: dict[str, msgspec.Raw], path: Sequence[str]) -> Any:
             return None
     # Of what is valid JSON only numbers begin so.
     return _Number(raw.decode("ascii", "replace")) if raw[:1].isdigit() or raw[:1] == b"-" else None
+
+
+def _said(value: object) -> str | None:
+    """A value as the check plan compares it with words of the contract."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
 
 
 def _text(value: object) -> str | None:

@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -51,6 +51,8 @@ _TIME = re.compile(r"occurred|happened|timestamp|time|date|_at$|^at$|created|whe
 _EVENT = re.compile(r"^(event|event_?(name|type)|action|kind|type|activity)$")
 _ID = re.compile(r"(^|_)(id|key)(_|$)|id$")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+# Digits with zeros before them are a code and no number; digits of other scripts no contract reads.
+_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 @dataclasses.dataclass(slots=True)
@@ -223,7 +225,6 @@ def _type(values: Sequence[Any]) -> str:
 
 
 def _is_integer(value: Any) -> bool:
-    # Digits with zeros before them are a code and no number.
     return not isinstance(value, bool | float | dict | list) and _INTEGER.fullmatch(str(value)) is not None
 
 
@@ -231,12 +232,10 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool | dict | list):
         return False
     text = str(value)
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+    if isinstance(value, str) and _NUMBER.fullmatch(text) is None:
         return False
-    code = isinstance(value, str) and re.match(r"-?0[0-9]|[+ ]|.*_", text) is not None
-    return number.is_finite() and abs(number) < 10**29 and not code
+    number = Decimal(text)
+    return number.is_finite() and abs(number) < 10**29
 
 
 def _customer(seen: Sequence[_Seen]) -> _Seen | None:

@@ -10,9 +10,31 @@ import numpy as np
 
 from mainstem.intake._files import DataFile
 
-__all__ = ["line_numbers", "quoted_ends"]
+__all__ = ["line_numbers", "past_blank_lines", "quoted_ends"]
 
 _BLOCK = 4 << 20
+_LINE_ENDS = frozenset(b"\r\n")
+
+
+def past_blank_lines(file: DataFile, positions: Sequence[int]) -> list[int]:
+    """The byte positions (these rise), those at which a blank line begins moved to the next that is none.
+
+    DuckDB names some rows by the blank lines that come before them.
+    """
+    found: list[int] = []
+    blank, before = False, ord("\n")
+    for start, block in _blocks(file):
+        while len(found) < len(positions) and positions[len(found)] < start + len(block):
+            offset = max(positions[len(found)] - start, 0)
+            blank = blank or (block[offset - 1] if offset else before) == ord("\n")
+            while blank and offset < len(block) and block[offset] in _LINE_ENDS:
+                offset += 1
+            if offset == len(block):
+                break
+            found.append(start + offset)
+            blank = False
+        before = block[-1]
+    return [*found, *positions[len(found) :]]
 
 
 def line_numbers(file: DataFile, positions: Sequence[int]) -> list[int]:

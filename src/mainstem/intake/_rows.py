@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from mainstem.errors import ConfigurationError
 from mainstem.intake._files import DataFile
-from mainstem.intake._lines import line_numbers, quoted_ends
+from mainstem.intake._lines import line_numbers, past_blank_lines, quoted_ends
 from mainstem.intake.settings import LoadSettings
 
 __all__ = ["BadLine", "Chunk", "RowReader"]
@@ -171,7 +171,9 @@ class RowReader:
             "SELECT line_byte_position, arg_min(error_type, coalesce(byte_position, 0)) FROM bad_lines GROUP BY 1 ORDER BY 1"
         ).fetchall()
         self._duck.execute("DROP TABLE bad_lines; DROP TABLE bad_scans")
-        lines = line_numbers(file, [position for position, _ in found])
+        positions = past_blank_lines(file, [position for position, _ in found])
+        found = list(zip(positions, (error for _, error in found), strict=True))
+        lines = line_numbers(file, positions)
         quoted = [position for position, error in found if error == _OPEN_QUOTE]
         ends = dict(zip(quoted, quoted_ends(file, quoted), strict=True))
         for line, (position, error) in zip(lines, found, strict=True):

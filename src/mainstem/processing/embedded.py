@@ -48,7 +48,7 @@ from mainstem.processing.failures import described
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
 from mainstem.processing.verdicts import count_days
-from mainstem.quality import StreamCounts, Tally
+from mainstem.quality import Refused, StreamCounts, Tally
 
 __all__ = ["Contracts", "EmbeddedEngine"]
 
@@ -204,7 +204,7 @@ class EmbeddedEngine:
         plan, asked = tally.plan, _plan_input(records)
         checked = plan.run(self._connection(), asked)
         counted = tally.count(self._connection(), asked, checked, parts.span.lane)
-        seen = Seen() if parts.tried else self._seen(Checked(group.source, plan, records, checked))
+        seen = Seen() if parts.tried else self._watch.look(Checked(group.source, plan, records, checked))
         parts.drift.append(seen)
         checked = checked.drop_columns([SURPLUS])
         aside = set_aside(plan, checked, seen, group.released, discards=not parts.tried)
@@ -225,23 +225,14 @@ class EmbeddedEngine:
             found = [told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
             self._set_aside(parts, rest, [defect.row for defect in shaped.defects], found)
-            for defect in shaped.defects:
-                at = records["received_at"][defect.row].as_py()
-                counted.refused(at, defect.field, missing=defect.reason is Reason.MISSING)
+            refused = [Refused(one.row, one.field, one.reason is Reason.MISSING) for one in shaped.defects]
+            tally.refuse(counted, records["received_at"], checked, refused)
         parts.quality += counted.of(group.source, group.stream, group.version)
         parts.references.extend(shaped.references)
         if contract.kind is EntityKind.EVENT:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
         else:
             parts.states.append(StateEffects(contract, group.source, shaped.rows))
-
-    def _seen(self, checked: Checked) -> Seen:
-        """What the records show of drift; a defect in noticing it is none of theirs."""
-        try:
-            return self._watch.look(checked)
-        except Exception as error:  # noqa: BLE001 - see above
-            _log.error("drift_failed", source=checked.source, stream=checked.contract.stream, **described(error))
-            return Seen()
 
     def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
         if contract.kind is EntityKind.EVENT:

@@ -22,11 +22,16 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "read_page",
 ]
 
 OPEN = ("quarantined", "held")
 """States of records that wait for a decision."""
 _MOST_CAUSES = 1000
+_COLUMNS = (
+    "id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason, field, rule, message,"
+    " state, decided_at, held_by"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,24 +149,40 @@ def read_entries(
     *,
     limit: int,
     after: tuple[dt.datetime, uuid.UUID] | None = None,
-    following: uuid.UUID | None = None,
     sealed: bool = False,
 ) -> list[QuarantineEntry]:
-    """Selected records, the latest first and older than `after`; with `following` by id instead, from the one behind it."""
+    """Selected records, the latest first and older than `after`."""
     condition, given = selection.condition()
     given |= {"limit": limit}
-    if following is not None:
-        condition, order = f"{condition} AND id > %(following)s", "id"
-        given |= {"following": following}
-    else:
-        order = "received_at DESC, id DESC"
-        if after is not None:
-            condition += " AND (received_at, id) < (%(at)s, %(id)s)"
-            given |= {"at": after[0], "id": after[1]}
+    if after is not None:
+        condition += " AND (received_at, id) < (%(at)s, %(id)s)"
+        given |= {"at": after[0], "id": after[1]}
     rows = conn.execute(
-        "SELECT id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason,"
-        f" field, rule, message, state, decided_at, held_by, {'sealed' if sealed else 'NULL'} FROM quarantine WHERE {condition}"
-        f" ORDER BY {order} LIMIT %(limit)s",
+        f"SELECT {_COLUMNS}, {'sealed' if sealed else 'NULL'} FROM quarantine WHERE {condition}"
+        " ORDER BY received_at DESC, id DESC LIMIT %(limit)s",
+        given,
+    ).fetchall()
+    return [_entry(row) for row in rows]
+
+
+def read_page(
+    conn: Connection, selection: QuarantineSelection, *, following: uuid.UUID, limit: int, most_bytes: int
+) -> list[QuarantineEntry]:
+    """Selected records with their sealed content, by id, from the one behind `following`.
+
+    As many as `limit`, and not more than `most_bytes` of content, but always one where there is one.
+    """
+    condition, given = selection.condition()
+    given |= {"following": following, "limit": limit, "most_bytes": most_bytes}
+    rows = conn.execute(
+        f"""
+        SELECT {_COLUMNS}, sealed FROM (
+            SELECT *, sum(octet_length(sealed)) OVER (ORDER BY id) - octet_length(sealed) AS before FROM (
+                SELECT {_COLUMNS}, sealed FROM quarantine
+                WHERE {condition} AND id > %(following)s ORDER BY id LIMIT %(limit)s
+            ) AS page
+        ) AS page WHERE before + octet_length(sealed) <= %(most_bytes)s OR before = 0 ORDER BY id
+        """,
         given,
     ).fetchall()
     return [_entry(row) for row in rows]

@@ -26,7 +26,7 @@ from mainstem.model import ENVELOPE
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
-from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entries, read_entry
+from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entry, read_page
 from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
@@ -34,6 +34,8 @@ from mainstem.store import Database
 __all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
 
 _BATCH = 2000
+# What is decided together is some times as much in memory, and one commit.
+_BATCH_BYTES = 16 << 20
 # Above every version that is numbered, for a contract that is only tried.
 _TRIAL = 2**31 - 1
 _NO_PLACE = (
@@ -84,7 +86,7 @@ class Outcome:
     underway: int = 0
     """Of those that pass: another decision about them is on its way, and nothing was decided here."""
     settled: int = 0
-    """Of those named by id: decided already."""
+    """Of those named by id: decided already. Of all others: somebody else decided about them meanwhile."""
     heads: tuple[Head, ...] = ()
     """Up to where the log has to take effect until the decisions do."""
 
@@ -115,6 +117,16 @@ class _Case:
     entry: QuarantineEntry
     row: Mapping[str, Any]
     """In `ENVELOPE` columns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Word:
+    """What is decided: by whom, in which states it is to find a record, and which checks hold nothing."""
+
+    author: Author
+    states: Sequence[str]
+    released: tuple[str, ...] = ()
+    unchanged: bool = True
 
 
 class Quarantine:
@@ -165,7 +177,7 @@ class Quarantine:
         for entries in self._pages(selection):
             cases = self._cases(entries, self._opened(entries), self._parts.contracts)
             outcome.matched += len(cases)
-            self._let_pass(outcome, told, cases, (), author)
+            self._let_pass(outcome, told, cases, _Word(author, OPEN))
         outcome.failing = told.failing()
         return outcome
 
@@ -182,7 +194,7 @@ class Quarantine:
             cases = self._standing(entries, self._opened(entries))
             outcome.matched += len(cases)
             for released, some in self._by_what_holds(cases).items():
-                self._let_pass(outcome, told, some, released, author)
+                self._let_pass(outcome, told, some, _Word(author, selection.states, released))
         outcome.failing = told.failing()
         return outcome
 
@@ -199,8 +211,9 @@ class Quarantine:
             return Outcome(settled=1)
         cases = self._cases([entry], [record], self._parts.contracts, [payload])
         [released] = self._by_what_holds(cases) if release else [()]
+        word = _Word(author, (*OPEN, "dismissed"), released, unchanged=payload == record.payload)
         told, outcome = _Told(), Outcome(matched=1)
-        self._let_pass(outcome, told, cases, released, author, unchanged=payload == record.payload)
+        self._let_pass(outcome, told, cases, word)
         outcome.failing = told.failing()
         return outcome
 
@@ -210,7 +223,7 @@ class Quarantine:
         for entries in self._pages(selection):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
-            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records})
+            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
         return outcome
 
     def _begun(self, selection: QuarantineSelection) -> Outcome:
@@ -233,7 +246,7 @@ class Quarantine:
         last = _FIRST
         while True:
             with self._parts.database.autocommit() as conn:
-                entries = read_entries(conn, selection, limit=_BATCH, following=last, sealed=True)
+                entries = read_page(conn, selection, following=last, limit=_BATCH, most_bytes=_BATCH_BYTES)
             if not entries:
                 return
             yield entries
@@ -279,29 +292,21 @@ class Quarantine:
             grouped[tuple(now.get(number, ()))].append(case)
         return grouped
 
-    def _let_pass(
-        self,
-        outcome: Outcome,
-        told: _Told,
-        cases: Sequence[_Case],
-        released: tuple[str, ...],
-        author: Author,
-        *,
-        unchanged: bool = True,
-    ) -> None:
-        """Decide that those cases take effect that pass, where these checks hold nothing; tell what the others fail."""
-        bad = told.add(cases, self._engine.failing(_table(cases), released))
+    def _let_pass(self, outcome: Outcome, told: _Told, cases: Sequence[_Case], word: _Word) -> None:
+        """Decide that those cases take effect that pass; tell what the others fail."""
+        bad = told.add(cases, self._engine.failing(_table(cases), word.released))
         good = [case for number, case in enumerate(cases) if number not in bad]
         outcome.passing += len(good)
-        self._decide(outcome, {case.entry.id: _fixed(case, author, released, unchanged=unchanged) for case in good})
+        self._decide(outcome, {case.entry.id: _fixed(case, word) for case in good}, word.states)
 
-    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision]) -> None:
-        """Make the decisions (by record), but for records that another one is on its way about."""
+    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision], states: Sequence[str]) -> None:
+        """Make the decisions (by record), but for records that another one is on its way about, or has come first."""
         if not decisions:
             return
-        claim = self._claims.take(list(decisions))
+        claim = self._claims.take(list(decisions), states)
         mine = [decision for id_, decision in decisions.items() if id_ in claim.records]
-        outcome.underway += len(decisions) - len(mine)
+        outcome.settled += len(claim.settled)
+        outcome.underway += len(decisions) - len(mine) - len(claim.settled)
         if not mine:
             self._claims.drop(claim)
             return
@@ -430,7 +435,7 @@ def _dismissed(entry: QuarantineEntry, record: QuarantinedRecord, author: Author
     )
 
 
-def _fixed(case: _Case, author: Author, released: tuple[str, ...], *, unchanged: bool) -> QuarantineFixed:
+def _fixed(case: _Case, word: _Word) -> QuarantineFixed:
     row, entry = case.row, case.entry
     record = CorrectedRecord(
         source=entry.source,
@@ -448,9 +453,9 @@ def _fixed(case: _Case, author: Author, released: tuple[str, ...], *, unchanged:
     return QuarantineFixed(
         place=str(entry.place),
         record=record,
-        by=author.by,
-        reason=author.reason,
-        unchanged=unchanged,
+        by=word.author.by,
+        reason=word.author.reason,
+        unchanged=word.unchanged,
         held=bool(entry.held_by),
-        released=released,
+        released=word.released,
     )

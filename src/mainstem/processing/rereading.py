@@ -103,7 +103,7 @@ def _row(
         "key": None if event else value("key"),
         "partition_key": value("partition_key"),
         "occurred_at": value("occurred_at"),
-        "op": record.op if event else _operation(record.op, now["op"]),
+        "op": record.op if event else _operation(record.op, now["op"], untouched["op"], then.get("op")),
     }
 
 
@@ -129,11 +129,10 @@ def _envelope_partition_key(record: QuarantinedRecord, contract: Contract) -> st
     return spoken
 
 
-def _operation(given: str, picked: Op | None) -> str:
-    """Of an entity: without a contract the door took it for an event."""
-    if picked is Op.DELETE or given == Op.EVENT.value:
-        return (picked or Op.UPSERT).value
-    return given
+def _operation(given: str, now: Op | None, untouched: Op | None, then: Op | None) -> str:
+    """Of an entity: without a contract the door took it for an event, and a payload may have said that it is gone."""
+    unspoken = given == Op.EVENT.value or (given == Op.DELETE.value and (then is Op.DELETE or now != untouched))
+    return (now or Op.UPSERT).value if now is Op.DELETE or unspoken else given
 
 
 def _plain(key: str | None) -> str | None:

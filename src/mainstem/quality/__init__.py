@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mainstem.quality.report import QualityReport, read_report
     from mainstem.quality.scoring import DayScores, QualityGrade, QualityScorer, Score, Scored, by_worst, replayed_days
     from mainstem.quality.settings import QualitySettings
-    from mainstem.quality.tally import BatchCounts, Tally
+    from mainstem.quality.tally import BatchCounts, Refused, Tally
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -33,7 +33,7 @@ else:
             "report": "QualityReport read_report",
             "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
             "settings": "QualitySettings",
-            "tally": "BatchCounts Tally",
+            "tally": "BatchCounts Refused Tally",
         },
     )
 
@@ -52,6 +52,7 @@ __all__ = [
     "QualityReport",
     "QualityScorer",
     "QualitySettings",
+    "Refused",
     "Score",
     "Scored",
     "Share",

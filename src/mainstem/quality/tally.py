@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract
+from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract, DriftKind
 from mainstem.model import EntityKind, Lane, Op
 from mainstem.quality.counts import StreamCounts
 
-__all__ = ["BatchCounts", "Tally"]
+__all__ = ["BatchCounts", "Refused", "Tally"]
 
 Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +31,7 @@ _EPOCH = dt.date(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 # Places in `StreamCounts.record` and, the first four, in `StreamCounts.counts`.
 _RECORDS, _MISSING, _INVALID, _INCONSISTENT, _TIMED, _LATE = range(6)
+_ONCE = (_MISSING, _INVALID)
 
 
 class BatchCounts:
@@ -41,17 +42,19 @@ class BatchCounts:
         self.record: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros(6, np.int64))
         self.counts: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros((4, len(self._fields)), np.int64))
 
-    def refused(self, received_at: dt.datetime, field: str | None, *, missing: bool) -> None:
-        """A record that passed its checks cannot be mapped: its field has no value, or one that no sum could hold."""
-        day = received_at.astimezone(dt.UTC).date()
-        self.record[day][_MISSING if missing else _INVALID] += 1
-        if field is not None and not missing:
-            self.counts[day][_INVALID, self._fields.index(field)] += 1
-
     def of(self, source: str, stream: str, version: int) -> Iterator[StreamCounts]:
         """The counts by day, under the names the records came with."""
         for day in sorted(self.record):
             yield StreamCounts(source, stream, version, day, self._fields, self.record[day], self.counts[day])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """A record, by its number, whose `field` has no value that its entity needs, or one that no sum could hold."""
+
+    row: int
+    field: str | None
+    missing: bool
 
 
 @dataclasses.dataclass(slots=True)
@@ -81,6 +84,37 @@ class Tally:
             # What is loaded in bulk is history, which nobody expected any sooner.
             self._count_late(counted, records["as_of"], checked["occurred_at"])
         return counted
+
+    def refuse(
+        self, counted: BatchCounts, received_at: pa.ChunkedArray, checked: pa.Table, refused: Sequence[Refused]
+    ) -> None:
+        """Count records that passed their checks and cannot be mapped. What `count` held against them counts once.
+
+        `received_at` and `checked` are of the records that passed, by whose numbers `refused` names some.
+        """
+        if not refused:
+            return
+        wrong = self._let_through(checked)
+        none = np.zeros(checked.num_rows, np.bool_)
+        record = {
+            kind: np.logical_or.reduce([none, *(m for (k, _), m in wrong.items() if k == kind)]) for kind in _ONCE
+        }
+        numbers = {name: number for number, name in enumerate(self.plan.contract.fields)}
+        for one in refused:
+            day = received_at[one.row].as_py().astimezone(dt.UTC).date()
+            kind = _MISSING if one.missing else _INVALID
+            counted.record[day][kind] += not record[kind][one.row]
+            # That a value is missing, its null has told.
+            if one.field is not None and not one.missing:
+                counted.counts[day][kind, numbers[one.field]] += not wrong.get((kind, one.field), none)[one.row]
+
+    def _let_through(self, checked: pa.Table) -> Mapping[tuple[int, str], Mask]:
+        """By kind and field the rows that pass, and are counted as incomplete or invalid all the same."""
+        wrong = self._warned(checked)
+        for kind, field, mask in self.plan.marks(checked):
+            key = _MISSING if kind is DriftKind.MISSING_FIELD else _INVALID, field
+            wrong[key] = mask | wrong.get(key, False)
+        return wrong
 
     def _plain(self, checked: pa.Table) -> Mask:
         """Which rows are good and say everything that a record of the stream can say."""
@@ -113,8 +147,16 @@ class Tally:
     def _count_warned(self, record: Counts, counts: Counts, checked: pa.Table) -> None:
         """What only warns lets a record through, and is wrong all the same."""
         numbers = {name: number for number, name in enumerate(self.plan.contract.fields)}
-        wrong: dict[tuple[int, str], Mask] = {}
         rows: dict[int, Mask] = {}
+        for (kind, name), mask in self._warned(checked).items():
+            counts[kind, numbers[name]] += np.count_nonzero(mask)
+            rows[kind] = mask | rows.get(kind, False)
+        for kind, mask in rows.items():
+            record[kind] += np.count_nonzero(mask)
+
+    def _warned(self, checked: pa.Table) -> dict[tuple[int, str], Mask]:
+        """By kind and field the rows that something warns of."""
+        wrong: dict[tuple[int, str], Mask] = {}
         for warned, failed in self.plan.failures(checked):
             kind, mask = _INCONSISTENT, failed
             if len(warned.uses) == 1:
@@ -122,11 +164,7 @@ class Tally:
                 kind, mask = _INVALID, failed & np.asarray(checked[FIELD_PREFIX + name].is_valid())
             for name in warned.uses:
                 wrong[kind, name] = mask | wrong.get((kind, name), False)
-            rows[kind] = mask | rows.get(kind, False)
-        for (kind, name), mask in wrong.items():
-            counts[kind, numbers[name]] += np.count_nonzero(mask)
-        for kind, mask in rows.items():
-            record[kind] += np.count_nonzero(mask)
+        return wrong
 
     def _count_late(self, counted: BatchCounts, received_at: pa.ChunkedArray, occurred_at: pa.ChunkedArray) -> None:
         contract = self.plan.contract

@@ -1,8 +1,8 @@
 """After a contract came into force: what its stream has in quarantine goes through it by itself.
 
 Doors learn of an activation within seconds, and until then stamp records with the version before. So the replay waits
-until everything received in that time is in effect. It is marked as done after its decisions are durable; a crash in
-between repeats it, and the same decisions have the same ids.
+until everything received in that time is in effect. It is marked as done after its decisions are durable, and no other
+decision was on its way about a record; a crash in between repeats it, and the same decisions have the same ids.
 """
 
 from __future__ import annotations
@@ -73,13 +73,19 @@ def _replay(runtime: Runtime, source: str, stream: str, version: int) -> int:
     selection = QuarantineSelection(None if source == ANY_SOURCE else source, stream, other_than_version=version)
     author = Author("contract", f"version {version} came into force")
     outcome = runtime.quarantine.replay(selection, author)
+    if not outcome.underway:
+        # What somebody has claimed who is no more would else never come to its turn.
+        _note_replayed(runtime, source, stream, version)
+    if outcome.decided or (outcome.matched and not outcome.underway):
+        failing = {f"{one.reason}/{one.field or ''}": one.count for one in outcome.failing}
+        counts = {"matched": outcome.matched, "decided": outcome.decided, "failing": failing}
+        _log.info("quarantine_replayed", source=source, stream=stream, version=version, **counts)
+    return outcome.decided
+
+
+def _note_replayed(runtime: Runtime, source: str, stream: str, version: int) -> None:
     with runtime.database.transaction() as conn:
         conn.execute(
             "UPDATE contract SET replayed = true WHERE source = %s AND stream = %s AND version = %s",
             [source, stream, version],
         )
-    if outcome.matched:
-        failing = {f"{one.reason}/{one.field or ''}": one.count for one in outcome.failing}
-        counts = {"matched": outcome.matched, "decided": outcome.decided, "failing": failing}
-        _log.info("quarantine_replayed", source=source, stream=stream, version=version, **counts)
-    return outcome.decided

@@ -276,7 +276,33 @@ def test_a_customer_with_gaps_is_still_the_customer(shop: Path, capsys: Any, run
 
 def test_what_cannot_be_drafted(shop: Path, run: Any, capsys: Any) -> None:
     sample = shop / "none.ndjson"
-    for text in ("", '{"a": null}\n', "[1]\n"):
-        sample.write_text(text)
+    deep = b'{"customer_id":"c","x":' + b"[" * 5000 + b"]" * 5000 + b"}\n"
+    for text in (b"", b'{"a": null}\n', b"[1]\n", b'{"customer_id":"\xff"}\n', b'{"customer_id":"c","\xff":1}\n', deep):
+        sample.write_bytes(text)
         assert main(["contract", "init", str(sample), "--source", "crm", "--stream", "customers"]) == 2
         assert "mainstem: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["5 ", "6\u00a0", "\u0663", "\uff15", "1_000", "0x1A", "NaN", "007", "+5"])
+def test_what_only_looks_like_a_number_is_drafted_as_a_text(
+    shop: Path, capsys: Any, run: Any, tmp_path: Path, value: str
+) -> None:
+    sample, draft = tmp_path / "numbers.ndjson", shop / "contracts/numbers.yaml"
+    rows = [{"customer_id": f"c{n}", "x": value, "y": f"{n}.5e3"} for n in range(3)]
+    sample.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    capsys.readouterr()
+    assert main(["contract", "init", str(sample), "--source", "crm", "--stream", "customers"]) == 0
+    draft.write_text(capsys.readouterr().out)
+    assert run("check", draft, "--sample", sample)[0] == 0
+    assert [one["type"] for one in run("show", draft)[1]["fields"]] == ["string", "string", "number"]
+
+
+def test_lines_that_no_draft_could_take_are_told(shop: Path, capsys: Any) -> None:
+    sample = shop / "lines.csv"
+    sample.write_text("customer_id,seats\nc1,1\nc2,2,3\nc3,3\n")
+    capsys.readouterr()
+    assert main(["contract", "init", str(sample), "--source", "crm", "--stream", "customers"]) == 0
+    assert (
+        f"1 line of the sample cannot be read, the first {sample}:3: more values than columns."
+        in capsys.readouterr().err
+    )

@@ -8,6 +8,7 @@ import pytest
 import structlog.testing
 
 from mainstem.errors import IntegrityError, UnavailableError
+from mainstem.intake import Decisions
 from mainstem.processing import Author, Outcome, Quarantine, QuarantineSelection
 from mainstem.runtime import activation_replay
 from mainstem.runtime.activation_replay import replay_activations
@@ -80,6 +81,27 @@ def test_one_that_was_broken_off_goes_on_and_counts_nothing_twice(
     filled.site.work()
     assert (filled.line(), filled.events()) == ((8, 7, 0, 1), 7)
     assert filled.site.query("SELECT count(*) FROM quarantine_decision") == [(6,)]
+
+
+def test_what_one_had_claimed_who_was_killed_is_replayed_when_the_claim_ends(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.declare("free", "paid", "trial")
+    _settle(filled.site)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Decisions, "decide", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _replayed(filled.site)
+    assert _replayed(filled.site) == 0, "nobody knows yet whether its decisions came into the log"
+    filled.site.query("UPDATE decision_batch SET claimed_at = claimed_at - interval '6 minutes'")
+    assert _replayed(filled.site) == 6
+    filled.site.work()
+    assert _replayed(filled.site) == 0
+    assert (filled.line(), filled.events()) == ((8, 7, 0, 1), 7)
 
 
 def test_what_was_dismissed_stays_so(filled: Shop) -> None:

@@ -14,7 +14,9 @@ from mainstem.cli.main import main
 from mainstem.errors import StorageFullError
 from mainstem.intake import Decisions, Delivery
 from mainstem.model import Lane
-from mainstem.processing import Author
+from mainstem.processing import Author, QuarantineSelection
+from mainstem.processing.quarantine_reader import read_page
+from mainstem.processing.tables.claims import Claim, Claims
 
 from .conftest import Shop, contract, view
 
@@ -77,6 +79,9 @@ def test_preview_decides_nothing(filled: Shop, tmp_path: Path) -> None:
     _, tried = filled.run("replay", "--dry-run", "--contract", str(file))
     assert (tried["matched"], tried["passing"]) == (4, 3)
     assert [(one["reason"], one["field"], one["count"]) for one in tried["failures"]] == [("missing", "at", 1)]
+    file.write_bytes(b"\xff")
+    status, told = filled.run("replay", "--dry-run", "--contract", str(file))
+    assert (status, "not text in UTF-8" in told) == (2, True)
     assert filled.line() == (9, 5, 0, 4)
 
 
@@ -266,6 +271,38 @@ def test_of_two_decisions_about_a_record_the_second_waits_for_the_first(
     assert filled.run("fix", str(id_), "--set", "customer=c4")[1]["settled"] == 1
 
 
+@pytest.mark.parametrize("meanwhile", ["fix", "dismiss"])
+def test_of_what_was_decided_between_reading_and_claiming_it_nothing_is_decided_again(
+    filled: Shop, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Two decisions in the log, of two partitions: a rebuild could take the other one for the first."""
+    id_ = uuid.UUID(_one(filled, "not_allowed"))
+    filled.declare("free", "paid", "trial")
+    whole = Claims.take
+
+    def late(self: Claims, *arguments: Any) -> Claim:
+        monkeypatch.setattr(Claims, "take", whole)
+        with filled.site.runtime() as other, other.door:
+            if meanwhile == "fix":
+                payload = json.dumps(view(7, customer="c1")["payload"]).encode()
+                assert other.quarantine.fix(id_, payload, Author("other")).decided == 1
+            else:
+                assert other.quarantine.dismiss(QuarantineSelection(ids=(id_,)), Author("other", "no")).decided == 1
+        filled.site.work()
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(Claims, "take", late)
+    with filled.site.runtime() as runtime, runtime.door:
+        outcome = runtime.quarantine.replay(QuarantineSelection(source="shop", reason="not_allowed"), Author("test"))
+    assert (outcome.matched, outcome.decided, outcome.underway, outcome.settled) == (3, 2, 0, 1)
+    filled.site.work()
+    states = dict(filled.site.query("SELECT state, count(*)::int FROM quarantine GROUP BY 1"))
+    assert states == (
+        {"quarantined": 1, "fixed": 3} if meanwhile == "fix" else {"quarantined": 1, "fixed": 2, "dismissed": 1}
+    )
+    assert filled.site.query("SELECT count(*)::int FROM quarantine_decision") == [(3,)]
+
+
 def test_a_decision_that_did_not_come_into_the_log_is_not_waited_for(
     filled: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +318,22 @@ def test_a_decision_that_did_not_come_into_the_log_is_not_waited_for(
             with pytest.raises(StorageFullError):
                 runtime.quarantine.fix(id_, payload, Author("test"))
         assert runtime.quarantine.fix(id_, payload, Author("test")).decided == 1
+
+
+def test_large_records_are_decided_a_few_at_a_time(filled: Shop) -> None:
+    filled.site.send("shop", [view(20 + n, plan="trial", note="x" * 900) for n in range(20)])
+    filled.site.send("shop", [view(50, plan="trial", note="x" * 20_000)])
+    filled.site.work()
+    sizes, last = [], uuid.UUID(int=0)
+    with filled.site.runtime() as runtime, runtime.database.autocommit() as conn:
+        while page := read_page(conn, QuarantineSelection(), following=last, limit=10, most_bytes=8_000):
+            sizes.append([len(entry.sealed) for entry in page])
+            last = page[-1].id
+    assert sum(map(len, sizes)) == 25
+    assert all(len(page) <= 10 and (len(page) == 1 or sum(page) <= 8_000) for page in sizes)
+    assert max(map(len, sizes)) > 3
+    filled.declare("free", "paid", "trial")
+    assert filled.run("replay", "--all")[1]["decided"] == 24
 
 
 def test_values_set_by_hand_keep_every_digit(filled: Shop) -> None:

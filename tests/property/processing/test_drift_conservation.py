@@ -19,6 +19,7 @@ from mainstem.errors import NotFoundError
 from mainstem.model import ENVELOPE, Lane, LogBatch
 from mainstem.privacy import Keyring
 from mainstem.processing import EmbeddedEngine
+from mainstem.processing.drift.effects import MOST_PATHS
 
 AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 GOOD = {"account": "a", "event": "e", "at": "2026-01-15T11:00:00Z", "n": 1, "plan": "free", "to": {"city": "Riga"}}
@@ -33,6 +34,11 @@ CHANGES = st.dictionaries(
 )
 RULES = st.dictionaries(st.sampled_from(["small", "free", "rigan"]), st.sampled_from([str(one) for one in Severity]))
 CONDITIONS = {"small": "n < 3", "free": "plan = 'free'", "rigan": "city = 'Riga' OR n > 1"}
+KEYS = st.sampled_from(["utm", "a@b", "c@d", "to.c@d", "", "*", "\0", "é", "x y", "to.", "n"])
+NEW: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    KEYS, st.sampled_from([1, "1E+9999999", 10**40, [], {}, None]), min_size=1, max_size=4
+)
+TWICE = b'{"account":"a","event":"e","at":"2026-01-15T11:00:00Z","n":1,"u":1,"u":2,"@":1,"@":2,"e":1e400}'
 PAYLOADS = st.lists(CHANGES | st.sampled_from([b"", b"[]", b'{"n":']), min_size=1, max_size=12)
 
 
@@ -91,13 +97,14 @@ def _contract(stream: dict[str, str], field: dict[str, str], rules: dict[str, st
 def _payload(change: dict[str, Any] | bytes) -> bytes:
     if isinstance(change, bytes):
         return change
-    whole: dict[str, Any] = {**GOOD, **{name: value for name, value in change.items() if name != "to.zip"}}
-    if "to.zip" in change and isinstance(whole["to"], dict):
-        whole["to"] = {**whole["to"], "zip": change["to.zip"]}
+    whole: dict[str, Any] = {**GOOD, **{name: value for name, value in change.items() if name[:3] != "to."}}
+    inside = {name[3:]: value for name, value in change.items() if name[:3] == "to."}
+    if inside and isinstance(whole["to"], dict):
+        whole["to"] = {**whole["to"], **inside}
     return json.dumps(whole).encode()
 
 
-def _batch(contract: Contract, payloads: list[bytes]) -> LogBatch:
+def _batch(contract: Contract, payloads: list[bytes], position: int = 1, at: dt.datetime = AT) -> LogBatch:
     rows = [
         {
             "source": "shop",
@@ -118,7 +125,7 @@ def _batch(contract: Contract, payloads: list[bytes]) -> LogBatch:
         }
         for number, payload in enumerate(payloads)
     ]
-    return LogBatch(1, 0, Lane.LIVE, 1, AT, pa.RecordBatch.from_pylist(rows, ENVELOPE))
+    return LogBatch(1, 0, Lane.LIVE, position, at, pa.RecordBatch.from_pylist(rows, ENVELOPE))
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +175,34 @@ def _check_release(engine: EmbeddedEngine, batch: LogBatch, held: pa.Table) -> N
         assert not any(engine.failing(record, names)["held_by"].to_pylist())
         [less] = engine.failing(record, names[1:])["held_by"].to_pylist()
         assert less == names[:1]
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    stream=POLICIES,
+    kind=st.sampled_from(["event", "state"]),
+    payloads=st.lists(CHANGES | NEW | st.sampled_from([b"[]", TWICE]), min_size=2, max_size=12),
+    data=st.data(),
+    storm=st.booleans(),
+)
+def test_counts_are_the_same_however_the_log_is_cut(
+    keys: Keyring, stream: dict[str, str], kind: str, payloads: list[Any], data: st.DataObject, *, storm: bool
+) -> None:
+    """A rebuild cuts it otherwise, and refuses to be put in the place of a fold that counted something else."""
+    contract = _contract(stream, {}, {}, kind)
+    if storm:
+        payloads = [{f"{letter}{n}": 1 for letter in "kl"} for n in range(MOST_PATHS)] + payloads
+    at = data.draw(st.lists(st.sampled_from([AT, AT + dt.timedelta(days=1)]), min_size=1, max_size=4))
+    batches = [
+        _batch(contract, [_payload(one)], number + 1, at[number % len(at)]) for number, one in enumerate(payloads)
+    ]
+    size = data.draw(st.integers(len(batches) // 3 or 1, len(batches)))
+    counted: list[Counter[tuple[str, dt.date, str]]] = [Counter(), Counter()]
+    for counts, step in zip(counted, (len(batches), size), strict=True):
+        engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
+        for start in range(0, len(batches), step):
+            effects = engine.process(batches[start : start + step])
+            for row in effects.drift.counts.to_pylist():
+                for name in ("n", "discarded"):
+                    counts[row["kind"], row["day"], name] += row[name]
+    assert counted[0] == counted[1]

@@ -92,6 +92,23 @@ def test_a_record_with_another_defect_is_kept(check: Check, event_contract: Make
     assert (row["reason"], row["field"]) == ("not_allowed", "plan")
 
 
+def test_a_value_with_another_defect_is_kept(check: Check, event_contract: Make) -> None:
+    short = {**PLAN, "logicalTypeOptions": {"maxLength": 4}}
+    contract = event_contract(N, short, schemaChange={"enum_growth": "discard_row"})
+    rows = check(contract, [GOOD | {"plan": plan} for plan in ("gold", "silver", "a\0b")])
+    assert [row["reason"] for row in rows] == ["not_allowed", "outside_limits", "nul_character"]
+
+
+@pytest.mark.parametrize("policy", ["freeze", "quarantine", "discard_row"])
+def test_no_tombstone_is_lost_for_what_else_it_says(check: Check, state_contract: Make, policy: str) -> None:
+    city = {"name": "city", "logicalType": "string", "path": "to.city"}
+    contract = state_contract(city, schemaChange={"new_field": policy})
+    said = [{"account": "a", "plan": "p", "by": "x"}, {"account": "a", "plan": "p", "to": {"zip": 1}}]
+    rows = check(contract, [*said, *said], op=["delete"] * 2 + ["upsert"] * 2)
+    assert [row["reason"] for row in rows] == [None, None, "undeclared", "undeclared"]
+    assert [row["surplus"] for row in rows] == [None, None, ["by"], None]
+
+
 def test_a_tombstone_and_a_patch_are_not_held_to_what_they_do_not_say(check: Check, state_contract: Make) -> None:
     contract = state_contract({"name": "plan", "required": True}, schemaChange={"missing_field": "discard_row"})
     rows = check(contract, [{"account": "a"}] * 3, op=["upsert", "patch", "delete"])

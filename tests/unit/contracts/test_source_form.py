@@ -12,6 +12,7 @@ import pytest
 
 from mainstem.contracts import Contract, DoorPlan, compare_contracts, described, json_schema, read_contract
 from mainstem.errors import ConfigurationError
+from mainstem.model import Op
 
 Check = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., Contract]
@@ -59,6 +60,15 @@ def _at(*parts: int) -> dt.datetime:
         ("h 'o''clock' a d/M/yyyy", "3 o'clock PM 1/2/2016", _at(2016, 2, 1, 15)),
         ("yyyy[MM](dd)", "2016[02](29)", _at(2016, 2, 29)),
         ("yyyy%MM%dd", "2016%02%29", _at(2016, 2, 29)),
+        ("d·M·yyyy 🙂", "9·2·2016 🙂", _at(2016, 2, 9)),
+        ("yyyyMMddHHmmssSSS", "20160229011659250", _at(2016, 2, 29, 1, 16, 59, 250000)),
+        ("d/M/yy HH:mmXXX", "1/1/00 00:30+01:00", _at(1999, 12, 31, 23, 30)),
+        ("d/M/yy HH:mmXXX", "31/12/99 23:30-01:00", _at(2100, 1, 1, 0, 30)),
+        ("d/M/yyyy HH:mmXX", "1/2/2016 10:00+9900", None),
+        ("d/M/yyyy HH:mmX", "1/2/2016 10:00+0199", None),
+        ("d/M/yyyy HH:mm", "1/2/2016 24:00", None),
+        ("d/M/yyyy HH:mm:ss", "30/6/2015 23:59:60", None),
+        ("d/M/yyyy", "1/2/0000", None),
     ],
 )
 def test_a_declared_form_of_time_is_the_only_one_that_is_read(
@@ -83,6 +93,12 @@ def test_a_declared_form_of_time_is_the_only_one_that_is_read(
         ("d/M/yyyy 'at HH:mm", "a quote does not end"),
         ("d/M/yyyy dd", "'dd' says what another letter says already"),
         ("EEE, d MMM yyyy", "'EEE' is not read"),
+        ("dMyyyy", "nobody can tell where 'd' ends"),
+        ("d/M/yyyy Hmm", "nobody can tell where 'H' ends"),
+        ("d/M'0'yyyy", "nobody can tell where 'M' ends"),
+        ("d/M/yyyy yy", "'yy' says what another letter says already"),
+        ("d MMM M yyyy", "it has the month twice"),
+        ("d/M/yyyy\0", "no text holds a U+0000"),
         (7, "7 is no form of time"),
     ],
 )
@@ -106,6 +122,11 @@ def test_times_without_an_offset_are_of_the_declared_zone(check: Check, event_co
         _at(2016, 7, 1, 9),
         _at(2016, 12, 1, 10),
     ]
+    # An hour that comes twice is its second; one that is left out, as if it were not.
+    assert _read(check, event_contract, field, ["27/10/2024 01:30", "31/3/2024 01:30"]) == [
+        _at(2024, 10, 27, 1, 30),
+        _at(2024, 3, 31, 1, 30),
+    ]
 
 
 def test_words_for_nothing_are_no_value(check: Check, event_contract: Make) -> None:
@@ -120,6 +141,33 @@ def test_words_for_nothing_are_no_value(check: Check, event_contract: Make) -> N
     ]
     required = field | {"required": True}
     assert _read(check, event_contract, required, ["?", 5]) == ["missing", 5]
+
+
+def test_as_many_words_and_codes_as_a_contract_may_have(check: Check, event_contract: Make) -> None:
+    field = {
+        "logicalType": "integer",
+        "missing": [f"w{n}" for n in range(100)],
+        "codes": {f"c{n}": n for n in range(1000)},
+    }
+    assert _read(check, event_contract, field, ["w0", "w99", "c0", "c999", 5]) == [None, None, 0, 999, 5]
+
+
+def test_a_date_that_the_contract_says_need_not_be_of_the_sources_form(check: Check, event_contract: Make) -> None:
+    form = {"logicalType": "date", "logicalTypeOptions": {"format": "d/M/yyyy"}}
+    values = ["1/2/2016", "never", None, "1970-01-02"]
+    field = form | {"codes": {"never": "1970-01-01"}, "default": "1980-01-01"}
+    assert _read(check, event_contract, field, values) == [
+        dt.date(2016, 2, 1), dt.date(1970, 1, 1), dt.date(1980, 1, 1), "invalid_time",
+    ]  # fmt: skip
+
+
+def test_an_empty_string_is_no_value_and_gets_the_default(check: Check, event_contract: Make) -> None:
+    for kind, default in (("integer", 7), ("boolean", True), ("date", "2016-02-01")):
+        field = {"logicalType": kind, "default": default}
+        given, missing = _read(check, event_contract, field, ["", ...])
+        assert given == missing
+        assert given is not None
+    assert _read(check, event_contract, {"logicalType": "string", "default": "none"}, ["", ...]) == ["", "none"]
 
 
 def test_codes_mean_what_the_contract_says(check: Check, event_contract: Make) -> None:
@@ -138,8 +186,11 @@ def test_a_factor_brings_a_number_to_its_unit(check: Check, event_contract: Make
     field = {"logicalType": "number", "factor": 0.01}
     values = [12345, "1", 0.5, None, "1e28", "abc"]
     assert _read(check, event_contract, field, values) == [
-        Decimal("123.45"), Decimal("0.01"), Decimal("0.005"), None, "out_of_range", "wrong_type",
+        Decimal("123.45"), Decimal("0.01"), Decimal("0.005"), None, 10**26, "wrong_type",
     ]  # fmt: skip
+    cases = ((1000, "-1e25", -(10**28)), (1000, "1e28", "out_of_range"), (-0.5, "3", Decimal("-1.5")))
+    for factor, value, expected in cases:
+        assert _read(check, event_contract, field | {"factor": factor}, [value]) == [expected]
 
 
 def test_a_default_is_not_what_a_patch_leaves_out(check: Check, state_contract: Make) -> None:
@@ -164,6 +215,36 @@ def test_the_door_leaves_to_the_check_plan_what_it_cannot_read(event_contract: M
     assert picked.partition_key == ["c", None]
     assert picked.occurred_at is not None
     assert picked.occurred_at.to_pylist() == [None, None]
+
+
+def test_the_door_and_the_check_plan_take_the_same_words_for_nothing(event_contract: Make, check: Check) -> None:
+    contract = event_contract({"name": "id", "logicalType": "integer"}, recordId="id", missing=["0", "-1"])
+    payloads: list[dict[str, Any]] = [{**GOOD, "customer": value, "id": value} for value in (0, "0", -1, "a", 10)]
+    picked = DoorPlan.compile(contract).pick([json.dumps(one).encode() for one in payloads])
+    assert picked.partition_key == [None, None, None, "a", "10"]
+    assert picked.record_id == [None, None, None, "a", "10"]
+    late = DoorPlan.compile(contract).pick([json.dumps({**GOOD, "at": value}).encode() for value in (0, 1)])
+    assert late.occurred_at is not None
+    assert late.occurred_at.to_pylist() == [None, _at(1970, 1, 1, 0, 0, 1)]
+    assert [row["partition_key"] for row in check(contract, payloads)] == [None, None, None, "a", "10"]
+
+
+def test_a_tombstone_is_what_the_codes_say_it_is(state_contract: Make, check: Check) -> None:
+    turned = {"name": "gone", "logicalType": "boolean", "path": "active", "codes": {"true": False, "false": True}}
+    numbers = {"name": "gone", "logicalType": "boolean", "codes": {"1": True, "0": False}, "missing": ["true"]}
+    cases: list[tuple[dict[str, Any], list[Any], list[bool]]] = [
+        (turned, [True, "true", False, "false", None], [False, False, True, True, False]),
+        (numbers, [1, "1", 0, True, None], [True, True, False, False, False]),
+    ]
+    for field, values, expected in cases:
+        contract = state_contract(field, deleted="gone")
+        name = contract.fields["gone"].path[0]
+        payloads = [{"account": "a", "plan": "p", name: value} for value in values]
+        picked = DoorPlan.compile(contract).pick([json.dumps(one).encode() for one in payloads])
+        assert picked.op is not None
+        assert picked.op == [Op.DELETE if gone else Op.UPSERT for gone in expected]
+        rows = check(contract, payloads, op=[str(op.value) for op in picked.op])
+        assert [row["op"] == "delete" for row in rows] == expected
 
 
 @pytest.mark.parametrize(

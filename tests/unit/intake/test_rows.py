@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mainstem.errors import ConfigurationError
+from mainstem.intake import _lines
 from mainstem.intake._files import find_files
 from mainstem.intake._rows import BadLine, Chunk, RowReader
 from mainstem.intake.settings import LoadSettings
@@ -170,6 +171,20 @@ def test_the_lines_that_open_quotes_hold_are_named(tmp_path: Path, scratch: Path
     chunks, bad = read_all(file, scratch, longest=1 << 24)
     assert [found["id"] for found in objects(chunks)] == ["5", "8"]
     assert [(one.line, one.last) for one in bad] == [(2, 4), (5, None), (7, 60_008), (60_010, 60_011)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_do_not_hide_which_line_is_broken(
+    tmp_path: Path, scratch: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so what an open quote holds, neither."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(end.join(["id,name", "1,a", "", "", "2,b,c", "", "3,c", "", '4,"open', "5,d", "6,e"]).encode())
+    for block in (4 << 20, 5):
+        monkeypatch.setattr(_lines, "_BLOCK", block)
+        chunks, bad = read_all(file, scratch)
+        assert [found["id"] for found in objects(chunks)] == ["1", "3"]
+        assert [(one.line, one.last) for one in bad] == [(5, None), (9, 11)]
 
 
 def test_an_empty_parquet_file_is_told(tmp_path: Path, scratch: Path) -> None:

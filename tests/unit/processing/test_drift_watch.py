@@ -29,7 +29,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-def _contract(**custom: Any) -> Contract:
+def _contract(*more: dict[str, Any], **custom: Any) -> Contract:
     mapping = {"customer_id": "customer", "event": "event", "occurred_at": "at"}
     custom = {
         "source": "shop",
@@ -39,7 +39,9 @@ def _contract(**custom: Any) -> Contract:
         **custom,
     }
     properties = [{"property": name, "value": value} for name, value in custom.items()]
-    schema = {"name": "things", "customProperties": properties, "properties": FIELDS}
+    fields = {one["name"]: one for one in FIELDS}
+    fields |= {one["name"]: {**fields[one["name"]], **one} for one in more}
+    schema = {"name": "things", "customProperties": properties, "properties": [*fields.values()]}
     head = {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "t", "version": "1.0.0"}
     return read_contract(json.dumps({**head, "schema": [schema]}), "t")
 
@@ -51,8 +53,9 @@ def _good(number: int = 0, **payload: Any) -> dict[str, Any]:
 class _Stream:
     """Batches of one stream under the eyes of one watch."""
 
-    def __init__(self, **custom: Any) -> None:
-        self._plan = CheckPlan.compile(_contract(**custom))
+    def __init__(self, *fields: dict[str, Any], **custom: Any) -> None:
+        """`fields` are declared besides, or otherwise than they are in `FIELDS`."""
+        self._plan = CheckPlan.compile(_contract(*fields, **custom))
         self._watch = DriftWatch()
 
     def look(self, *payloads: Any, at: Sequence[dt.datetime] | None = None) -> Seen:
@@ -226,6 +229,31 @@ def test_payloads_that_cannot_be_read_disturb_nothing() -> None:
     seen = _Stream().look(*bad, _good(utm=1))
     assert _counts(seen) == {("new_field", "utm"): 1}
     assert {row["field"]: row["records"] for row in seen.presence}[""] == 1
+
+
+@pytest.mark.parametrize("policy", ["discard_value", "evolve"])
+def test_what_cannot_be_read_lacks_no_field(policy: str) -> None:
+    required = [{"name": "n", "required": True}]
+    seen = _Stream(*required, schemaChange=policy).look(_good(n=1), b"", b"[]", b'{"n":')
+    assert seen.counts == []
+    assert seen.findings == []
+
+
+def test_no_value_keeps_what_its_neighbours_show_from_being_counted_and_told() -> None:
+    hostile = ["1E+9999999", "-1e-9999999", 10**40, "9" * 5000, 5e-324, [[[{}]]], "2026-99-99T99:99:99Z", "\x00"]
+    seen = _Stream().look(*(_good(utm=value) for value in hostile), _good(ref=1), _good(plan="gold"))
+    assert _counts(seen) == {("new_field", "utm"): 8, ("new_field", "ref"): 1, ("enum_growth", "plan"): 1}
+    assert {path for _, path, _ in _found(seen)} == {"utm", "ref", "plan"}
+
+
+def test_keys_that_are_counted_together_are_counted_one_by_one() -> None:
+    """So that a sum over records comes to the same however many of the keys have names by then."""
+    stream = _Stream(schemaChange="freeze")
+    seen = stream.look(
+        _good(**{"a@b": 1, "c@d": 2}), b'{"customer":"c","event":"e","at":"2026-01-15T11:00:00Z","@":1,"@":2}'
+    )
+    assert _counts(seen) == {("new_field", "*"): 3}
+    assert _counts(stream.look(_good(**{"a@b": 1}), _good(to={"c@d": 1}))) == {("new_field", "*"): 2}
 
 
 def test_a_declared_word_for_nothing_is_no_change_of_type() -> None:

@@ -17,7 +17,7 @@ import yaml
 from mainstem.contracts import RECORDS, CheckPlan, Contract, read_contract
 from mainstem.contracts.duck import connect
 from mainstem.model import Lane
-from mainstem.quality import StreamCounts, Tally, joined
+from mainstem.quality import Refused, StreamCounts, Tally, joined
 
 RETAIL = Path(__file__).parents[2] / "data" / "online_retail.csv.gz"
 DAY = dt.datetime(2026, 1, 15, tzinfo=dt.UTC)
@@ -264,6 +264,39 @@ def test_a_policy_changes_what_becomes_of_a_value_and_not_whether_it_is_valid(po
     assert _field(counts, "seats") == [5, 0, 1, 0]
     undeclared = policy not in {"evolve", "discard_value"}
     assert counts.record[:4].tolist() == [5, 1, 3 if undeclared else 2, 0]
+
+
+@pytest.mark.parametrize("schema_change", [None, "evolve"])
+def test_a_value_that_is_warned_of_and_cannot_be_summed_is_wrong_once(schema_change: str | None) -> None:
+    """Once more, and nothing of one record would be minus one of one."""
+    own = {"limitSeverity": "warn"} | ({} if schema_change is None else {"schemaChange": schema_change})
+    fields: list[dict[str, Any]] = [
+        {"name": "who", "logicalType": "string", "required": True},
+        {"name": "at", "logicalType": "timestamp", "required": True},
+        {
+            "name": "n",
+            "logicalType": "number",
+            "logicalTypeOptions": {"maximum": 10},
+            "customProperties": _properties(**own),
+            **({} if schema_change is None else {"enum": [{"value": 1}, {"value": 2}]}),
+        },
+    ]
+    attributes = {"customer_id": "who", "event": {"constant": "e"}, "occurred_at": "at", "quantity": "n"}
+    contract = read_contract(
+        _text(
+            fields, [], source="s", partitionKey="who", occurredAt="at",
+            mapping={"entity": "usage_event", "attributes": attributes},
+        ),
+        "test",
+    )  # fmt: skip
+    payloads = [json.dumps({"who": "a", "at": "2026-01-14T10:00:00Z", "n": n}).encode() for n in ("1e25", "2")]
+    records, plan, connection = _records(payloads, [DAY] * 2), CheckPlan.compile(contract), connect()
+    tally, checked = Tally(plan), plan.run(connection, records)
+    counted = tally.count(connection, records, checked, Lane.BULK)
+    tally.refuse(counted, records["as_of"], checked, [Refused(0, "n", missing=False), Refused(1, "n", missing=False)])
+    [counts] = counted.of("s", "t", 1)
+    assert counts.record.tolist() == [2, 0, 2, 0, 0, 0]
+    assert _field(counts, "n") == [2, 0, 2, 0]
 
 
 def test_counts_of_one_key_are_added_up() -> None:

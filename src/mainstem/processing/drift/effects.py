@@ -37,7 +37,8 @@ DRIFT_COUNTS = pa.schema(
         pa.field("kind", pa.string(), nullable=False),
         # A field's name; of a new one the key.
         pa.field("path", pa.string(), nullable=False),
-        # The received day, and the copies received on it that were so, repeats included.
+        # The received day, and the copies received on it that were so, repeats included. Of `NO_NAME` each key counts, so
+        # that the sum is the same whichever keys have a name by then.
         pa.field("day", pa.date32(), nullable=False),
         pa.field("n", pa.int64(), nullable=False),
         # Those of them that were discarded for it.

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from mainstem.contracts import (
     ANY_SOURCE,
@@ -34,8 +35,11 @@ from mainstem.model import Op
 from mainstem.processing.columns import whole
 from mainstem.processing.drift.effects import DRIFT_COUNTS, MOST_PATHS, NO_NAME, PRESENCE, DriftEffects, Finding
 from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name, sampled, value_at
+from mainstem.processing.failures import described
 
 __all__ = ["Checked", "DriftWatch", "Seen", "drift_effects"]
+
+_log = structlog.get_logger()
 
 _SAMPLE = 100
 # Once so many records of a contract version were looked at, fewer of each batch will do.
@@ -96,11 +100,17 @@ class DriftWatch:
         self._streams: dict[tuple[str, str, int], StreamMemory] = {}
 
     def look(self, checked: Checked) -> Seen:
-        """What a group of records shows. Changes only what is remembered."""
+        """What a group of records shows. Changes only what is remembered.
+
+        What cannot be noticed is logged: it takes no count away, and is no record's fault. What cannot be counted is raised.
+        """
         look = _Look(checked)
         look.count()
         with self._lock:
-            look.notice(self._memory(checked))
+            try:
+                look.notice(self._memory(checked))
+            except Exception as error:  # noqa: BLE001 - see above
+                _log.error("drift_failed", source=checked.source, stream=checked.contract.stream, **described(error))
         return look.seen
 
     def _memory(self, checked: Checked) -> StreamMemory:
@@ -123,12 +133,14 @@ class _Look:
         self._plan, self._contract = checked.plan, checked.contract
         self._reasons = whole(checked.rows["reason"])
         self._bad: _Mask = np.asarray(self._reasons.is_valid())
+        self._readable: _Mask = np.asarray(pc.invert(pc.is_in(self._reasons, _UNREADABLE)))
         self._received = checked.records["received_at"].cast(pa.int64()).to_numpy()
         self._stream = {
             "source": checked.source,
             "stream": self._contract.stream,
             "contract_version": self._contract.version,
         }
+        # Rows by undeclared key: of the nameless ones a row once for each that it has.
         self._new: dict[_Path, _Rows] = {}
         self._departing: dict[tuple[DriftKind, str], _Rows] = {}
 
@@ -137,10 +149,15 @@ class _Look:
     def count(self) -> None:
         """Fill the counts and presence, and find the rows to be looked at."""
         self._count_new()
-        marked = {(kind, field): np.flatnonzero(mask) for kind, field, mask in self._plan.marks(self._checked.rows)}
+        # What cannot be read lacks every field, and says nothing about any.
+        marked = {
+            (kind, field): np.flatnonzero(mask & self._readable)
+            for kind, field, mask in self._plan.marks(self._checked.rows)
+        }
         for (kind, field), rows in marked.items():
-            self._add(kind, field, rows, _NO_ROWS)
-            self._departing[kind, field] = rows
+            if len(rows):
+                self._add(kind, field, rows, _NO_ROWS)
+                self._departing[kind, field] = rows
         missing: dict[str, _Rows] = {}
         for reason, name, rows in self._defects():
             drift = DRIFT_OF_REASON.get(reason)
@@ -175,8 +192,6 @@ class _Look:
             refused = self._refused(undeclared, rows, first, paths)
         discards = self._plan.discards(Reason.UNDECLARED, None)
         for path, some in refused.items():
-            # Inside an object: counted where a policy acts on it.
-            self._new.setdefault(path, some)
             if not discards and path != _NAMELESS:
                 self.seen.undeclared.update(dict.fromkeys(some.tolist(), ".".join(path)))
         for path, some in self._new.items():
@@ -205,12 +220,18 @@ class _Look:
                 paths.append((names[code],))
         of_rows = numbers[codes]
         for number in np.flatnonzero(np.bincount(of_rows)).tolist():
-            self._new[paths[number]] = _distinct(rows[of_rows == number])
+            having = of_rows == number
+            self._new[paths[number]] = (
+                _distinct(rows[having]) if number else _once_each(rows[having], codes[having], len(names))
+            )
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         return rows[starts], of_rows[starts], paths
 
     def _refused(self, undeclared: _Rows, rows: _Rows, first: _Rows, paths: Sequence[_Path]) -> dict[_Path, _Rows]:
-        """Rows that do not go on for an undeclared key, by that key; the rest is as of `_new_keys`."""
+        """Rows that do not go on for an undeclared key, by that key; the rest is as of `_new_keys`.
+
+        Notes the rows of keys inside objects: they are counted where a policy acts on them.
+        """
         known = np.isin(undeclared, rows)
         numbers = first[np.searchsorted(rows, undeclared[known])]
         found = {paths[number]: undeclared[known][numbers == number] for number in np.unique(numbers).tolist()}
@@ -218,10 +239,14 @@ class _Look:
         named: dict[_Path, list[int]] = {}
         for row, path in self._inner_keys(inside[:_SAMPLE].tolist()).items():
             named.setdefault(path, []).append(row)
-        found |= {path: np.array(some, np.intp) for path, some in named.items()}
+        within = {path: np.array(some, np.intp) for path, some in named.items()}
         rest = inside[~np.isin(inside, [row for some in named.values() for row in some])]
         if len(rest):
-            found[_NAMELESS] = np.sort(np.concatenate([found.get(_NAMELESS, _NO_ROWS), rest]))
+            within[_NAMELESS] = rest
+        for path, some in within.items():
+            # One path for both where all keys are counted together, and no row in both.
+            for by_path in (found, self._new):
+                by_path[path] = np.sort(np.concatenate([by_path.get(path, _NO_ROWS), some]))
         return found
 
     def _inner_keys(self, rows: Sequence[int]) -> dict[int, _Path]:
@@ -297,9 +322,8 @@ class _Look:
     def notice(self, memory: StreamMemory) -> None:
         """Look at some records whole."""
         findings = self.seen.findings
-        readable = np.asarray(pc.invert(pc.is_in(self._reasons, _UNREADABLE)))
         some = _SAMPLE if memory.looked_at < _KNOWN_WELL else _SMALLER_SAMPLE
-        findings += memory.look(self._sample(np.flatnonzero(readable)[:some]))
+        findings += memory.look(self._sample(np.flatnonzero(self._readable)[:some]))
         for path, rows in self._new.items():
             if len(path) == 1:
                 sample = self._sample(rows[:_SAMPLE]) if memory.is_curious(path) else []
@@ -329,3 +353,9 @@ class _Look:
 def _distinct(rows: _Rows) -> _Rows:
     """Each once, of rows in order."""
     return rows[np.diff(rows, prepend=-1) > 0]
+
+
+def _once_each(rows: _Rows, codes: npt.NDArray[np.int64], keys: int) -> _Rows:
+    """The rows in order, once for each of their keys, whose codes lie below `keys`."""
+    pairs: _Rows = np.unique(rows.astype(np.int64) * keys + codes) // keys
+    return pairs

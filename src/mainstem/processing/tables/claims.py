@@ -32,10 +32,11 @@ _FREE = """
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """Records that may be decided about now."""
+    """Records that may be decided about now, and those that somebody else had decided about by then."""
 
     batch: int
     records: frozenset[uuid.UUID]
+    settled: frozenset[uuid.UUID] = frozenset()
 
 
 class Claims:
@@ -44,8 +45,11 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, records: Sequence[uuid.UUID]) -> Claim:
-        """Claim the records that nobody else has. Raises StorageFullError or UnavailableError."""
+    def take(self, records: Sequence[uuid.UUID], states: Sequence[str]) -> Claim:
+        """Claim the records that nobody else has and that are in one of these states.
+
+        Raises StorageFullError or UnavailableError.
+        """
         with self._database.transaction() as conn:
             conn.execute(_FREE)
             [(batch,)] = conn.execute("INSERT INTO decision_batch DEFAULT VALUES RETURNING id").fetchall()
@@ -54,7 +58,17 @@ class Claims:
                 " ON CONFLICT DO NOTHING RETURNING record",
                 [batch, list(records)],
             ).fetchall()
-        return Claim(batch, frozenset(record for (record,) in rows))
+            # They were read before they were claimed. What is in effect by now, this statement sees.
+            late = conn.execute(
+                """
+                DELETE FROM quarantine_claim WHERE batch = %s AND record NOT IN (
+                    SELECT id FROM quarantine WHERE id = ANY(%s) AND state = ANY(%s)
+                ) RETURNING record
+                """,
+                [batch, list(records), list(states)],
+            ).fetchall()
+        settled = frozenset(record for (record,) in late)
+        return Claim(batch, frozenset(record for (record,) in rows) - settled, settled)
 
     def decided(self, claim: Claim, heads: Sequence[Head]) -> None:
         """The decisions are in the log, in effect when these positions are."""

@@ -60,6 +60,7 @@ class _Question(BaseModel):
 
     since: Annotated[_Day | None, Field(alias="from")] = None
     until: Annotated[_Day | None, Field(alias="to")] = None
+    days: Annotated[int | None, Field(ge=1, le=_LONGEST.days, description="So many days up to `to`, instead of `from`.")] = None
     segment: Annotated[str | None, Field(description="Only subjects that belong to this segment today.")] = None
     as_of: Annotated[dt.datetime | None, Field(description="Only what occurred before this instant.")] = None
 
@@ -206,6 +207,10 @@ def _asked(journey: Journey, question: _Question, now: dt.datetime) -> _Asked:
     }.get(journey.kind)
     end = (Granularity.DAY.floor(as_of) if question.until is None else _midnight(question.until)) + _DAY
     span = _FUNNEL_SPAN if grain is None else _SPANS[grain]
+    if question.days is not None:
+        if question.since is not None:
+            raise ProblemError(400, "invalid", "Ask for `from` or for `days`.")
+        span = question.days * _DAY
     start = end - span if question.since is None else _midnight(question.since)
     if start >= end:
         raise ProblemError(400, "invalid", "The day `from` lies after the day `to`.")

@@ -126,6 +126,7 @@ async def test_a_funnel_is_answered(client: httpx.AsyncClient, viewer: dict[str,
     assert (data["from"], data["to"], data["segment"]) == ("2025-10-18", "2026-01-15", None)
     narrow = await _data(client, viewer, "funnels/buying", **{"from": "2026-01-14", "to": "2026-01-15"})
     assert [step["count"] for step in narrow["steps"]] == [1, 0]
+    assert (await _data(client, viewer, "funnels/buying", days="2"))["steps"] == narrow["steps"]
     before = await _data(client, viewer, "funnels/buying", as_of="2026-01-12T18:00:00Z")
     assert ([step["count"] for step in before["steps"]], before["as_of"]) == ([1, 0], "2026-01-12T18:00:00Z")
     nobody = await _data(client, viewer, "funnels/buying", segment="unknown")
@@ -155,6 +156,7 @@ async def test_the_other_kinds_are_answered(client: httpx.AsyncClient, viewer: d
         ("funnels/buying?from=2001-01-02", 400, "ten years"),
         ("retention/returning?from=2024-01-02", 400, "400 periods"),
         ("funnels/buying?as_of=2026-01-16T00:00:00Z", 400, "lies ahead"),
+        ("funnels/buying?from=2026-01-02&days=3", 400, "or for `days`"),
         ("funnels/buying?form=2026-01-02", 422, "form"),
         ("funnels/buying?from=0001-01-01", 422, "from"),
     ],

@@ -60,7 +60,9 @@ class _Question(BaseModel):
 
     since: Annotated[_Day | None, Field(alias="from")] = None
     until: Annotated[_Day | None, Field(alias="to")] = None
-    days: Annotated[int | None, Field(ge=1, le=_LONGEST.days, description="So many days up to `to`, instead of `from`.")] = None
+    days: Annotated[
+        int | None, Field(ge=1, le=_LONGEST.days, description="So many days up to `to`, instead of `from`.")
+    ] = None
     segment: Annotated[str | None, Field(description="Only subjects that belong to this segment today.")] = None
     as_of: Annotated[dt.datetime | None, Field(description="Only what occurred before this instant.")] = None
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
     from mainstem.contracts.registry import Registry
+    from mainstem.contracts.spans import SPAN_HINT, read_span
     from mainstem.contracts.trial import FailedRow, Trial
 else:
     __getattr__ = lazy_door(
@@ -47,6 +48,7 @@ else:
         {
             "audit": "Audit Audited",
             "publishing": "described json_schema",
+            "spans": "SPAN_HINT read_span",
             "trial": "FailedRow Trial",
             "dependents": "Dependents Use",
             "comparison": "Change compare_contracts",
@@ -75,6 +77,7 @@ __all__ = [
     "DRIFT_OF_REASON",
     "FIELD_PREFIX",
     "RECORDS",
+    "SPAN_HINT",
     "SURPLUS",
     "Audit",
     "Audited",
@@ -120,4 +123,5 @@ __all__ = [
     "json_schema",
     "propose_evolution",
     "read_contract",
+    "read_span",
 ]

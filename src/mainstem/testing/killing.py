@@ -13,9 +13,9 @@ from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
 from mainstem.testing.reckoning import check_rebuild, reckon, release
 from mainstem.testing.tree import RunningTree
-from mainstem.testing.workload import ACCOUNTS_CONTRACT, Workload
+from mainstem.testing.workload import ACCOUNTS_CONTRACT, JOURNEY, Workload
 
-__all__ = ["ROLES", "KillRun", "Killed", "declare_accounts"]
+__all__ = ["ROLES", "KillRun", "Killed", "declare_workload"]
 
 ROLES = ("serve", "work", "postgres", "supervisor", "guardian")
 """Who is killed: door; engine, sink and lake writer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
@@ -67,7 +67,7 @@ class KillRun:
         killed: Counter[str] = Counter()
         self.on_start()
         with self.tree as tree:
-            declare_accounts(tree)
+            declare_workload(tree)
             key = tree.new_key("kill-test", "ingest")
             load = Workload(tree.url, key, clients=self._clients, seed=self._seed, rest=self.rest)
             load.start()
@@ -132,12 +132,13 @@ class KillRun:
         return int(not names <= {path.rpartition("/")[2] for (path,) in rows})
 
 
-def declare_accounts(tree: RunningTree) -> None:
-    """Put the workload's contract of entities into force."""
+def declare_workload(tree: RunningTree) -> None:
+    """Put the workload's contract of entities and its journey into force."""
     folder = tree.data_dir.parent / "declared"
-    path = folder / "contracts" / "accounts.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(ACCOUNTS_CONTRACT)
+    for name, text in (("contracts/accounts.yaml", ACCOUNTS_CONTRACT), ("metrics/using.yaml", JOURNEY)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     with connect_runtime(tree.data_dir) as runtime, runtime.door:
         activate_folder(runtime, folder)
 

@@ -9,11 +9,12 @@ from collections import Counter
 
 from mainstem.lake import verify
 from mainstem.metrics import series_id
+from mainstem.metrics.state import entries_of
 from mainstem.processing import Author, QuarantineSelection
 from mainstem.runtime.wiring import Runtime, connect_runtime
 from mainstem.store import Database
 from mainstem.testing.tree import RunningTree
-from mainstem.testing.workload import EVENTS, SOURCE, Expected
+from mainstem.testing.workload import EVENTS, JOURNEY_NAME, SOURCE, Expected
 
 __all__ = ["check_rebuild", "reckon", "release"]
 
@@ -48,6 +49,8 @@ def reckon(tree: RunningTree, expected: Expected) -> int:
             return uuid.UUID(bytes=references.ref(SOURCE, kind, value))
 
         assert _served(runtime.database) == {ref("customer", c): n for c, n in expected.events.items()}
+        if JOURNEY_NAME in runtime.metrics.current().journeys:
+            assert _tracked(runtime.database) == {ref("customer", c): n for c, n in expected.events.items()}
         assert _accounts(runtime.database) == {ref("customer", a): plan for a, plan in expected.accounts.items()}
         report = verify(runtime.lake, deep=True, log=runtime.log)
         assert report.whole, report.problems
@@ -95,6 +98,20 @@ def _served(database: Database) -> dict[uuid.UUID, int]:
             [series_id("events", SOURCE, EVENTS)],
         ).fetchall()
     return dict(rows)
+
+
+def _tracked(database: Database) -> dict[uuid.UUID, int]:
+    """Events of each customer, as the journey's track has them: how many each of its moments holds, added up."""
+    with database.snapshot() as connection:
+        rows = connection.execute(
+            "SELECT ref, substr(state, 3) FROM track WHERE series = %s",
+            [series_id(f"{JOURNEY_NAME}/used", SOURCE, EVENTS)],
+            binary=True,
+        ).fetchall()
+    counts: Counter[uuid.UUID] = Counter()
+    for ref, body in rows:
+        counts[ref] += int(entries_of(body)[1].sum())
+    return dict(counts)
 
 
 def _checked(database: Database) -> int:

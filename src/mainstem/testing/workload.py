@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mainstem.testing.retrying import RetryingClient
 from mainstem.testing.samples import accounts_contract
 
-__all__ = ["ACCOUNTS", "ACCOUNTS_CONTRACT", "EVENTS", "SOURCE", "Expected", "Workload"]
+__all__ = ["ACCOUNTS", "ACCOUNTS_CONTRACT", "EVENTS", "JOURNEY", "JOURNEY_NAME", "SOURCE", "Expected", "Workload"]
 
 SOURCE = "shop"
 EVENTS = "usage_events"
@@ -19,6 +19,15 @@ ACCOUNTS = "accounts"
 _HELD_PLAN = "H"
 ACCOUNTS_CONTRACT = accounts_contract(SOURCE, held_plan=_HELD_PLAN)
 """Entities of the source, for `activate_folder`."""
+
+JOURNEY_NAME = "using"
+JOURNEY = f"""
+kind: funnel
+name: {JOURNEY_NAME}
+steps: [{{name: used, event: used}}, {{name: done, entity: milestone}}]
+window: 1d
+"""
+"""A journey whose first step are the workload's events."""
 
 _BATCH = 50
 _CUSTOMERS = 40

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import api, checks, drift, entities, eventlog, freshness, intake, lake, memory, spine, startup
+from benchmarks import api, checks, drift, entities, eventlog, freshness, intake, journeys, lake, memory, spine, startup
 from benchmarks.recipe import Figure, print_figures, write_figures
 
 BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[..., Iterable[Figure]]] = {
     "drift": drift.run,
     "memory": memory.run,
     "api": api.run,
+    "journeys": journeys.run,
 }
 
 

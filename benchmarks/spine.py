@@ -33,7 +33,18 @@ from mainstem.runtime.wiring import Runtime
 from mainstem.store import Lease
 from mainstem.testing.site import Site
 
-__all__ = ["run"]
+__all__ = ["JOURNEYS", "run"]
+
+JOURNEYS = (
+    """
+    kind: funnel
+    name: exporting
+    steps: [{name: login, event: login}, {name: search, event: search}, {name: export, event: export_finished}]
+    window: 1d
+    """,
+    "{kind: retention, name: returning, start: {}, return: {event: report_opened}, every: week}",
+)
+"""A funnel of three steps with moments of a second, and weekly retention."""
 
 _EVENTS = 400_000
 _CHUNK = 50_000
@@ -49,16 +60,22 @@ def run() -> Iterator[Figure]:
     with _filled(payloads) as runtime:
         rate = _EVENTS / _alone(runtime)
     yield Figure("engine and sink alone, one thread, no lake", rate, "events/s", None, *limit)
+    with _filled(payloads, JOURNEYS) as runtime:
+        kept = _EVENTS / _alone(runtime)
+    named = "the same, with a funnel of three steps and weekly retention"
+    yield Figure(named, kept, "events/s", None, "without them", rate)
 
 
 @contextlib.contextmanager
-def _filled(payloads: Sequence[bytes]) -> Iterator[Runtime]:
-    """An installation whose log holds the payloads, and nothing else was done yet."""
+def _filled(payloads: Sequence[bytes], declared: Sequence[str] = ()) -> Iterator[Runtime]:
+    """An installation with these metrics or journeys, whose log holds the payloads, and nothing else was done yet."""
     folder = Path(tempfile.mkdtemp(prefix="mainstem-bench-"))
     folder.chmod(0o711)
     server = EmbeddedPostgres(folder, DatabaseSettings(system_folder=folder / "system"))
     try:
         site = Site.begin(folder / "data", server.start())
+        for number, text in enumerate(declared):
+            site.declare(f"metrics/{number}.yaml", text)
         with site.runtime() as runtime:
             with runtime.door as door:
                 _fill(door, payloads)

@@ -17,6 +17,7 @@ from mainstem.access import ROLES, Permission, Role
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.main import app
 from mainstem.contracts import Reason
+from mainstem.metrics import EVENT_KEYS, JOURNEY_KEYS
 from mainstem.runtime.config import Config
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -27,6 +28,7 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": commands(),
         "configuration.md": configuration(),
+        "journeys.md": journeys(),
         "permissions.md": permissions(),
         "reasons.md": reasons(),
         "telemetry.md": published(),
@@ -75,6 +77,18 @@ def _settings(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]
             yield from _settings(field.annotation, f"{prefix}{name}.")
         else:
             yield f"`{prefix}{name}`", _default(field), f"{field.description or ''}{_examples(field)}"
+
+
+def journeys() -> str:
+    """Every key of a journey's declaration."""
+    text = (
+        "# Keys of a journey\n\n"
+        "A file in `metrics/` with the key `kind` declares a journey; [the specification](../specs/journey.md) says what it counts.\n"
+    )
+    for kind, keys in JOURNEY_KEYS.items():
+        text += f"\n## {kind}\n\n" + _table(("key", ""), ((f"`{key}`", says) for key, says in keys.items()))
+    text += "\n## A kind of event\n\nWhat stands in `steps`, `start`, `return`, `active` and `feature`; `{}` is every usage event.\n\n"
+    return text + _table(("key", ""), ((f"`{key}`", says) for key, says in EVENT_KEYS.items()))
 
 
 def permissions() -> str:

@@ -75,8 +75,15 @@ def database(postgres: str, migrated: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def _kept_database(postgres: str, migrated: str) -> Iterator[Database]:
-    with _new_database(postgres, migrated) as dsn, Database(dsn) as database:
+def kept_dsn(postgres: str, migrated: str) -> Iterator[str]:
+    """Connection string of a new database, migrated and empty, the same for all tests of a module."""
+    with _new_database(postgres, migrated) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def _kept_database(kept_dsn: str) -> Iterator[Database]:
+    with Database(kept_dsn) as database:
         yield database
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "RECORDS_ACCEPTED",
     "RECORDS_DISCARDED",
     "RECORDS_DUPLICATE",
+    "RECORDS_HELD",
     "RECORDS_QUARANTINED",
     "RECORDS_RECEIVED",
     "RECORDS_REFUSED",
@@ -33,6 +34,7 @@ RECORDS_DUPLICATE = Counter("mainstem_records_duplicate", "Repeats removed", ["s
 RECORDS_DISCARDED = Counter(
     "mainstem_records_discarded", "Records that a contract's policy discards", ["source", "stream"]
 )
+RECORDS_HELD = Counter("mainstem_records_held", "Records held for somebody's word", ["source", "stream"])
 RECORDS_QUARANTINED = Counter(
     "mainstem_records_quarantined", "Records put in quarantine", ["source", "stream", "reason"]
 )

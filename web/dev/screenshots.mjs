@@ -35,6 +35,18 @@ const SCENES = [
     path: "/quality",
     ready: "document.querySelector('.quality-fields') && document.querySelector('.chart canvas')",
   },
+  { name: "journeys-funnel", path: "/journeys/first_work", ready: "document.querySelector('.funnel')" },
+  { name: "journeys-retention", path: "/journeys/coming_back", ready: "document.querySelector('.heat')" },
+  { name: "journeys-cohorts", path: "/journeys/clicks_since_start", ready: "document.querySelector('.heat')" },
+  { name: "journeys-adoption", path: "/journeys/quiz_adoption", ready: "document.querySelector('.adopted')" },
+  { name: "x-journeys-empty", path: "/journeys", faults: ["empty"], ready: "document.querySelector('.notice')" },
+  {
+    name: "x-journeys-error",
+    path: "/journeys",
+    faults: ["error"],
+    ready: "document.querySelector('.notice[data-tone=bad]')",
+    expectErrors: true,
+  },
   { name: "x-quality-empty", path: "/quality", faults: ["empty"], ready: "document.querySelector('.notice')" },
   {
     name: "x-quality-error",

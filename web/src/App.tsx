@@ -19,11 +19,13 @@ import { Empty, Skeleton } from "./ui/Tile";
 const load = {
   customers: () => import("./pages/customers/Customers").then(({ Customers }) => ({ default: Customers })),
   customer: () => import("./pages/customer/Customer").then(({ Customer }) => ({ default: Customer })),
+  journeys: () => import("./pages/journeys/Journeys").then(({ Journeys }) => ({ default: Journeys })),
   data: () => import("./pages/data/Data").then(({ Data }) => ({ default: Data })),
   quality: () => import("./pages/quality/Quality").then(({ Quality }) => ({ default: Quality })),
 };
 const Customers = lazy(load.customers);
 const Customer = lazy(load.customer);
+const Journeys = lazy(load.journeys);
 const Data = lazy(load.data);
 const Quality = lazy(load.quality);
 
@@ -76,6 +78,8 @@ function pageOf(route: Route): ReactNode {
       return <Customers />;
     case "customer":
       return <Customer key={route.id} id={route.id} />;
+    case "journeys":
+      return <Journeys name={route.name} />;
     case "data":
       return <Data source={route.source} />;
     case "quality":

@@ -8,6 +8,7 @@ export type Route =
   | { page: "customer"; id: string }
   | { page: "data"; source: string | null }
   | { page: "quality"; source: string | null }
+  | { page: "journeys"; name: string | null }
   | { page: "unknown"; path: string };
 
 export function parseRoute(path: string): Route {
@@ -19,6 +20,7 @@ export function parseRoute(path: string): Route {
   if (first === "customers") return name === null ? { page: "customers" } : { page: "customer", id: name };
   if (first === "data") return { page: "data", source: name };
   if (first === "quality") return { page: "quality", source: name };
+  if (first === "journeys") return { page: "journeys", name };
   return { page: "unknown", path };
 }
 
@@ -28,6 +30,7 @@ export const paths = {
   customer: (id: string) => `/customers/${encodeURIComponent(id)}`,
   data: (source?: string) => (source === undefined ? "/data" : `/data/${encodeURIComponent(source)}`),
   quality: (source?: string) => (source === undefined ? "/quality" : `/quality/${encodeURIComponent(source)}`),
+  journeys: (name?: string) => (name === undefined ? "/journeys" : `/journeys/${encodeURIComponent(name)}`),
 };
 
 function decode(part: string): string {

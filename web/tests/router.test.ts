@@ -8,6 +8,8 @@ describe("addresses", () => {
     expect(parseRoute("/data")).toEqual({ page: "data", source: null });
     expect(parseRoute("/quality")).toEqual({ page: "quality", source: null });
     expect(parseRoute(paths.quality("shop"))).toEqual({ page: "quality", source: "shop" });
+    expect(parseRoute("/journeys")).toEqual({ page: "journeys", name: null });
+    expect(parseRoute(paths.journeys("first_work"))).toEqual({ page: "journeys", name: "first_work" });
     expect(parseRoute("/moon")).toEqual({ page: "unknown", path: "/moon" });
     expect(parseRoute("/customers/a/b")).toEqual({ page: "unknown", path: "/customers/a/b" });
   });

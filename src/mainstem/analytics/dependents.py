@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mainstem.analytics.model import HealthModel
 from mainstem.contracts import Contract, Use
-from mainstem.metrics import Metric, attributes_used
+from mainstem.metrics import Journey, Metric, Subject, attributes_used
 
 __all__ = ["DeclaredDependents"]
 
@@ -14,7 +14,7 @@ __all__ = ["DeclaredDependents"]
 class DeclaredDependents:
     """`contracts.Dependents` over these metrics and health models."""
 
-    def __init__(self, metrics: Sequence[Metric], models: Sequence[HealthModel]) -> None:
+    def __init__(self, metrics: Sequence[Metric | Journey], models: Sequence[HealthModel]) -> None:
         self._metrics = metrics
         self._models = models
 
@@ -25,12 +25,10 @@ class DeclaredDependents:
         uses = [Use("entity", f"{entity}.{name}", field) for name in attributes]
         hit: list[str] = []
         for metric in self._metrics:
-            if metric.entity != entity:
-                continue
-            used = attributes_used(metric)
+            used = _used(metric, entity)
             by = [f"{used[name]}: {name}" for name in attributes if name in used]
             if by:
-                uses.append(Use("metric", metric.name, ", ".join(by)))
+                uses.append(Use("journey" if isinstance(metric, Journey) else "metric", metric.name, ", ".join(by)))
                 hit.append(metric.name)
         uses += [
             Use("health component", f"{model.name}.{component.name}", f"metric {component.metric}")
@@ -39,3 +37,15 @@ class DeclaredDependents:
             if component.metric in hit
         ]
         return uses
+
+
+def _used(declared: Metric | Journey, entity: str) -> Mapping[str, str]:
+    """The attributes of an entity that a metric or journey rests on, each with what for."""
+    if isinstance(declared, Metric):
+        return attributes_used(declared) if declared.entity == entity else {}
+    used: dict[str, str] = {}
+    for track in declared.tracks:
+        if track.entity == entity:
+            used |= attributes_used(track)
+            used |= {"person_id": "subject"} if track.subject is Subject.PERSON else {}
+    return used

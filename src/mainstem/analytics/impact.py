@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mainstem.analytics.dependents import DeclaredDependents
 from mainstem.analytics.model import HealthModel
 from mainstem.contracts import Contract, Use
-from mainstem.metrics import Contracts, Metric
+from mainstem.metrics import Contracts, Journey, Metric
 from mainstem.model import EntityKind
 from mainstem.quality import QualityQuery, read_fields
 from mainstem.store import Connection
@@ -76,11 +76,11 @@ def read_impact(
     conn: Connection,
     query: QualityQuery,
     contracts: Contracts,
-    declared: tuple[Sequence[Metric], Sequence[HealthModel]],
+    declared: tuple[Sequence[Metric | Journey], Sequence[HealthModel]],
 ) -> Impact:
     """What rests on the streams of a query: on records that wait now, and on fields that lacked values on its days.
 
-    `declared` are the metrics and health models in force. Raises UnavailableError.
+    `declared` are the metrics, journeys and health models in force. Raises UnavailableError.
     """
     waiting = _waiting(conn, query)
     incomplete: defaultdict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
@@ -150,14 +150,19 @@ def _known(conn: Connection, sources: set[str]) -> int:
     return int(count)
 
 
-def _of_whole_records(contract: Contract, metrics: Sequence[Metric], models: Sequence[HealthModel]) -> Iterator[Use]:
+def _of_whole_records(
+    contract: Contract, metrics: Sequence[Metric | Journey], models: Sequence[HealthModel]
+) -> Iterator[Use]:
     """What lacks a record that did not take effect."""
     entity = contract.mapping.entity
     if contract.kind is not EntityKind.EVENT:
         yield from (Use("entity", f"{entity}.{name}", "records") for name in contract.mapping.attributes)
         return
-    counted = [metric.name for metric in metrics if metric.entity == entity]
+    counted = [one.name for one in metrics if isinstance(one, Metric) and one.entity == entity]
     yield from (Use("metric", name, "records") for name in counted)
+    journeys = [one for one in metrics if isinstance(one, Journey)]
+    told = [one.name for one in journeys if entity in {track.entity for track in one.tracks}]
+    yield from (Use("journey", name, "records") for name in told)
     for model in models:
         for component in model.components:
             if component.metric in counted:

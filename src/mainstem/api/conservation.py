@@ -121,6 +121,7 @@ class Conservation:
             "accepted": totals.accepted,
             "pending": totals.pending,
             "quarantined": totals.quarantined,
+            "held": totals.held,
             "balanced": totals.balanced,
             **self._times(streams),
         }

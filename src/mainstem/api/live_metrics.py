@@ -64,6 +64,7 @@ def counts(conservation: Conservation, streams: Sequence[StreamState]) -> dict[s
         "accepted": totals.accepted,
         "pending": totals.pending,
         "quarantined": totals.quarantined,
+        "held": totals.held,
         "balanced": totals.balanced,
     }
 

@@ -1,10 +1,10 @@
-"""Routes about quarantine: why records were set aside, single ones, and deciding about them."""
+"""Routes about quarantined and held records: why they were set aside, single ones, and deciding about them."""
 
 from __future__ import annotations
 
 import base64
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Query
@@ -19,6 +19,7 @@ from mainstem.api.tokens import PageToken, TokenSigner
 from mainstem.clock import Clock
 from mainstem.contracts import read_contract
 from mainstem.processing import (
+    OPEN,
     Author,
     Outcome,
     Quarantine,
@@ -39,6 +40,7 @@ __all__ = ["quarantine_router"]
 _log = structlog.get_logger()
 
 _Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+_State = Literal["quarantined", "held"]
 
 
 class _Asked(BaseModel):
@@ -47,10 +49,11 @@ class _Asked(BaseModel):
     source: _Text | None = None
     stream: _Text | None = None
     reason: _Text | None = None
+    state: _State | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
     def selection(self) -> QuarantineSelection:
-        return QuarantineSelection(self.source, self.stream, self.reason)
+        return QuarantineSelection(self.source, self.stream, self.reason, states=_states(self.state))
 
 
 class _Paged(_Asked):
@@ -61,7 +64,13 @@ class _Paged(_Asked):
 
     def selection(self) -> QuarantineSelection:
         return QuarantineSelection(
-            self.source, self.stream, self.reason, self.field, self.contract_version, rule=self.rule
+            self.source,
+            self.stream,
+            self.reason,
+            self.field,
+            self.contract_version,
+            rule=self.rule,
+            states=_states(self.state),
         )
 
 
@@ -75,6 +84,9 @@ class _Selected(BaseModel):
     field: _Text | None = None
     contract_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     rule: _Text | None = None
+    state: _State | None = None
+    held_by: Annotated[list[_Text], Field(max_length=1000)] | None = None
+    """Exactly these checks hold them."""
     ids: Annotated[list[uuid.UUID], Field(max_length=10_000)] = []
     all: bool = False
     """Has to be said where nothing else is."""
@@ -88,10 +100,14 @@ class _Selected(BaseModel):
             self.field,
             self.contract_version,
             rule=self.rule,
+            held_by=self.held_by,
             ids=tuple(self.ids),
+            states=_states(self.state),
         )
         if self.all != (chosen == QuarantineSelection()):
-            raise ProblemError(422, "invalid", "Say which records: source, stream, reason, field or ids; or all alone.")
+            raise ProblemError(
+                422, "invalid", "Say which records: source, stream, reason, field, state or ids; or all alone."
+            )
         return chosen
 
 
@@ -101,6 +117,10 @@ class _Previewed(_Selected):
 
 
 class _Replayed(_Selected):
+    why: _Text = ""
+
+
+class _Released(_Selected):
     why: _Text = ""
 
 
@@ -114,6 +134,8 @@ class _Fixed(BaseModel):
     model_config = ConfigDict(extra="forbid")
     payload: str | None = None
     patch: dict[str, Any] | None = None
+    release: bool = False
+    """No check that holds stands in its way."""
     why: _Text = ""
 
 
@@ -194,6 +216,11 @@ def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> No
         outcome = quarantine.replay(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
         return _decided(outcome, clock)
 
+    @router.post("/release", status_code=202)
+    def release(body: _Released, who: _Decider) -> Response:
+        outcome = quarantine.release(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
+        return _decided(outcome, clock)
+
     @router.post("/dismiss", status_code=202)
     def dismiss(body: _Dismissed, who: _Decider) -> Response:
         outcome = quarantine.dismiss(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
@@ -211,7 +238,7 @@ def _add_fixing(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None
             payload = body.payload.encode(errors="replace")
         else:
             payload = merge_patch(content.payload, body.patch or {})
-        outcome = quarantine.fix(record, payload, Author(_name(who), body.why))
+        outcome = quarantine.fix(record, payload, Author(_name(who), body.why), release=body.release)
         if outcome.failing:
             errors = [{"field": one.field, "reason": one.reason, "hint": one.message} for one in outcome.failing]
             raise ProblemError(422, "invalid", "The corrected record does not pass its contract.", errors=errors)
@@ -242,12 +269,18 @@ _OF_A_CAUSE = (
     "reason",
     "field",
     "rule",
+    "state",
+    "held_by",
     "contract_version",
     "message",
     "count",
     "first_at",
     "last_at",
 )
+
+
+def _states(state: _State | None) -> tuple[str, ...]:
+    return OPEN if state is None else (state,)
 
 
 def _name(who: Principal) -> str:
@@ -263,6 +296,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "field": entry.field,
         "rule": entry.rule,
+        "held_by": entry.held_by,
         "message": entry.message,
         "contract_version": entry.contract_version,
         "received_at": entry.received_at,

@@ -188,6 +188,7 @@ def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
     return {
         "rows": trial.rows,
         "passed": trial.passed,
+        "held": trial.held,
         "discarded": trial.discarded,
         "reasons": reasons,
         "warnings": dict(trial.warnings.most_common()),
@@ -204,6 +205,8 @@ def _print_check(result: dict[str, Any]) -> None:
     if sample is None:
         return
     print(f"{sample['passed']:,} of {counted(sample['rows'], 'record')} pass.")
+    if sample["held"]:
+        print(f"{sample['held']:,} would be held, and take effect when somebody releases them.")
     if sample["discarded"]:
         print(f"{sample['discarded']:,} are discarded, as the contract says; the others would wait in quarantine.")
     for one in sample["reasons"]:
@@ -239,7 +242,8 @@ def _print_contract(said: dict[str, Any]) -> None:
     fields = Table("field", "type", "required", "path", "personal data", "limits", "attribute")
     for one in said["fields"]:
         limits = [
-            f"{limit['limit']} {limit['value']}" + (" (warn)" if limit["severity"] == "warn" else "")
+            f"{limit['limit']} {limit['value']}"
+            + ("" if limit["severity"] == "quarantine" else f" ({limit['severity']})")
             for limit in one["limits"]
         ]
         if one["allowed"]:

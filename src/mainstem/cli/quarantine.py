@@ -7,7 +7,7 @@ import json as json_format
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -18,7 +18,9 @@ from mainstem.errors import ConfigurationError
 
 __all__ = ["app"]
 
-app = App(name="quarantine", help="Look into quarantine; fix, replay and dismiss its records.", help_format="plaintext")
+app = App(
+    name="quarantine", help="Look into quarantine; fix, release, replay and dismiss records.", help_format="plaintext"
+)
 
 _PATIENCE = 120.0
 
@@ -26,6 +28,9 @@ _Source = Annotated[str | None, Parameter(help="Only of this source.")]
 _Stream = Annotated[str | None, Parameter(help="Only of this stream.")]
 _Reason = Annotated[str | None, Parameter(name="--reason", help="Only with this reason, as list names it.")]
 _Ids = Annotated[tuple[uuid.UUID, ...], Parameter(name="--id", negative="", help="Only this record; repeat for more.")]
+_State = Annotated[
+    Literal["quarantined", "held"] | None, Parameter(help="Only quarantined ones, or held ones; without it both.")
+]
 _All = Annotated[bool, Parameter(name="--all", negative="", help="All there are.")]
 _Why = Annotated[str, Parameter(name="--why", help="Why, for the record's history. No personal data, please.")]
 
@@ -36,6 +41,7 @@ def list_(
     source: _Source = None,
     stream: _Stream = None,
     reason: _Reason = None,
+    state: _State = None,
     records: Annotated[bool, Parameter(negative="", help="Single records instead of causes.")] = False,
     limit: Annotated[int, Parameter(help="Of single records: at most so many.")] = 50,
     before: Annotated[uuid.UUID | None, Parameter(help="Of single records: those that follow this one.")] = None,
@@ -47,7 +53,7 @@ def list_(
     from mainstem.processing import QuarantineSelection, read_causes, read_entries, read_entry
     from mainstem.runtime.wiring import connect_runtime
 
-    selection = QuarantineSelection(source, stream, reason)
+    selection = QuarantineSelection(source, stream, reason, states=_states(state))
     with connect_runtime(data_dir, config) as runtime, runtime.database.snapshot() as conn:
         if records:
             last = None if before is None else read_entry(conn, before)
@@ -100,6 +106,9 @@ def fix(
             name="--set", negative="", help="path=value: change one field; value as JSON, else text; null removes."
         ),
     ] = (),
+    release: Annotated[
+        bool, Parameter(negative="", help="It is right now: no check that holds stands in its way.")
+    ] = False,
     why: _Why = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     config: ConfigFile = None,
@@ -119,9 +128,41 @@ def fix(
             payload = _read(file)
         else:
             payload = merge_patch(runtime.quarantine.record(record)[1].payload, _patch(set_))
-        outcome = runtime.quarantine.fix(record, payload, Author(_user(), why))
+        outcome = runtime.quarantine.fix(record, payload, Author(_user(), why), release=release)
         applied = runtime.await_effect(outcome.heads, _PATIENCE)
     report("fixed", outcome, applied=applied, as_json=json)
+    return ExitCode.FAILED if outcome.failing else ExitCode.OK
+
+
+@app.command(name="release")
+def release_(
+    *ids: Annotated[uuid.UUID, Parameter(help="Records by id; else name a --source, --stream or --held-by.")],
+    source: _Source = None,
+    stream: _Stream = None,
+    held_by: Annotated[
+        tuple[str, ...], Parameter(negative="", help="Only those that exactly this check holds; repeat for more.")
+    ] = (),
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="All that are held.")] = False,
+    why: _Why = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> ExitCode:
+    """Have held records take effect as they stand, because they are right.
+
+    Only what held them is passed over, and the decision names it: every other check of the contract that they came under
+    holds. One that is in quarantine can be meant by id; it goes through the contract in force, but for what would hold it.
+    Exit status 1: some do not pass, and stay; why is told. Doing it again changes nothing.
+    """
+    from mainstem.processing import Author, QuarantineSelection
+    from mainstem.runtime.wiring import connect_runtime
+
+    selection = QuarantineSelection(source, stream, held_by=held_by or None, ids=ids)
+    _chosen("release", selection, everything=all_)
+    with connect_runtime(data_dir, config) as runtime, runtime.door:
+        outcome = runtime.quarantine.release(selection, Author(_user(), why))
+        applied = runtime.await_effect(outcome.heads, _PATIENCE)
+    report("released", outcome, applied=applied, as_json=json)
     return ExitCode.FAILED if outcome.failing else ExitCode.OK
 
 
@@ -131,6 +172,7 @@ def replay(
     source: _Source = None,
     stream: _Stream = None,
     reason: _Reason = None,
+    state: _State = None,
     id_: _Ids = (),
     all_: _All = False,
     dry_run: Annotated[
@@ -154,7 +196,7 @@ def replay(
         raise ConfigurationError(
             "a contract that is not in force can only be tried.", where="replay", hint="Add --dry-run."
         )
-    selection = QuarantineSelection(source, stream, reason, ids=id_)
+    selection = QuarantineSelection(source, stream, reason, ids=id_, states=_states(state))
     if contract is None:
         _chosen("replay", selection, everything=all_)
     with connect_runtime(data_dir, config) as runtime:
@@ -175,23 +217,30 @@ def dismiss(
     source: _Source = None,
     stream: _Stream = None,
     cause: Annotated[str | None, Parameter(help="Only with this reason, as list names it.")] = None,
+    state: _State = None,
     all_: _All = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     config: ConfigFile = None,
     json: AsJson = False,
 ) -> None:
-    """Give records up. They stay counted as quarantined, and can still be fixed."""
+    """Give records up. They stay counted as quarantined or held, and can still be fixed or released by id."""
     from mainstem.processing import Author, QuarantineSelection
     from mainstem.runtime.wiring import connect_runtime
 
     if not reason.strip():
         raise ConfigurationError("say why.", where="dismiss", hint="Give --reason TEXT.")
-    selection = QuarantineSelection(source, stream, cause, ids=ids)
+    selection = QuarantineSelection(source, stream, cause, ids=ids, states=_states(state))
     _chosen("dismiss", selection, everything=all_)
     with connect_runtime(data_dir, config) as runtime, runtime.door:
         outcome = runtime.quarantine.dismiss(selection, Author(_user(), reason))
         applied = runtime.await_effect(outcome.heads, _PATIENCE)
     report("dismissed", outcome, applied=applied, as_json=json)
+
+
+def _states(state: str | None) -> tuple[str, ...]:
+    from mainstem.processing import OPEN
+
+    return OPEN if state is None else (state,)
 
 
 def _chosen(verb: str, selection: object, *, everything: bool) -> None:

@@ -24,6 +24,8 @@ def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
             "reason": one.reason,
             "field": one.field,
             "rule": one.rule,
+            "state": one.state,
+            "held_by": list(one.held_by),
             "contract_version": one.contract_version,
             "message": one.message,
             "count": one.count,
@@ -38,11 +40,13 @@ def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
 def print_causes(causes: Sequence[Cause]) -> None:
     """A table of causes."""
     if not causes:
-        print("Nothing waits in quarantine.")
+        print("Nothing waits in quarantine, and nothing is held.")
         return
     width = max(len(f"{one.count:,}") for one in causes)
     for one in causes:
         about = [one.reason, one.field and f"field {one.field}", one.rule and f"rule {one.rule}"]
+        if one.held_by:
+            about = [one.reason, f"held by {', '.join(one.held_by)}"]
         told = ", ".join(part for part in about if part)
         print(f"{one.count:>{width},}  {one.source}.{one.stream} v{one.contract_version}: {told}")
         print(
@@ -58,7 +62,7 @@ def print_entries(entries: Sequence[QuarantineEntry], *, as_json: bool) -> None:
         return
     for one in entries:
         where = f"{one.source}.{one.stream}\t{one.reason}\t{one.field or ''}"
-        print(f"{one.id}\t{one.received_at:%Y-%m-%d %H:%M:%S}\t{where}")
+        print(f"{one.id}\t{one.received_at:%Y-%m-%d %H:%M:%S}\t{one.state}\t{where}")
 
 
 def print_entry(
@@ -83,7 +87,8 @@ def print_entry(
     print(f"received {entry.received_at.isoformat()}, contract version {entry.contract_version}, place {entry.place}")
     for one in history:
         why = f": {one['reason']}" if one["reason"] else ""
-        print(f"{one['decision']} {one['at'].isoformat()} by {one['by'] or 'unknown'}{why}")
+        past = f" past {', '.join(one['released'])}" if one["released"] else ""
+        print(f"{one['decision']}{past} {one['at'].isoformat()} by {one['by'] or 'unknown'}{why}")
     print(record.payload.decode(errors="replace"))
 
 
@@ -117,6 +122,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "field": entry.field,
         "rule": entry.rule,
+        "held_by": list(entry.held_by),
         "message": entry.message,
         "state": entry.state,
         "decided_at": entry.decided_at.isoformat() if entry.decided_at else None,

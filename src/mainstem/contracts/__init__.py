@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from mainstem.contracts.drafting import draft_contract, field_name, guess_field
     from mainstem.contracts.evolving import Evolution, Observed, Proposed, propose_evolution
     from mainstem.contracts.expression import Column, Expression, compile_condition
+    from mainstem.contracts.holding import Held, held_rows
     from mainstem.contracts.nesting import deepest
-    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, CheckPlan, Warned
+    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, Check, CheckPlan
     from mainstem.contracts.policy import DRIFT_OF_REASON, DriftKind, Policies, Policy
     from mainstem.contracts.publishing import described, json_schema
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
     from mainstem.contracts.registry import Registry
+    from mainstem.contracts.spans import SPAN_HINT, read_span
     from mainstem.contracts.trial import FailedRow, Trial
 else:
     __getattr__ = lazy_door(
@@ -46,6 +48,7 @@ else:
         {
             "audit": "Audit Audited",
             "publishing": "described json_schema",
+            "spans": "SPAN_HINT read_span",
             "trial": "FailedRow Trial",
             "dependents": "Dependents Use",
             "comparison": "Change compare_contracts",
@@ -58,8 +61,9 @@ else:
             "contract": "ACTIVE ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
+            "holding": "Held held_rows",
             "nesting": "deepest",
-            "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS CheckPlan Warned",
+            "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS Check CheckPlan",
             "reader": "read_contract",
             "reasons": "Reason",
             "registry": "Registry",
@@ -73,10 +77,12 @@ __all__ = [
     "DRIFT_OF_REASON",
     "FIELD_PREFIX",
     "RECORDS",
+    "SPAN_HINT",
     "SURPLUS",
     "Audit",
     "Audited",
     "Change",
+    "Check",
     "CheckPlan",
     "Column",
     "Constant",
@@ -89,6 +95,7 @@ __all__ = [
     "Evolution",
     "Expression",
     "FailedRow",
+    "Held",
     "Kind",
     "Limit",
     "Observed",
@@ -103,7 +110,6 @@ __all__ = [
     "Severity",
     "Trial",
     "Use",
-    "Warned",
     "builtin_contracts",
     "compare_contracts",
     "compile_condition",
@@ -113,7 +119,9 @@ __all__ = [
     "draft_contract",
     "field_name",
     "guess_field",
+    "held_rows",
     "json_schema",
     "propose_evolution",
     "read_contract",
+    "read_span",
 ]

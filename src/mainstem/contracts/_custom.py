@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from open_data_contract_standard.model import CustomProperty
 
+from mainstem.contracts.spans import SPAN_HINT, read_span
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 
@@ -44,15 +44,12 @@ FIELD_PROPERTIES = {
     "codes": "What the source's codes mean: a table of texts and values.",
     "factor": "What a number is multiplied by, such as 0.01 where the source counts in cents.",
     "default": "The value of a record that has none.",
-    "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine` or `warn`.",
+    "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine`, `hold` or `warn`.",
     "completeness": "The share of a day's records that are to have a value, above 0 and up to 1.",
 }
 """On a property of the schema object, by name."""
 
 _VENDORS = (None, "mainstem")
-_DURATION = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LONGEST = dt.timedelta(days=36_500)
 
 _Choice = TypeVar("_Choice", bound=enum.StrEnum)
 
@@ -140,12 +137,7 @@ class Custom:
     def duration(self, name: str) -> dt.timedelta:
         """A span of time such as `90s`, `10m`, `1h`, `7d` or `2w`, of a property that is there."""
         value = self.value(name)
-        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        span = dt.timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-        if span is None or span > _LONGEST:
-            raise self.wrong(
-                name,
-                f"{value!r} is no span of time.",
-                "Write a number and s, m, h, d or w, such as 10m; 100 years at most.",
-            )
+        span = read_span(value)
+        if span is None:
+            raise self.wrong(name, f"{value!r} is no span of time.", SPAN_HINT)
         return span

@@ -95,10 +95,6 @@ def read_limits(one: SchemaProperty, kind: FieldType, custom: Custom, place: str
 def severity_of(word: str, place: str) -> Severity:
     """The severity a word says. Raises ConfigurationError for another one."""
     words = [str(each) for each in Severity]
-    if word == "hold":
-        raise ConfigurationError(
-            "A record cannot be held in this version.", where=place, hint="Write quarantine, or warn."
-        )
     if word not in words:
         raise ConfigurationError(f"{word!r} is none of {', '.join(words)}.", where=place, hint=near_miss(word, words))
     return Severity(word)

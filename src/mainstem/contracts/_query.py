@@ -23,12 +23,13 @@ from mainstem.model import ENTITIES, EntityKind, FieldType
 
 __all__ = [
     "FIELD_PREFIX",
+    "HOLDING_PREFIX",
     "MARKED_PREFIX",
     "SURPLUS",
     "WARNED_PREFIX",
+    "Check",
     "Defect",
     "Query",
-    "Warned",
     "declared_keys",
     "interval",
 ]
@@ -38,6 +39,9 @@ FIELD_PREFIX = "f_"
 
 WARNED_PREFIX = "w_"
 """Before the numbers of checks that only warn."""
+
+HOLDING_PREFIX = "h_"
+"""Before the numbers of checks that hold."""
 
 MARKED_PREFIX = "x_"
 """Before the numbers of kinds of drift that let a record through."""
@@ -61,19 +65,24 @@ Defect: TypeAlias = tuple[Reason, str | None, str | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Warned:
-    """A limit or rule that lets a record through: the name of either, the field it stands at, and those it looks at."""
+class Check:
+    """A limit or rule whose failure is no defect: its name, the field it stands at, and those it looks at.
+
+    `reason` is what a record that it holds is told to be kept for.
+    """
 
     rule: str
     field: str | None
     uses: frozenset[str]
+    reason: Reason
 
 
 class Query:
     """`sql` reads the table `records`; `defects` says what the numbers in its column `defect` stand for.
 
-    Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails, `x_0`, `x_1`, ... where a
-    record departs from its contract in the way of that number in `marked`, and is let through all the same.
+    Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails, `h_0`, `h_1`, ... where that
+    in `holding` does, `x_0`, `x_1`, ... where a record departs from its contract in the way of that number in `marked`, and
+    is let through all the same.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -87,7 +96,8 @@ class Query:
         self._identifying = {name for name in keys if name is not None} | _referring(contract)
         self._columns = field_columns(contract.fields, self._value)
         self.defects: list[Defect] = []
-        self.warned: list[Warned] = []
+        self.warned: list[Check] = []
+        self.holding: list[Check] = []
         self.marked: list[tuple[DriftKind, str]] = []
         self.sql = self._sql()
 
@@ -101,9 +111,13 @@ class Query:
         if self._contract.entity_version is not None:
             columns.append(f"{self._version(self._contract.entity_version)} AS version")
         columns += [f"v{i} AS {FIELD_PREFIX}{name}" for name, i in self._index.items()]
-        for number, (warned, failed) in enumerate(self._warnings()):
-            self.warned.append(warned)
-            columns.append(f"coalesce({failed}, false) AS {WARNED_PREFIX}{number}")
+        for severity, checks, prefix in (
+            (Severity.WARN, self.warned, WARNED_PREFIX),
+            (Severity.HOLD, self.holding, HOLDING_PREFIX),
+        ):
+            for number, (check, failed) in enumerate(self._checks(severity)):
+                checks.append(check)
+                columns.append(f"coalesce({failed}, false) AS {prefix}{number}")
         for number, (kind, field, condition) in enumerate(self._let_through()):
             self.marked.append((kind, field))
             columns.append(f"coalesce({condition}, false) AS {MARKED_PREFIX}{number}")
@@ -351,7 +365,7 @@ class Query:
             f" WHEN {at} > as_of + {interval(self._contract.ahead)} THEN {self._number(Reason.IN_FUTURE, name)} END"
         )
 
-    # Rules, and limits that only warn.
+    # Rules, and limits whose failure is no defect.
 
     def _failed(self, condition: str, uses: Iterable[str]) -> str:
         """Where a record makes a condition false: a tombstone has none, a patch those about what it says."""
@@ -375,17 +389,18 @@ class Query:
         if branches:
             yield f"CASE {' '.join(branches)} END"
 
-    def _warnings(self) -> Iterator[tuple[Warned, str]]:
+    def _checks(self, severity: Severity) -> Iterator[tuple[Check, str]]:
+        """The limits and rules of a severity that makes no defect, and where each fails."""
         for i, field in enumerate(self._contract.fields.values()):
             for limit in field.limits:
-                if limit.severity is Severity.WARN:
+                if limit.severity is severity:
                     condition = limit_condition(limit, field.type, f"v{i}")
-                    rule = Warned(f"{field.name}.{limit.word}", field.name, frozenset({field.name}))
-                    yield rule, self._failed(condition, [field.name])
+                    name, uses = f"{field.name}.{limit.word}", frozenset({field.name})
+                    yield Check(name, field.name, uses, Reason.OUTSIDE_LIMITS), self._failed(condition, uses)
         for one in self._contract.rules:
-            if one.severity is Severity.WARN:
+            if one.severity is severity:
                 failed = self._failed(self._condition(one.expression), one.uses)
-                yield Warned(one.name, one.field, one.uses), failed
+                yield Check(one.name, one.field, one.uses, Reason.RULE_FAILED), failed
 
 
 def declared_keys(fields: Iterable[ContractField]) -> dict[tuple[str, ...], list[str]]:

@@ -156,13 +156,19 @@ def _limits(before: ContractField, after: ContractField) -> Iterator[Change]:
         old, new = was.get(word), now.get(word)
         if old == new:
             continue
-        hard = new is not None and new.severity is Severity.QUARANTINE
+        hard = new is not None and new.severity is not Severity.WARN
         tighter = new is not None and (
-            old is None or (hard and old.severity is Severity.WARN) or not _looser(old, new, after.type)
+            old is None or _stricter(old.severity, new.severity) or not _looser(old, new, after.type)
         )
         words = f"{before.name}.{word} was {_limit(old)} and is {_limit(new)}"
         code = "limit_tightened" if tighter else "limit_loosened"
         yield Change(code, tighter and hard, words, (before.name,))
+
+
+def _stricter(before: Severity, after: Severity) -> bool:
+    """Whether what took effect by itself, or could be let take effect, no longer does."""
+    rising = (Severity.WARN, Severity.HOLD, Severity.QUARANTINE)
+    return rising.index(after) > rising.index(before)
 
 
 def _looser(old: Limit, new: Limit, kind: FieldType) -> bool:
@@ -187,15 +193,15 @@ def _rules(old: Contract, new: Contract) -> Iterator[Change]:
         if after is None:
             yield Change("rule_removed", False, f"the rule {name!r} is gone", fields)
         elif rule.expression != after.expression:
-            hard = after.severity is Severity.QUARANTINE
+            hard = after.severity is not Severity.WARN
             yield Change("rule_changed", hard, f"the rule {name!r} says something else", tuple(sorted(after.uses)))
         elif rule.severity is not after.severity:
-            hard = after.severity is Severity.QUARANTINE
+            hard = _stricter(rule.severity, after.severity)
             words = f"the rule {name!r} was of severity {rule.severity} and is {after.severity}"
             yield Change("severity_changed", hard, words, fields)
     for name, rule in now.items():
         if name not in was:
-            hard = rule.severity is Severity.QUARANTINE
+            hard = rule.severity is not Severity.WARN
             yield Change("rule_added", hard, f"the rule {name!r} is new", tuple(sorted(rule.uses)))
 
 

@@ -52,6 +52,8 @@ class Severity(enum.StrEnum):
     """What becomes of a record that fails a limit or a rule."""
 
     QUARANTINE = "quarantine"
+    HOLD = "hold"
+    """It is held: it may be right, and a person says so before it takes effect."""
     WARN = "warn"
     """It takes effect all the same, and is counted."""
 

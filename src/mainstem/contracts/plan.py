@@ -7,7 +7,7 @@ same defects on every machine and in every repetition.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -16,7 +16,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mainstem.contracts._bench import Bench
-from mainstem.contracts._query import FIELD_PREFIX, MARKED_PREFIX, SURPLUS, WARNED_PREFIX, Defect, Query, Warned
+from mainstem.contracts._query import (
+    FIELD_PREFIX,
+    HOLDING_PREFIX,
+    MARKED_PREFIX,
+    SURPLUS,
+    WARNED_PREFIX,
+    Check,
+    Defect,
+    Query,
+)
 from mainstem.contracts._screen import SCREENED, screen
 from mainstem.contracts.contract import Contract
 from mainstem.contracts.duck import connect
@@ -25,7 +34,7 @@ from mainstem.contracts.reasons import Reason
 from mainstem.errors import ConfigurationError
 from mainstem.model import EntityKind, FieldType
 
-__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "CheckPlan", "Warned", "bench_columns"]
+__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "Check", "CheckPlan", "bench_columns"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
@@ -66,7 +75,7 @@ CHECKED = pa.schema(
     ]
 )
 """The first columns of what `CheckPlan.run` gives back; one for each declared field follows, in order, one for each limit
-or rule that only warns, one for each kind of drift that lets records through, and `SURPLUS`."""
+or rule that only warns, one for each that holds, one for each kind of drift that lets records through, and `SURPLUS`."""
 
 _ARROW_TYPES = {
     FieldType.STRING: pa.string(),
@@ -85,14 +94,16 @@ class CheckPlan:
 
     contract: Contract
     schema: pa.Schema
-    """Of the result: `CHECKED`, then `f_<name>` for every declared field, `w_<n>` for every one of `warned`, `x_<n>` for
-    every one of `marked`, and `SURPLUS`: the keys of the top level that are not declared, null or none."""
+    """Of the result: `CHECKED`, then `f_<name>` for every declared field, `w_<n>` for every one of `warned`, `h_<n>` for
+    every one of `holding`, `x_<n>` for every one of `marked`, and `SURPLUS`: the keys of the top level that are not declared, null or none."""
     sql: str
     """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
     defects: tuple[Defect, ...]
     """What the query's defect numbers stand for."""
-    warned: tuple[Warned, ...]
+    warned: tuple[Check, ...]
     """What only warns."""
+    holding: tuple[Check, ...]
+    """What holds a record that has no defect."""
     marked: tuple[tuple[DriftKind, str], ...]
     """Drift of a field that lets records through: with a value that is not among the allowed ones, or without it."""
 
@@ -102,11 +113,18 @@ class CheckPlan:
         query = Query(contract)
         fields = [pa.field(FIELD_PREFIX + field.name, _ARROW_TYPES[field.type]) for field in contract.fields.values()]
         fields += [pa.field(f"{WARNED_PREFIX}{number}", pa.bool_()) for number in range(len(query.warned))]
+        fields += [pa.field(f"{HOLDING_PREFIX}{number}", pa.bool_()) for number in range(len(query.holding))]
         fields += [pa.field(f"{MARKED_PREFIX}{number}", pa.bool_()) for number in range(len(query.marked))]
         fields.append(pa.field(SURPLUS, pa.list_(pa.string())))
         defects = (*query.defects, *((reason, None, None) for reason in SCREENED))
         return cls(
-            contract, pa.schema([*CHECKED, *fields]), query.sql, defects, tuple(query.warned), tuple(query.marked)
+            contract=contract,
+            schema=pa.schema([*CHECKED, *fields]),
+            sql=query.sql,
+            defects=defects,
+            warned=tuple(query.warned),
+            holding=tuple(query.holding),
+            marked=tuple(query.marked),
         )
 
     def prove(self, where: str) -> None:
@@ -122,13 +140,13 @@ class CheckPlan:
                     hint="Take away or split the rule, limit or field that it names.",
                 ) from None
 
-    def failures(self, checked: pa.Table) -> Iterator[tuple[Warned, npt.NDArray[np.bool_]]]:
+    def failures(self, checked: pa.Table) -> Iterator[tuple[Check, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each limit or rule that warns of some row, and of which."""
-        for number, warned in enumerate(self.warned):
-            column = checked[f"{WARNED_PREFIX}{number}"]
-            failed = np.asarray(_whole(column))
-            if failed.any():
-                yield warned, failed
+        return _failing(checked, self.warned, WARNED_PREFIX)
+
+    def holds(self, checked: pa.Table) -> Iterator[tuple[Check, npt.NDArray[np.bool_]]]:
+        """Of a result of `run`: each limit or rule that holds some row, and which; also rows that have a defect."""
+        return _failing(checked, self.holding, HOLDING_PREFIX)
 
     def marks(self, checked: pa.Table) -> Iterator[tuple[DriftKind, str, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each kind of drift, and its field, that lets some row through, and which."""
@@ -150,18 +168,27 @@ class CheckPlan:
 
     def told(self, reason: Reason, field: str | None, rule: str | None) -> str:
         """What is wrong with a record and what to do, with the words of the rule or limit."""
-        known = next((one for one in self.contract.rules if one.name == rule), None)
-        if known is not None:
-            text = known.description.rstrip(".") or known.expression
-            return f"Rule {rule!r} does not hold: {text}. Correct the record, or change the rule."
-        if rule is not None and field is not None:
-            limit = next(one for one in self.contract.fields[field].limits if rule == f"{field}.{one.word}")
-            text = f"{limit.word} is {limit.value}"
-            return f"Field {field!r} is outside its limits: {text}. Correct the record, or change the limit."
+        if rule is not None:
+            what = "limit" if reason == Reason.OUTSIDE_LIMITS else "rule"
+            return f"{self._broken(rule, field)} Correct the record, or change the {what}."
         pattern = None if field is None else self.contract.fields[field].form.time_format
         if reason is Reason.INVALID_TIME and pattern is not None:
             return f"Field {field!r} holds no time of the form {pattern}. Send that form, or change the contract's."
         return reason.message(field)
+
+    def told_held(self, checks: Sequence[Check]) -> str:
+        """Why a record is held that fails these checks, and what to do."""
+        broken = " ".join(self._broken(check.rule, check.field) for check in checks)
+        return f"{broken} Release the record if it is right; else fix or dismiss it."
+
+    def _broken(self, rule: str, field: str | None) -> str:
+        """The words of a rule or limit that a record breaks."""
+        known = next((one for one in self.contract.rules if one.name == rule), None)
+        if known is not None:
+            return f"Rule {rule!r} does not hold: {known.description.rstrip('.') or known.expression}."
+        limits = () if field is None else self.contract.fields[field].limits
+        limit = next(one for one in limits if rule == f"{field}.{one.word}")
+        return f"Field {field!r} is outside its limits: {limit.word} is {limit.value}."
 
     def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> pa.Table:
         """The records (columns of `RECORDS`, others are ignored) typed and checked, in `schema`, in the order given.
@@ -213,6 +240,13 @@ class CheckPlan:
             "op": records["op"] if is_event else read["op"],
             "version": pa.repeat("", len(records)) if contract.entity_version is None else read["version"],
         }
+
+
+def _failing(checked: pa.Table, checks: Sequence[Check], prefix: str) -> Iterator[tuple[Check, npt.NDArray[np.bool_]]]:
+    for number, check in enumerate(checks):
+        failed = np.asarray(_whole(checked[f"{prefix}{number}"]))
+        if failed.any():
+            yield check, failed
 
 
 def bench_columns(payload: pa.Array, records: pa.Table) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from mainstem.contracts.contract import Contract
+from mainstem.contracts.holding import Held, held_rows
 from mainstem.contracts.plan import RECORDS, CheckPlan
 from mainstem.contracts.reasons import Reason
 from mainstem.model import EntityKind
@@ -44,6 +45,8 @@ class Trial:
         self.passed = 0
         self.discarded = 0
         """Of those that do not pass: records that the contract's policy discards, where others go to quarantine."""
+        self.held = 0
+        """Of those that do not pass: records that are held."""
         self.reasons: Counter[tuple[str, str | None, str | None]] = Counter()
         """By reason, field and rule."""
         self.warnings: Counter[str] = Counter()
@@ -61,9 +64,13 @@ class Trial:
         }
         records = pa.table({one.name: columns.get(one.name, pa.nulls(count, one.type)) for one in RECORDS}, RECORDS)
         checked = self._plan.run(self._connection, records)
+        held = held_rows(self._plan, checked)
         bad = np.asarray(checked["reason"].is_valid())
+        passed = ~bad & ~held.rows
+        bad &= ~held.rows
         self.rows += count
-        self.passed += count - int(bad.sum())
+        self.passed += int(passed.sum())
+        self._hold(held, numbers)
         named = checked.select(["n", "reason", "field", "rule"]).filter(pa.array(bad))
         grouped = named.group_by(["reason", "field", "rule"]).aggregate([("n", "count")])
         for one in grouped.to_pylist():
@@ -73,5 +80,15 @@ class Trial:
             message = self._plan.told(Reason(one["reason"]), one["field"], one["rule"])
             self.failed.append(FailedRow(one["n"], one["reason"], one["field"], one["rule"], message))
         for warned, failures in self._plan.failures(checked):
-            self.warnings[warned.rule] += int((failures & ~bad).sum())
+            self.warnings[warned.rule] += int((failures & passed).sum())
         self.warnings = +self.warnings
+
+    def _hold(self, held: Held, numbers: Sequence[int]) -> None:
+        for row in np.flatnonzero(held.rows).tolist():
+            checks = held.by(row)
+            first = checks[0]
+            self.held += 1
+            self.reasons[first.reason.value, first.field, first.rule] += 1
+            if len(self.failed) < self._show:
+                message = self._plan.told_held(checks)
+                self.failed.append(FailedRow(numbers[row], first.reason.value, first.field, first.rule, message))

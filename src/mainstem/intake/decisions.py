@@ -91,7 +91,11 @@ class QuarantineFixed(msgspec.Struct, frozen=True, kw_only=True, tag_field="deci
     by: str = ""
     reason: str = ""
     unchanged: bool = False
-    """The payload is the original's: it is the contract that has changed."""
+    """The payload is the original's: it is the contract that has changed, or somebody released the record."""
+    held: bool = False
+    """It was held: that is the state it leaves."""
+    released: tuple[str, ...] = ()
+    """The checks, by rule or limit, that do not hold the record any more, because somebody says that it is right."""
 
 
 class QuarantineDismissed(msgspec.Struct, frozen=True, kw_only=True, tag_field="decision", tag="quarantine_dismissed"):

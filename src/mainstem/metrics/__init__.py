@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from mainstem.metrics.cohorts import Adoption, Cohorts, read_adoption, read_cohorts
+    from mainstem.metrics.conditions import attributes_used
     from mainstem.metrics.daily import read_daily_series
     from mainstem.metrics.declarations import (
         Declaration,
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
         undecided_declarations,
     )
     from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
-    from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, CellDeltas
+    from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
     from mainstem.metrics.fields import Fields, read_yaml
+    from mainstem.metrics.funnels import Funnel, read_funnel
+    from mainstem.metrics.journey import Journey, JourneyKind, Subject, Track
+    from mainstem.metrics.journey_reader import EVENT_KEYS, JOURNEY_KEYS, check_journey, read_declared
     from mainstem.metrics.known import DirtyCell, dirty_cells, value_as_known
     from mainstem.metrics.merge import merge_cells, prepare_cells, touch_customers
     from mainstem.metrics.metric_set import MetricSet
     from mainstem.metrics.query import TIMEFRAMES, Point, Trend, TrendRequest, read_trend
-    from mainstem.metrics.reader import attributes_used, builtin_metrics, read_metric
+    from mainstem.metrics.reader import builtin_metrics, read_metric
+    from mainstem.metrics.retention import Retention, read_retention
     from mainstem.metrics.segments import SegmentRollups
     from mainstem.metrics.settings import MetricsSettings
     from mainstem.metrics.state import DISTINCT_BOUND, distinct_entries, distinct_total
@@ -34,16 +40,22 @@ else:
         __name__,
         {
             "daily": "read_daily_series",
+            "cohorts": "Adoption Cohorts read_adoption read_cohorts",
+            "funnels": "Funnel read_funnel",
+            "retention": "Retention read_retention",
+            "conditions": "attributes_used",
             "declarations": "Declaration Metrics activate_declaration active_declarations declaration_decided "
             "undecided_declarations",
             "definition": "Bucket Granularity Measure Metric Series series_id",
-            "deltas": "CELL_DELTAS ROLLUP_DELTAS CellDeltas",
+            "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
             "fields": "Fields read_yaml",
             "known": "DirtyCell dirty_cells value_as_known",
             "merge": "merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
             "query": "TIMEFRAMES Point Trend TrendRequest read_trend",
-            "reader": "attributes_used builtin_metrics read_metric",
+            "journey": "Journey JourneyKind Subject Track",
+            "journey_reader": "EVENT_KEYS JOURNEY_KEYS check_journey read_declared",
+            "reader": "builtin_metrics read_metric",
             "segments": "SegmentRollups",
             "settings": "MetricsSettings",
             "state": "DISTINCT_BOUND distinct_entries distinct_total",
@@ -55,31 +67,43 @@ else:
 __all__ = [
     "CELL_DELTAS",
     "DISTINCT_BOUND",
+    "EVENT_KEYS",
+    "JOURNEY_KEYS",
     "ROLLUP_DELTAS",
     "TIMEFRAMES",
+    "TRACK_DELTAS",
+    "Adoption",
     "Bucket",
     "CellDeltas",
+    "Cohorts",
     "Contracts",
     "Declaration",
     "DirtyCell",
     "Fields",
+    "Funnel",
     "Grade",
     "Granularity",
+    "Journey",
+    "JourneyKind",
     "Measure",
     "Metric",
     "MetricSet",
     "Metrics",
     "MetricsSettings",
     "Point",
+    "Retention",
     "SegmentRollups",
     "Series",
     "StreamClock",
+    "Subject",
+    "Track",
     "Trend",
     "TrendRequest",
     "activate_declaration",
     "active_declarations",
     "attributes_used",
     "builtin_metrics",
+    "check_journey",
     "copy_in",
     "declaration_decided",
     "dirty_cells",
@@ -87,8 +111,13 @@ __all__ = [
     "distinct_total",
     "merge_cells",
     "prepare_cells",
+    "read_adoption",
+    "read_cohorts",
     "read_daily_series",
+    "read_declared",
+    "read_funnel",
     "read_metric",
+    "read_retention",
     "read_stream_clocks",
     "read_trend",
     "read_yaml",

@@ -21,13 +21,14 @@ import pyarrow.compute as pc
 
 from mainstem.metrics.definition import Measure, Metric
 from mainstem.metrics.grouping import Groups, Ints
+from mainstem.metrics.journey import Subject, Track
 from mainstem.metrics.numbers import ONE, Billionths, billionths
 from mainstem.metrics.sketch import Hashes
 from mainstem.metrics.state import encode_distinct, encode_edges, encode_extremes
 from mainstem.metrics.transfer import fixed_bytes
 from mainstem.model import SHARDS
 
-__all__ = ["Batch", "Changes", "Entries", "best_rows"]
+__all__ = ["Batch", "Changes", "Entries", "Moments", "best_rows"]
 
 _NO_HASH = pa.scalar(bytes(16), pa.binary(16))
 _HASH_BYTES = 8
@@ -85,11 +86,27 @@ class Changes:
         return len(self.owners)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moments:
+    """What a batch changes in one track; all of one length."""
+
+    refs: pa.Array
+    """The subjects'."""
+    buckets: Ints
+    """Times in microseconds."""
+    states: pa.Array
+
+
 class Batch:
     """The events of one batch, in `processing.EVENT_EFFECTS` columns, at least one."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, rows: pa.Table, metrics: Sequence[Metric], *, taken_back: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        rows: pa.Table,
+        metrics: Sequence[Metric | Track],
+        *,
+        taken_back: bool,
     ) -> None:
         self._rows = rows
         self._sign = -1 if taken_back else 1
@@ -99,6 +116,7 @@ class Batch:
         self._conditions = _judged(connection, rows, {m.condition for m in metrics if m.condition is not None})
         self._selections: dict[Hashable, Ints | None] = {}
         self._groups: dict[Hashable, Groups] = {}
+        self._subjects = {Subject.CUSTOMER: (self.refs, self._owners)}
 
     def changes(self, metric: Metric) -> Changes:
         """The changes of a metric's cells, by customer and bucket.
@@ -106,7 +124,7 @@ class Batch:
         A customer whose events lie in several slots (the stream's partition key is another) goes to one of their shards:
         all slots of a batch belong to one partition, and so all their shards to one writer.
         """
-        selection = self._selection(metric)
+        selection = self._selection(metric, metric.value)
         chosen = self._selections[selection]
         rows: Any = slice(None) if chosen is None else chosen
         buckets = self._us[rows] // _microseconds(metric.bucket.length)
@@ -147,10 +165,42 @@ class Batch:
             entries=entries,
         )
 
-    def _selection(self, metric: Metric) -> Hashable:
-        """The name of the set of rows that a metric measures; which rows those are is kept under it, None for all."""
-        column = None if metric.value is None else self._rows[metric.value]
-        present = None if column is None or not column.null_count else metric.value
+    def moments(self, track: Track) -> Moments:
+        """The changes of a track, by subject and bucket; of a subject that an event does not name there are none."""
+        selection = self._selection(track, track.subject if track.subject is Subject.PERSON else None)
+        chosen = self._selections[selection]
+        rows: Any = slice(None) if chosen is None else chosen
+        refs, owners = self._subject(track.subject)
+        at, length = self._us[rows], _microseconds(track.resolution.bucket)
+        buckets = at // length
+        first = int(buckets.min()) if len(buckets) else 0
+        span = int(buckets.max()) - first + 1 if len(buckets) else 1
+        key = (selection, track.subject, length)
+        if key not in self._groups:
+            self._groups[key] = Groups.by(owners[rows] * span + (buckets - first))
+        groups = self._groups[key]
+        different, numbers = np.unique(at // _microseconds(track.resolution.length), return_inverse=True)
+        entries = Entries.of(groups.of_rows(), numbers, None, different.astype(np.uint64))
+        if self._sign < 0:
+            entries = dataclasses.replace(entries, counts=-entries.counts)
+        return Moments(
+            refs=refs.take(pa.array(groups.keys // span)),
+            buckets=(groups.keys % span + first) * length,
+            states=entries.states(len(groups)),
+        )
+
+    def _subject(self, subject: Subject) -> tuple[pa.Array, Ints]:
+        """The different references of subjects, and the number of each row's among them."""
+        if subject not in self._subjects:
+            self._subjects[subject] = _numbered(pc.fill_null(self._rows[subject], _NO_HASH))
+        return self._subjects[subject]
+
+    def _selection(self, metric: Metric | Track, needed: str | None) -> Hashable:
+        """The name of the set of rows that are measured; which rows those are is kept under it, None for all.
+
+        `needed` is a column that must have a value.
+        """
+        present = None if needed is None or not self._rows[needed].null_count else needed
         name = (present, metric.condition, metric.since)
         if name not in self._selections:
             masks = []

@@ -21,8 +21,10 @@ import structlog
 
 from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics.definition import Metric
+from mainstem.metrics.journey import Journey
+from mainstem.metrics.journey_reader import read_declared
 from mainstem.metrics.metric_set import MetricSet
-from mainstem.metrics.reader import builtin_metrics, read_metric
+from mainstem.metrics.reader import builtin_metrics
 from mainstem.store import Connection, Database
 
 __all__ = [
@@ -136,17 +138,16 @@ def _since(conn: Connection, known: Declaration | None, kind: str, text: str, at
 
 def _same_meaning(known: str, text: str) -> bool:
     """Whether two texts measure alike, as far as the one in force can be read."""
-    metric = read_metric(text)
     try:
-        return read_metric(known).meaning() == metric.meaning()
+        return read_declared(known).meaning() == read_declared(text).meaning()
     except ConfigurationError:
         pass
     try:
         # Mostly it is the condition: what else is measured must be the same.
-        before = read_metric(known, conditional=False)
+        before = read_declared(known, conditional=False)
     except ConfigurationError:
         return True
-    return before.meaning() == dataclasses.replace(metric, condition=None).meaning()
+    return before.meaning() == read_declared(text, conditional=False).meaning()
 
 
 class Metrics:
@@ -168,7 +169,7 @@ class Metrics:
             assert self._current is not None  # noqa: S101 - just looked
             return self._current
 
-    def activate(self, metric: Metric, at: dt.datetime) -> tuple[Declaration, bool]:
+    def activate(self, metric: Metric | Journey, at: dt.datetime) -> tuple[Declaration, bool]:
         """Put a metric in force; see `activate_declaration`. One that is built in stays as it is."""
         if any(metric.name == one.name for one in builtin_metrics()):
             raise ConfigurationError(f"The metric {metric.name!r} is built in.", hint="Give yours another name.")
@@ -194,11 +195,11 @@ class Metrics:
         with self._database.snapshot() as conn:
             declared, active = _count(conn), active_declarations(conn, "metric")
         if self._current is None or declared != self._declared:
-            own: list[Metric] = []
+            own: list[Metric | Journey] = []
             unreadable: dict[str, str] = {}
             for one in active:
                 try:
-                    own.append(dataclasses.replace(read_metric(one.text, where=one.name), since=one.since))
+                    own.append(_since_then(read_declared(one.text, where=one.name), one.since))
                 except ConfigurationError as error:
                     unreadable[one.name] = str(error)
                     self._tell(one, str(error))
@@ -216,6 +217,13 @@ class Metrics:
                 error=why,
                 hint="It measures nothing. Declare it anew, in words that this release reads: mainstem activate FOLDER.",
             )
+
+
+def _since_then(declared: Metric | Journey, since: dt.datetime | None) -> Metric | Journey:
+    """The same, of records received from `since` on."""
+    if isinstance(declared, Journey):
+        return declared.starting(since)
+    return dataclasses.replace(declared, since=since)
 
 
 def _count(conn: Connection) -> int:

@@ -1,4 +1,4 @@
-"""What a batch of events changes in the cells: added up per cell, not yet applied."""
+"""What a batch of events changes in cells and tracks: added up for each, not yet applied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mainstem.metrics.definition import Series
 
-__all__ = ["CELL_DELTAS", "ROLLUP_DELTAS", "CellDeltas"]
+__all__ = ["CELL_DELTAS", "ROLLUP_DELTAS", "TRACK_DELTAS", "CellDeltas"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _CHANGE = (
@@ -49,10 +49,23 @@ ROLLUP_DELTAS = pa.schema(
 )
 """Changes of sums over all customers; `grain` is hour or day, `shard` the slot modulo 16."""
 
+TRACK_DELTAS = pa.schema(
+    [
+        pa.field("series", pa.int64(), nullable=False),
+        pa.field("bucket", _TIMESTAMP, nullable=False),
+        pa.field("ref", pa.binary(16), nullable=False),
+        # How many moments there are; not known before the merge.
+        pa.field("value", pa.decimal128(38, 9), nullable=False),
+        pa.field("state", pa.binary(), nullable=False),
+        pa.field("dirty", pa.bool_(), nullable=False),
+    ]
+)
+"""Changes of tracks, each once in a layer; `ref` is a subject's."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CellDeltas:
-    """Changes of cells and rollups, each key once, and the series they belong to."""
+    """Changes of cells, rollups and tracks, each key once, and the series they belong to."""
 
     series: tuple[Series, ...]
     cells: pa.Table
@@ -61,6 +74,7 @@ class CellDeltas:
     """The changes take back what was in effect."""
     more: tuple[CellDeltas, ...] = ()
     """Changes of the same series again (two versions of a contract in one batch), to be merged after these."""
+    tracks: pa.Table = dataclasses.field(default_factory=TRACK_DELTAS.empty_table)
 
     @classmethod
     def none(cls) -> CellDeltas:
@@ -86,6 +100,7 @@ class CellDeltas:
             pa.concat_tables([part.rollups for part in first]),
             first[0].taken_back,
             (cls.joined(later),) if later else (),
+            pa.concat_tables([part.tracks for part in first]),
         )
 
     def layers(self) -> Iterator[CellDeltas]:

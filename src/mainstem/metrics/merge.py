@@ -1,4 +1,4 @@
-"""Deltas into cells, inside the sink's transaction.
+"""Deltas into cells and tracks, inside the sink's transaction.
 
 One COPY brings all changes to a temporary table, then one sorted upsert a way of merging applies them. A cell has one
 writer at a time (DESIGN: one owner a partition), and still nothing is lost when there are two: sums are added by
@@ -26,6 +26,7 @@ from psycopg import sql
 from mainstem.errors import UnavailableError
 from mainstem.metrics.definition import Measure, Series
 from mainstem.metrics.deltas import CellDeltas
+from mainstem.metrics.journey import MOST_MOMENTS
 from mainstem.metrics.sketch import REGISTERS
 from mainstem.metrics.state import DISTINCT_BOUND, merge_distinct
 from mainstem.metrics.transfer import copy_in
@@ -84,6 +85,8 @@ class _Target:
     """Whether it keeps corrections, and the times beside them."""
     bound: int
     """Different values that a distinct count holds exactly."""
+    later: str
+    """What else a change of a row sets."""
 
     @property
     def staging(self) -> str:
@@ -97,7 +100,7 @@ class _Target:
             keys=sql.SQL(", ").join(map(sql.Identifier, self.keys)),
             times=sql.SQL("first_known_at, changed_at, last_at, closed,") if self.historic else sql.SQL(""),
             values=sql.SQL("%(known_at)s, %(known_at)s, last_at, closed,") if self.historic else sql.SQL(""),
-            later=sql.SQL(_LATER if self.historic else "stale = true,"),
+            later=sql.SQL(self.later),
             stale=sql.SQL(_STALE) if self.historic else sql.SQL("false"),
             match=sql.SQL(" AND ").join(
                 sql.SQL("{0}.{2} = {1}.{2}").format(
@@ -118,8 +121,11 @@ _LATER = """
 # The newest event of the cell was taken back, and which one is newest now is not known here.
 _STALE = "(%(taken_back)s AND EXCLUDED.last_at >= cell.last_at)"
 
-_CELL = _Target("cell", ("ref", "series", "bucket"), historic=True, bound=DISTINCT_BOUND)
-_ROLLUP = _Target("rollup", ("series", "grain", "bucket", "shard"), historic=False, bound=_ROLLUP_BOUND)
+_CELL = _Target("cell", ("ref", "series", "bucket"), historic=True, bound=DISTINCT_BOUND, later=_LATER)
+_ROLLUP = _Target(
+    "rollup", ("series", "grain", "bucket", "shard"), historic=False, bound=_ROLLUP_BOUND, later="stale = true,"
+)
+_TRACK = _Target("track", ("series", "bucket", "ref"), historic=False, bound=MOST_MOMENTS, later="")
 
 _STAGING = {
     "cell": """
@@ -130,6 +136,11 @@ _STAGING = {
     "rollup": """
         CREATE TEMPORARY TABLE rollup_delta (way bigint, series bigint, grain text COLLATE "C", bucket timestamptz,
             shard smallint, value numeric, state bytea, dirty boolean)
+        ON COMMIT DELETE ROWS
+        """,
+    "track": """
+        CREATE TEMPORARY TABLE track_delta (way bigint, series bigint, bucket timestamptz, ref uuid, value numeric,
+            state bytea, dirty boolean)
         ON COMMIT DELETE ROWS
         """,
 }
@@ -255,6 +266,7 @@ def merge_cells(
         moment = _Moment(known_at, data_now, _beginning(span), cause, part.taken_back)
         _Merge(conn, _CELL, moment, part.series).apply(part.cells)
         _Merge(conn, _ROLLUP, moment, part.series).apply(part.rollups)
+        _Merge(conn, _TRACK, moment, part.series).apply(part.tracks)
     _touch(conn, deltas)
 
 
@@ -332,7 +344,7 @@ class _Merge:
             changes = changes.append_column("closed", pa.array(closed))
             changes = changes.drop_columns(["first_at"])
         else:
-            changes = changes.drop_columns(["first_at", "last_at"])
+            changes = changes.drop_columns([name for name in ("first_at", "last_at") if name in changes.column_names])
         return changes.append_column("way", pa.array(ways + self._serial))
 
     def _pick(self, way: _Way, pick: str, better: str) -> None:

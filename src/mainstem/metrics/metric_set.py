@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from mainstem.contracts.duck import connect
 from mainstem.errors import ConfigurationError
-from mainstem.metrics.batch import Batch, Changes
-from mainstem.metrics.definition import HOUR, Metric, Series, series_id
-from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, CellDeltas
+from mainstem.metrics.batch import Batch, Changes, Moments
+from mainstem.metrics.definition import HOUR, Measure, Metric, Series, series_id
+from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
+from mainstem.metrics.journey import Journey
 from mainstem.metrics.numbers import decimals
 from mainstem.metrics.rolling_up import rolled_up
 
@@ -25,16 +26,23 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 class MetricSet:
-    """The metrics in force. Immutable; safe to share between threads (each has its own DuckDB)."""
+    """The metrics and journeys in force. Immutable; safe to share between threads (each has its own DuckDB)."""
 
-    def __init__(self, metrics: Iterable[Metric], unreadable: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, metrics: Iterable[Metric | Journey], unreadable: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """`unreadable` says of metrics that are in force and cannot be read, by name, why: nothing is measured by them."""
-        by_name: dict[str, Metric] = {}
+        by_name: dict[str, Metric | Journey] = {}
         for metric in metrics:
             if metric.name in by_name:
                 raise ConfigurationError(f"There are two metrics {metric.name!r}.", hint="Give one another name.")
             by_name[metric.name] = metric
-        self.metrics: Mapping[str, Metric] = MappingProxyType(by_name)
+        self.metrics: Mapping[str, Metric] = MappingProxyType(
+            {name: one for name, one in by_name.items() if isinstance(one, Metric)}
+        )
+        self.journeys: Mapping[str, Journey] = MappingProxyType(
+            {name: one for name, one in by_name.items() if isinstance(one, Journey)}
+        )
         self.unreadable: Mapping[str, str] = MappingProxyType(dict(unreadable))
         self._local = threading.local()
 
@@ -54,11 +62,12 @@ class MetricSet:
         and are no more (a record fixed or erased); measures that cannot give them back are marked dirty.
         """
         metrics = [metric for metric in self.metrics.values() if metric.entity == entity]
-        if not metrics or not rows.num_rows:
+        tracks = [track for journey in self.journeys.values() for track in journey.tracks if track.entity == entity]
+        if not (metrics or tracks) or not rows.num_rows:
             return CellDeltas.none()
         if rows.schema.field("slot").type != pa.uint16():
             raise TypeError("rows are not in EVENT_EFFECTS columns")
-        batch = Batch(self._connection(), rows, metrics, taken_back=taken_back)
+        batch = Batch(self._connection(), rows, [*metrics, *tracks], taken_back=taken_back)
         cells, rollups = [CELL_DELTAS.empty_table()], [ROLLUP_DELTAS.empty_table()]
         for metric in metrics:
             series = series_id(metric.name, source, stream)
@@ -67,22 +76,19 @@ class MetricSet:
             cells.append(_cells(series, batch.refs, rows, changes, dirty=dirty))
             if metric.rollup:
                 rollups += [rolled_up(metric, series, changes, grain, dirty=dirty) for grain in metric.grains()]
+        moments = [TRACK_DELTAS.empty_table()]
+        moments += [_track(series_id(track.series, source, stream), batch.moments(track)) for track in tracks]
+        named = [(metric.name, metric.measure, metric.bucket.length) for metric in metrics]
+        named += [(track.series, Measure.DISTINCT, track.resolution.bucket) for track in tracks]
         return CellDeltas(
             tuple(
-                Series(
-                    series_id(metric.name, source, stream),
-                    metric.name,
-                    source,
-                    stream,
-                    metric.measure,
-                    metric.bucket.length,
-                    grace,
-                )
-                for metric in metrics
+                Series(series_id(name, source, stream), name, source, stream, measure, bucket, grace)
+                for name, measure, bucket in named
             ),
             pa.concat_tables(cells),
             pa.concat_tables(rollups),
             taken_back,
+            tracks=pa.concat_tables(moments),
         )
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -109,4 +115,20 @@ def _cells(series: int, refs: pa.Array, rows: pa.Table, changes: Changes, *, dir
             "index": rows["index"].take(last).cast(pa.int32()),
         },
         schema=CELL_DELTAS,
+    )
+
+
+def _track(series: int, moments: Moments) -> pa.Table:
+    """The changes of one track, in `TRACK_DELTAS` columns."""
+    count = len(moments.buckets)
+    return pa.table(
+        {
+            "series": pa.array(np.full(count, series)),
+            "bucket": pa.array(moments.buckets).cast(_TIMESTAMP),
+            "ref": moments.refs,
+            "value": decimals(np.zeros(count, np.int64)),
+            "state": moments.states,
+            "dirty": pa.repeat(False, count),
+        },
+        schema=TRACK_DELTAS,
     )

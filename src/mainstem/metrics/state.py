@@ -34,6 +34,7 @@ from mainstem.metrics.transfer import fixed_bytes, fixed_rows, joined_bytes
 
 __all__ = [
     "DISTINCT_BOUND",
+    "ENTRY_BYTES",
     "Merged",
     "OrderedValue",
     "decode_distinct",
@@ -43,6 +44,7 @@ __all__ = [
     "encode_distinct",
     "encode_edges",
     "encode_extremes",
+    "entries_of",
     "merge_distinct",
 ]
 
@@ -52,6 +54,7 @@ DISTINCT_BOUND = 1_000
 _EXACT, _SKETCH = b"\x01e", b"\x01s"
 _KINDS = {Measure.MIN: b"\x01n", Measure.MAX: b"\x01x", Measure.FIRST: b"\x01f", Measure.LAST: b"\x01l"}
 _ENTRY = np.dtype([("hash", ">u8"), ("count", ">i4")])
+ENTRY_BYTES = _ENTRY.itemsize
 _MOST = 2**31 - 1
 _SIGN = 1 << 63
 _NUMBER_BYTES = 16
@@ -161,6 +164,15 @@ def distinct_entries(groups: Ints, states: Sequence[bytes]) -> tuple[Ints, sketc
     entry_groups, hashes, counts = _summed(groups[exact], column.filter(pa.array(exact)))
     present = counts > 0
     return entry_groups[present], hashes[present], np.flatnonzero(~exact).tolist()
+
+
+def entries_of(bodies: bytes) -> tuple[Ints, Ints]:
+    """The entries of exact sets whose bodies (states without their first two bytes) lie one after another.
+
+    Of a track: the moments' numbers and how many events each has. An entry takes `ENTRY_BYTES`.
+    """
+    entries = np.frombuffer(bodies, _ENTRY)
+    return entries["hash"].astype(np.uint64).view(np.int64), entries["count"].astype(np.int64)
 
 
 def _are_exact(states: pa.Array) -> npt.NDArray[np.bool_]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mainstem.processing.ledger import Ledger, Line, Violation
     from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
     from mainstem.processing.quarantine_reader import (
+        OPEN,
         Cause,
         QuarantineEntry,
         QuarantineSelection,
@@ -54,7 +55,7 @@ else:
             "engine": "Engine",
             "ledger": "Ledger Line Violation",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
-            "quarantine_reader": "Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
+            "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
             "replay": "Author Failing Outcome Quarantine QuarantineParts merge_patch",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
@@ -69,6 +70,7 @@ else:
 
 __all__ = [
     "EVENT_EFFECTS",
+    "OPEN",
     "QUARANTINE_EFFECTS",
     "REFERENCES",
     "SEALED",

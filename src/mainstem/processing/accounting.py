@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,9 @@ from mainstem.processing.tables.timeline import TimelineRows
 from mainstem.processing.verdicts import DECISIONS, JudgedDecisions, JudgedEvents, count_days
 
 __all__ = ["Correction", "Plan", "change_of", "commit_of", "stream_times", "terms_of"]
+
+
+_SET_ASIDE: tuple[Literal["quarantined", "held"], ...] = ("quarantined", "held")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,14 +76,16 @@ def _counted(effects: Effects, plan: Plan, merged: Sequence[Merged]) -> Iterator
     for one in merged:
         yield from ((*key, "accepted", n) for key, n in one.accepted.items())
         yield from ((*key, "duplicate", n) for key, n in one.duplicate.items())
-    for source, stream, rows in _by_stream(effects.quarantined):
-        yield from _by_day(source, stream, count_days(rows["received_at"]), "quarantined")
+    for term in _SET_ASIDE:
+        for source, stream, rows in _by_stream(effects.set_aside(term)):
+            yield from _by_day(source, stream, count_days(rows["received_at"]), term)
     for source, stream, rows in _by_stream(effects.discarded):
         yield from _by_day(source, stream, count_days(rows["received_at"]), "discarded")
     for correction in plan.corrections:
         if correction.changes and isinstance(correction.decision, QuarantineFixed):
             record = correction.decision.record
-            yield record.source, record.stream, record.received_at.astimezone(dt.UTC).date(), "quarantined", -1
+            left: Term = "held" if correction.decision.held else "quarantined"
+            yield record.source, record.stream, record.received_at.astimezone(dt.UTC).date(), left, -1
 
 
 def _by_day(source: str, stream: str, days: Days, term: Term) -> Iterator[tuple[str, str, dt.date, Term, int]]:
@@ -97,11 +102,11 @@ def commit_of(effects: Effects, plan: Plan, merged: Merged) -> Commit:
         duplicate=sum(sum(judged.repeats.values()) for judged in own)
         + sum(plan.decisions.repeats.values())
         + merged.duplicate.total(),
-        quarantined=effects.quarantined.num_rows,
-        held=0,
+        quarantined=effects.set_aside("quarantined").num_rows,
+        held=effects.set_aside("held").num_rows,
         discarded=effects.discarded.num_rows,
     )
-    if commit.accepted + commit.duplicate + commit.quarantined + commit.discarded != effects.records:
+    if sum(dataclasses.astuple(commit)) != effects.records:
         raise IntegrityError(f"{effects.span} holds {effects.records} records, and {commit} does not add up to them.")
     return commit
 

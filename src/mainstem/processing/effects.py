@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mainstem.contracts import Contract
 from mainstem.intake import Decision
@@ -85,8 +87,10 @@ QUARANTINE_EFFECTS = pa.schema(
         pa.field("field", pa.string()),
         # What is wrong and what to do; never a value of the record.
         pa.field("message", pa.string(), nullable=False),
-        # The rule that is broken, or the limit (`<field>.<word>`).
+        # The rule that is broken, or the limit (`<field>.<word>`); of several that hold a record the first.
         pa.field("rule", pa.string()),
+        # The checks that hold the record; empty where it is quarantined.
+        pa.field("held_by", pa.list_(pa.string()), nullable=False),
         # Whose record it is, where its partition key is the customer's.
         pa.field("customer", _HASH),
     ]
@@ -159,7 +163,10 @@ class DecisionEffect:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effects:
-    """All effects of one span: every record of it is in exactly one of events, states, decisions, quarantined, discarded."""
+    """All effects of one span: every record of it is in exactly one of events, states, decisions, quarantined, discarded.
+
+    `quarantined` has the held ones too: `set_aside` tells them apart.
+    """
 
     span: Span
     events: tuple[EventEffects, ...]
@@ -184,3 +191,8 @@ class Effects:
     discarded: pa.Table = dataclasses.field(default_factory=DISCARDED.empty_table)
     """In `drift.effects.DISCARDED` columns: records that a contract's policy discards."""
     drift: DriftEffects = dataclasses.field(default_factory=DriftEffects)
+
+    def set_aside(self, term: Literal["quarantined", "held"]) -> pa.Table:
+        """The rows of `quarantined` that are in this state."""
+        holding = pc.greater(pc.list_value_length(self.quarantined["held_by"]), 0)
+        return self.quarantined.filter(holding if term == "held" else pc.invert(holding))

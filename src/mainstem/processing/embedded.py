@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -29,7 +30,8 @@ from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
 from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
-from mainstem.processing.drift.discarding import discarded_rows, discards_of
+from mainstem.processing.aside import Told, set_aside, told
+from mainstem.processing.drift.discarding import discards_of
 from mainstem.processing.drift.effects import DISCARDED
 from mainstem.processing.drift.watching import Checked, DriftWatch, Seen, drift_effects
 from mainstem.processing.effects import (
@@ -97,16 +99,6 @@ class _Parts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Told:
-    """What is wrong with a record."""
-
-    reason: Reason
-    field: str | None
-    message: str
-    rule: str | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class _Group:
     """Records of one contract version, with their places."""
 
@@ -114,6 +106,8 @@ class _Group:
     stream: str
     version: int
     records: pa.Table
+    released: frozenset[str] = frozenset()
+    """The checks that do not hold them: somebody released them."""
 
 
 class EmbeddedEngine:
@@ -135,8 +129,8 @@ class EmbeddedEngine:
         if condemned:
             spared = _spared(records, condemned)
             for group in _groups(records.filter(pa.array(~spared))):
-                told = [_told(Reason.UNPROCESSABLE, None)] * group.records.num_rows
-                self._quarantine(parts, group, range(len(told)), told)
+                each = [told(Reason.UNPROCESSABLE, None)] * group.records.num_rows
+                self._set_aside(parts, group, range(len(each)), each)
             records = records.filter(pa.array(spared))
         for group in _groups(records):
             effect = self._decide if (group.source, group.stream) == _DECISIONS else self._check
@@ -158,19 +152,20 @@ class EmbeddedEngine:
             drift=drift_effects(parts.drift),
         )
 
-    def failing(self, records: pa.Table) -> pa.Table:
+    def failing(self, records: pa.Table, released: Collection[str] = ()) -> pa.Table:
         """Those that do not pass their contract, in `QUARANTINE_EFFECTS` columns; nothing comes of it.
 
-        `records` has `ENVELOPE` columns and `position`, `index` and `received_at`, by which the answer names them.
+        `records` has `ENVELOPE` columns and `position`, `index` and `received_at`, by which the answer names them. The
+        checks named in `released` hold none of them.
         """
-        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records)
+        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records, frozenset(released))
         return pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS)
 
-    def _checked(self, span: Span, records: pa.Table) -> _Parts:
+    def _checked(self, span: Span, records: pa.Table, released: frozenset[str]) -> _Parts:
         """What records of no decision come to."""
         parts = _Parts(span, tried=True)
         for group in _groups(records):
-            self._halving(parts, group, self._check)
+            self._halving(parts, dataclasses.replace(group, released=released), self._check)
         return parts
 
     def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
@@ -187,7 +182,7 @@ class EmbeddedEngine:
             if group.records.num_rows == 1:
                 _log.error("engine_record_failed", source=group.source, stream=group.stream, **described(error))
                 message = f"{Reason.UNPROCESSABLE.message()} ({type(error).__name__})"
-                self._quarantine(parts, group, [0], [_Told(Reason.UNPROCESSABLE, None, message)])
+                self._set_aside(parts, group, [0], [Told(Reason.UNPROCESSABLE, None, message)])
                 return
             middle = group.records.num_rows // 2
             for half in (group.records.slice(0, middle), group.records.slice(middle)):
@@ -202,7 +197,7 @@ class EmbeddedEngine:
         contract = self._contract(group)
         if contract is None:
             rows = range(group.records.num_rows)
-            self._quarantine(parts, group, rows, [_told(Reason.NO_CONTRACT, None)] * len(rows))
+            self._set_aside(parts, group, rows, [told(Reason.NO_CONTRACT, None)] * len(rows))
             return
         records = group.records
         tally = self._tally(contract, group)
@@ -212,13 +207,14 @@ class EmbeddedEngine:
         seen = Seen() if parts.tried else self._watch.look(Checked(group.source, plan, records, checked))
         parts.drift.append(seen)
         checked = checked.drop_columns([SURPLUS])
-        bad = np.flatnonzero(np.asarray(checked["reason"].is_valid()))
-        if len(bad):
-            if not parts.tried:
-                bad = self._discard(parts, group, plan, checked, bad)
-            if len(bad):
-                self._quarantine(parts, group, bad.tolist(), _all_told(plan, checked, bad, seen))
-            good = checked["reason"].is_null()
+        aside = set_aside(plan, checked, seen, group.released, discards=not parts.tried)
+        if not aside.good.all():
+            if aside.discarded.any():
+                gone = records.filter(pa.array(aside.discarded))
+                parts.discarded.append(discards_of(group.source, group.stream, gone))
+            if aside.kept:
+                self._set_aside(parts, group, aside.kept, aside.told)
+            good = pa.array(aside.good)
             checked, records = checked.filter(good), records.filter(good)
         if not records.num_rows:
             parts.quality += counted.of(group.source, group.stream, group.version)
@@ -226,9 +222,9 @@ class EmbeddedEngine:
         shaped = self._shape(contract, group.source, records, checked)
         parts.warnings += _warnings(plan, group, records, checked, shaped)
         if shaped.defects:
-            found = [_told(defect.reason, defect.field) for defect in shaped.defects]
+            found = [told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
-            self._quarantine(parts, rest, [defect.row for defect in shaped.defects], found)
+            self._set_aside(parts, rest, [defect.row for defect in shaped.defects], found)
             refused = [Refused(one.row, one.field, one.reason is Reason.MISSING) for one in shaped.defects]
             tally.refuse(counted, records["received_at"], checked, refused)
         parts.quality += counted.of(group.source, group.stream, group.version)
@@ -237,17 +233,6 @@ class EmbeddedEngine:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
         else:
             parts.states.append(StateEffects(contract, group.source, shaped.rows))
-
-    @staticmethod
-    def _discard(
-        parts: _Parts, group: _Group, plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.intp]:
-        """Let go of what the contract discards; the rows that are left of the bad ones."""
-        lost = discarded_rows(plan, checked)
-        if lost.any():
-            gone = group.records.filter(pa.array(lost))
-            parts.discarded.append(discards_of(group.source, group.stream, gone))
-        return bad[~lost[bad]]
 
     def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
         if contract.kind is EntityKind.EVENT:
@@ -262,7 +247,7 @@ class EmbeddedEngine:
             try:
                 decided.append((row, decode_decision(row["payload"])))
             except msgspec.MsgspecError:
-                self._quarantine(parts, group, [index], [_told(Reason.UNPROCESSABLE, None)])
+                self._set_aside(parts, group, [index], [told(Reason.UNPROCESSABLE, None)])
         good = self._correct(parts, decided)
         for row, decision in decided:
             identity = row["record_id"]
@@ -279,17 +264,17 @@ class EmbeddedEngine:
 
     def _correct(self, parts: _Parts, decided: Sequence[tuple[dict[str, Any], Decision]]) -> set[tuple[int, int]]:
         """Add what corrections come to, at their decisions' places; the places of those that are good."""
-        rows = [
-            _as_record(decision.record, self._version(decision.record), row)
-            for row, decision in decided
-            if isinstance(decision, QuarantineFixed)
-        ]
-        if not rows:
-            return set()
-        alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED))
-        parts.references.extend(alone.references)
-        groups: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
-        corrected = [group for group in groups if group.rows.num_rows]
+        released: defaultdict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+        for row, decision in decided:
+            if isinstance(decision, QuarantineFixed):
+                record = _as_record(decision.record, self._version(decision.record), row)
+                released[frozenset(decision.released)].append(record)
+        corrected: list[EventEffects | StateEffects] = []
+        for names, rows in released.items():
+            alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED), names)
+            parts.references.extend(alone.references)
+            groups: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
+            corrected += [group for group in groups if group.rows.num_rows]
         parts.corrected.extend(corrected)
         return {
             place
@@ -304,12 +289,12 @@ class EmbeddedEngine:
         contract = self._contracts.active(record.source, record.stream)
         return contract.version if contract else 0
 
-    def _quarantine(self, parts: _Parts, group: _Group, rows: Sequence[int], told: Sequence[_Told]) -> None:
-        """Put rows of a group in quarantine, each with its reason, field and message."""
+    def _set_aside(self, parts: _Parts, group: _Group, rows: Sequence[int], each: Sequence[Told]) -> None:
+        """Keep rows of a group in quarantine or held, each with its reason, field and message."""
         span = parts.span
         contract = self._contract(group)
         of_customer = contract is not None and contract.mapping.attributes.get("customer_id") == contract.partition_key
-        for row, one in zip(group.records.take(list(rows)).to_pylist(), told, strict=True):
+        for row, one in zip(group.records.take(list(rows)).to_pylist(), each, strict=True):
             place = span.place(row["position"], row["index"])
             key = row["partition_key"]
             parts.quarantined.append(
@@ -321,6 +306,7 @@ class EmbeddedEngine:
                     "field": one.field,
                     "message": one.message,
                     "rule": one.rule,
+                    "held_by": list(one.held_by),
                     "customer": self._references.ref(group.source, "customer", key) if of_customer and key else None,
                 }
             )
@@ -347,23 +333,6 @@ class EmbeddedEngine:
         if connection is None:
             connection = self._local.connection = connect()
         return connection
-
-
-def _told(reason: Reason, field: str | None) -> _Told:
-    return _Told(reason, field, reason.message(field))
-
-
-def _all_told(plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp], seen: Seen) -> list[_Told]:
-    """What is wrong with each of the rows."""
-    reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
-    told = []
-    for row, code, field, rule in zip(bad.tolist(), reasons, fields, rules, strict=True):
-        reason = Reason(code)
-        if reason is Reason.UNDECLARED:
-            told.append(_told(reason, seen.undeclared.get(row)))
-        else:
-            told.append(_Told(reason, field, plan.told(reason, field, rule), rule))
-    return told
 
 
 def _warnings(

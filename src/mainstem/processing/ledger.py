@@ -13,6 +13,7 @@ import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import LiteralString
 
 from mainstem.errors import IntegrityError
 from mainstem.eventlog import Counts, EventLog, PostgresLog, pending_counts, received_counts
@@ -97,7 +98,8 @@ class Ledger:
             found += self._count_keys(conn, accepted)
             accepted.update(_entity_versions(conn))
             found += _compared(lines, "accepted", accepted)
-            found += _compared(lines, "quarantined", _quarantined(conn))
+            found += _compared(lines, "quarantined", _set_aside(conn, "held_by = '[]'"))
+            found += _compared(lines, "held", _set_aside(conn, "held_by <> '[]'"))
             found += _compared(lines, "discarded", _discarded(conn))
             found += _undecided(conn)
         return found
@@ -198,11 +200,12 @@ def _entity_versions(conn: Connection) -> Mapping[_Key, int]:
     return {(source, stream, day): n for source, stream, day, n in rows}
 
 
-def _quarantined(conn: Connection) -> Mapping[_Key, int]:
+def _set_aside(conn: Connection, which: LiteralString) -> Mapping[_Key, int]:
+    """Records that wait, or were dismissed and stay in the term that they waited in."""
     rows = conn.execute(
-        """
+        f"""
         SELECT source, stream, (received_at AT TIME ZONE 'UTC')::date, count(*) FROM quarantine
-        WHERE state IN ('quarantined', 'dismissed') GROUP BY 1, 2, 3
+        WHERE state IN ('quarantined', 'held', 'dismissed') AND {which} GROUP BY 1, 2, 3
         """
     ).fetchall()
     return {(source, stream, day): n for source, stream, day, n in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,13 +30,13 @@ OPEN = ("quarantined", "held")
 _MOST_CAUSES = 1000
 _COLUMNS = (
     "id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason, field, rule, message,"
-    " state, decided_at"
+    " state, decided_at, held_by"
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QuarantineSelection:
-    """Which quarantined records are meant: all that agree with everything given. Without anything: all."""
+    """Which quarantined or held records are meant: all that agree with everything given. Without anything: all."""
 
     source: str | None = None
     stream: str | None = None
@@ -45,6 +46,8 @@ class QuarantineSelection:
     other_than_version: int | None = None
     """Only those that another contract version put there."""
     rule: str | None = None
+    held_by: Sequence[str] | None = None
+    """Only those that exactly these checks hold, in the order of the contract."""
     ids: Sequence[uuid.UUID] = ()
     states: Sequence[str] = OPEN
 
@@ -64,6 +67,9 @@ class QuarantineSelection:
         if self.ids:
             parts.append("id = ANY(%(ids)s)")
             given["ids"] = list(self.ids)
+        if self.held_by is not None:
+            parts.append("held_by = %(held_by)s::jsonb")
+            given["held_by"] = json.dumps(list(self.held_by))
         if self.other_than_version is not None:
             parts.append("contract_version <> %(other)s")
             given["other"] = self.other_than_version
@@ -79,6 +85,8 @@ class Cause:
     reason: str
     field: str | None
     rule: str | None
+    held_by: Sequence[str]
+    """The checks that hold them; none where they are quarantined."""
     contract_version: int
     message: str
     count: int
@@ -86,10 +94,15 @@ class Cause:
     last_at: dt.datetime
     example: uuid.UUID
 
+    @property
+    def state(self) -> str:
+        """What they wait as."""
+        return "held" if self.held_by else "quarantined"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """A quarantined record without its content."""
+    """A record that was quarantined or held, without its content."""
 
     id: uuid.UUID
     place: Place
@@ -103,6 +116,8 @@ class QuarantineEntry:
     message: str
     state: str
     decided_at: dt.datetime | None
+    held_by: Sequence[str] = ()
+    """The checks that hold it, or held it; none of a record that is quarantined."""
     sealed: bytes = dataclasses.field(repr=False, default=b"")
 
 
@@ -111,10 +126,10 @@ def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]
     condition, given = selection.condition()
     rows = conn.execute(
         f"""
-        SELECT source, stream, reason, field, rule, contract_version, min(message), count(*), min(received_at),
+        SELECT source, stream, reason, field, rule, held_by, contract_version, min(message), count(*), min(received_at),
             max(received_at), (array_agg(id ORDER BY received_at DESC, id DESC))[1]
         FROM quarantine WHERE {condition}
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 8 DESC, 1, 2, 3, 4, 5, 6 LIMIT {_MOST_CAUSES}
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 9 DESC, 1, 2, 3, 4, 5, 6, 7 LIMIT {_MOST_CAUSES}
         """,
         given,
     ).fetchall()
@@ -175,7 +190,7 @@ def read_page(
 
 def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
     id_, epoch, partition, lane, position, index, *rest, sealed = row
-    source, stream, version, received_at, reason, field, rule, message, state, decided_at = rest
+    source, stream, version, received_at, reason, field, rule, message, state, decided_at, held_by = rest
     return QuarantineEntry(
         id=id_,
         place=Place(epoch, partition, Lane(lane), position, index),
@@ -189,6 +204,7 @@ def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
         message=message,
         state=state,
         decided_at=decided_at,
+        held_by=held_by,
         sealed=bytes(sealed or b""),
     )
 
@@ -203,10 +219,11 @@ def read_entry(conn: Connection, id_: uuid.UUID) -> QuarantineEntry:
 
 
 def read_history(conn: Connection, id_: uuid.UUID) -> list[Mapping[str, Any]]:
-    """What was decided about a record, in order: `decision`, `at`, `by`, `reason`, `contract_version`."""
+    """What was decided about a record, in order: `decision`, `at`, `by`, `reason`, `contract_version`, `released`."""
     rows = conn.execute(
-        "SELECT decision, decided_at, decided_by, reason, contract_version FROM quarantine_decision WHERE id = %s"
+        "SELECT decision, decided_at, decided_by, reason, contract_version, released FROM quarantine_decision WHERE id = %s"
         " ORDER BY decided_at, decision DESC",
         [id_],
     ).fetchall()
-    return [dict(zip(("decision", "at", "by", "reason", "contract_version"), row, strict=True)) for row in rows]
+    names = ("decision", "at", "by", "reason", "contract_version", "released")
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,7 +1,8 @@
-"""Quarantined records through their contracts once more, and the decisions that follow.
+"""Quarantined and held records through their contracts once more, and the decisions that follow.
 
-A record is read again as the door would read it under the contract in force now. Those that pass become decisions,
-through the log; the sink applies each once, under the day on which the original was received.
+A record is read again as the door would read it under the contract in force now; one that is released as it stood under the
+contract that held it. Those that pass become decisions, through the log; the sink applies each once, under the day on which
+the original was received.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import dataclasses
 import json
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
 from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entry, read_page
-from mainstem.processing.rereading import read_again
+from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
 
@@ -118,6 +119,16 @@ class _Case:
     """In `ENVELOPE` columns."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Word:
+    """What is decided: by whom, in which states it is to find a record, and which checks hold nothing."""
+
+    author: Author
+    states: Sequence[str]
+    released: tuple[str, ...] = ()
+    unchanged: bool = True
+
+
 class Quarantine:
     """See the module's text; for any thread."""
 
@@ -165,16 +176,32 @@ class Quarantine:
         told = _Told()
         for entries in self._pages(selection):
             cases = self._cases(entries, self._opened(entries), self._parts.contracts)
-            bad = told.add(cases, self._engine.failing(_table(cases)))
-            good = [case for number, case in enumerate(cases) if number not in bad]
             outcome.matched += len(cases)
-            outcome.passing += len(good)
-            self._decide(outcome, {case.entry.id: _fixed(case, author, unchanged=True) for case in good}, OPEN)
+            self._let_pass(outcome, told, cases, _Word(author, OPEN))
         outcome.failing = told.failing()
         return outcome
 
-    def fix(self, id_: uuid.UUID, payload: bytes, author: Author) -> Outcome:
+    def release(self, selection: QuarantineSelection, author: Author) -> Outcome:
+        """Have held records take effect as they stand: checked by the contract that held them, but for what held them.
+
+        Those that only `selection.ids` can mean because they are not held go through the contract in force, but for
+        what would hold them. Raises as `replay`.
+        """
+        selection = dataclasses.replace(selection, states=(*OPEN, "dismissed") if selection.ids else ("held",))
+        outcome = self._begun(selection)
+        told = _Told()
+        for entries in self._pages(selection):
+            cases = self._standing(entries, self._opened(entries))
+            outcome.matched += len(cases)
+            for released, some in self._by_what_holds(cases).items():
+                self._let_pass(outcome, told, some, _Word(author, selection.states, released))
+        outcome.failing = told.failing()
+        return outcome
+
+    def fix(self, id_: uuid.UUID, payload: bytes, author: Author, *, release: bool = False) -> Outcome:
         """Have a record take effect with another payload, if that passes; else nothing is decided, and why is told.
+
+        With `release` no check that holds stands in its way: somebody says that it is right now.
 
         Raises NotFoundError, RecordError for a payload that is no JSON object, StorageFullError or UnavailableError.
         """
@@ -182,13 +209,12 @@ class Quarantine:
         entry, record = self.record(id_)
         if entry.state == "fixed":
             return Outcome(settled=1)
-        [case] = self._cases([entry], [record], self._parts.contracts, [payload])
-        told = _Told()
-        bad = told.add([case], self._engine.failing(_table([case])))
-        outcome = Outcome(matched=1, passing=1 - len(bad), failing=told.failing())
-        if not bad:
-            fixed = {id_: _fixed(case, author, unchanged=payload == record.payload)}
-            self._decide(outcome, fixed, (*OPEN, "dismissed"))
+        cases = self._cases([entry], [record], self._parts.contracts, [payload])
+        [released] = self._by_what_holds(cases) if release else [()]
+        word = _Word(author, (*OPEN, "dismissed"), released, unchanged=payload == record.payload)
+        told, outcome = _Told(), Outcome(matched=1)
+        self._let_pass(outcome, told, cases, word)
+        outcome.failing = told.failing()
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
@@ -213,7 +239,7 @@ class Quarantine:
                 raise NotFoundError(
                     f"No record {id_} is in quarantine.", hint="List them: mainstem quarantine list --records"
                 )
-        return Outcome(settled=sum(state not in OPEN for state in states.values()))
+        return Outcome(settled=sum(state not in selection.states for state in states.values()))
 
     def _pages(self, selection: QuarantineSelection) -> Iterator[Sequence[QuarantineEntry]]:
         """By id, so that what is decided meanwhile moves nothing."""
@@ -247,6 +273,31 @@ class Quarantine:
             for number, row in zip(numbers, rows, strict=True):
                 cases[number] = _Case(entries[number], row)
         return [cases[number] for number in range(len(entries))]
+
+    def _standing(self, entries: Sequence[QuarantineEntry], records: Sequence[QuarantinedRecord]) -> list[_Case]:
+        """Held records as they were received, others as they read now."""
+        cases = []
+        for entry, record in zip(entries, records, strict=True):
+            if entry.held_by:
+                cases.append(_Case(entry, as_it_was(record)))
+            else:
+                cases += self._cases([entry], [record], self._parts.contracts)
+        return cases
+
+    def _by_what_holds(self, cases: Sequence[_Case]) -> Mapping[tuple[str, ...], list[_Case]]:
+        """The cases by the checks that hold them: those that they were held by as they stand, or would be now."""
+        now = {row["position"]: row["held_by"] for row in self._engine.failing(_table(cases)).to_pylist()}
+        grouped: defaultdict[tuple[str, ...], list[_Case]] = defaultdict(list)
+        for number, case in enumerate(cases):
+            grouped[tuple(now.get(number, ()))].append(case)
+        return grouped
+
+    def _let_pass(self, outcome: Outcome, told: _Told, cases: Sequence[_Case], word: _Word) -> None:
+        """Decide that those cases take effect that pass; tell what the others fail."""
+        bad = told.add(cases, self._engine.failing(_table(cases), word.released))
+        good = [case for number, case in enumerate(cases) if number not in bad]
+        outcome.passing += len(good)
+        self._decide(outcome, {case.entry.id: _fixed(case, word) for case in good}, word.states)
 
     def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision], states: Sequence[str]) -> None:
         """Make the decisions (by record), but for records that another one is on its way about, or has come first."""
@@ -384,7 +435,7 @@ def _dismissed(entry: QuarantineEntry, record: QuarantinedRecord, author: Author
     )
 
 
-def _fixed(case: _Case, author: Author, *, unchanged: bool) -> QuarantineFixed:
+def _fixed(case: _Case, word: _Word) -> QuarantineFixed:
     row, entry = case.row, case.entry
     record = CorrectedRecord(
         source=entry.source,
@@ -400,5 +451,11 @@ def _fixed(case: _Case, author: Author, *, unchanged: bool) -> QuarantineFixed:
         occurred_at=row["occurred_at"],
     )
     return QuarantineFixed(
-        place=str(entry.place), record=record, by=author.by, reason=author.reason, unchanged=unchanged
+        place=str(entry.place),
+        record=record,
+        by=word.author.by,
+        reason=word.author.reason,
+        unchanged=word.unchanged,
+        held=bool(entry.held_by),
+        released=word.released,
     )

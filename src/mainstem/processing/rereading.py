@@ -20,7 +20,7 @@ from mainstem.privacy import normalise
 from mainstem.processing.embedded import Contracts
 from mainstem.processing.quarantine import QuarantinedRecord
 
-__all__ = ["read_again"]
+__all__ = ["as_it_was", "read_again"]
 
 _NAMES = [field.name for field in ENVELOPE]
 
@@ -32,7 +32,7 @@ def read_again(
     contract = contracts.active(records[0].source, records[0].stream)
     if contract is None:
         return [
-            {**_as_it_was(record), "payload": payload, "contract_version": 0}
+            {**as_it_was(record), "payload": payload, "contract_version": 0}
             for record, payload in zip(records, payloads, strict=True)
         ]
     plan = DoorPlan.compile(contract)
@@ -87,7 +87,7 @@ def _row(
     untouched: dict[str, Any],
     then: dict[str, Any],
 ) -> dict[str, Any]:
-    kept = _as_it_was(record) | {"partition_key": _envelope_partition_key(record, contract)}
+    kept = as_it_was(record) | {"partition_key": _envelope_partition_key(record, contract)}
     event = contract.kind is EntityKind.EVENT
 
     def value(name: str) -> Any:
@@ -107,7 +107,8 @@ def _row(
     }
 
 
-def _as_it_was(record: QuarantinedRecord) -> dict[str, Any]:
+def as_it_was(record: QuarantinedRecord) -> dict[str, Any]:
+    """The row of `ENVELOPE` columns that the log held."""
     return {name: getattr(record, name) for name in _NAMES}
 
 

@@ -47,6 +47,7 @@ from mainstem.telemetry import (
     RECORDS_ACCEPTED,
     RECORDS_DISCARDED,
     RECORDS_DUPLICATE,
+    RECORDS_HELD,
     RECORDS_QUARANTINED,
 )
 
@@ -406,6 +407,8 @@ def _count(effects: Effects, terms: Terms) -> None:
     for (source, stream, _, term), n in terms.items():
         if term in counters:
             counters[term].labels(source, stream).inc(n)
-    reasons = effects.quarantined.group_by(["source", "stream", "reason"]).aggregate([([], "count_all")])
+    for row in effects.set_aside("held").group_by(["source", "stream"]).aggregate([([], "count_all")]).to_pylist():
+        RECORDS_HELD.labels(row["source"], row["stream"]).inc(row["count_all"])
+    reasons = effects.set_aside("quarantined").group_by(["source", "stream", "reason"]).aggregate([([], "count_all")])
     for row in reasons.to_pylist():
         RECORDS_QUARANTINED.labels(row["source"], row["stream"], row["reason"]).inc(row["count_all"])

@@ -124,6 +124,8 @@ class Tally:
         for _, _, let_through in self.plan.marks(checked):
             # Its policy says that the record takes effect all the same.
             plain = plain & ~let_through
+        for _, failed in self.plan.holds(checked):
+            plain = plain & ~failed
         return plain
 
     def _audited(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Iterator[Audited]:

@@ -1,4 +1,4 @@
-"""Putting a folder's declarations into force: contracts, metrics, health models.
+"""Putting a folder's declarations into force: contracts, metrics and journeys, health models.
 
 What is activated becomes a decision too, with its full text, so that the lake alone is enough to build everything again.
 A crash may come between the two; the scheduler then makes up for the decision.
@@ -19,11 +19,13 @@ from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
     Declaration,
+    Journey,
     Metric,
     MetricSet,
     builtin_metrics,
+    check_journey,
     declaration_decided,
-    read_metric,
+    read_declared,
     undecided_declarations,
 )
 from mainstem.runtime.wiring import Runtime
@@ -60,7 +62,7 @@ class Declarations:
     """What a folder declares, read and checked, each with its file."""
 
     contracts: Sequence[tuple[Path, Contract]]
-    metrics: Sequence[tuple[Path, Metric]]
+    metrics: Sequence[tuple[Path, Metric | Journey]]
     health: Sequence[tuple[Path, HealthModel]]
 
 
@@ -71,7 +73,7 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
     """
     found = Declarations(
         read_files(folder / "contracts", read_contract),
-        read_files(folder / "metrics", lambda text, where: read_metric(text, where=where)),
+        read_files(folder / "metrics", lambda text, where: read_declared(text, where=where)),
         read_files(folder / "health", lambda text, where: read_health_model(text, where=where)),
     )
     if not (found.contracts or found.metrics or found.health):
@@ -90,8 +92,12 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
                 f"the metric {metric.name!r} is built in.", where=str(path), hint="Give yours another name."
             )
     declared = {metric.name: metric for _, metric in found.metrics}
-    known = {name: metric for name, metric in runtime.metrics.current().metrics.items() if name not in declared}
-    together = MetricSet([*known.values(), *declared.values()])
+    current = runtime.metrics.current()
+    known: list[Metric | Journey] = [*current.metrics.values(), *current.journeys.values()]
+    together = MetricSet([*(one for one in known if one.name not in declared), *declared.values()])
+    for path, metric in found.metrics:
+        if isinstance(metric, Journey):
+            check_journey(metric, together.metrics, where=str(path))
     for path, model in found.health:
         check_health_model(model, together, where=str(path))
     return found

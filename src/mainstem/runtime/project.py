@@ -7,7 +7,7 @@ from pathlib import Path
 from mainstem.analytics.dependents import DeclaredDependents
 from mainstem.analytics.reader import read_health_model
 from mainstem.contracts import Contract, Dependents, read_contract
-from mainstem.metrics import builtin_metrics, read_metric
+from mainstem.metrics import builtin_metrics, read_declared
 from mainstem.runtime.declarations import read_files, read_text
 
 __all__ = ["project_dependents", "read_contract_file"]
@@ -27,6 +27,6 @@ def project_dependents(contract_file: Path) -> Dependents:
     if not above:
         return DeclaredDependents(builtin_metrics(), ())
     root = above[0].parent
-    metrics = [one for _, one in read_files(root / "metrics", lambda text, where: read_metric(text, where=where))]
+    metrics = [one for _, one in read_files(root / "metrics", lambda text, where: read_declared(text, where=where))]
     models = [one for _, one in read_files(root / "health", lambda text, where: read_health_model(text, where=where))]
     return DeclaredDependents([*builtin_metrics(), *metrics], models)

@@ -19,13 +19,14 @@ from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.drift import drift_router
 from mainstem.api.hub import LiveHub
+from mainstem.api.journeys import journeys_router
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
 from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
-from mainstem.metrics import Metric
+from mainstem.metrics import Journey, Metric
 from mainstem.runtime.wiring import Runtime
 
 __all__ = ["application"]
@@ -42,8 +43,9 @@ def application(runtime: Runtime) -> FastAPI:
     customers = Customers(runtime.keyring.references, runtime.keyring.sealer, wording)
     reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
 
-    def declared() -> tuple[Sequence[Metric], Sequence[HealthModel]]:
-        return list(runtime.metrics.current().metrics.values()), [runtime.health_models.current()]
+    def declared() -> tuple[Sequence[Metric | Journey], Sequence[HealthModel]]:
+        current = runtime.metrics.current()
+        return [*current.metrics.values(), *current.journeys.values()], [runtime.health_models.current()]
 
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
         return (
@@ -54,6 +56,7 @@ def application(runtime: Runtime) -> FastAPI:
             drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
+            journeys_router(conservation, runtime.metrics),
             customers_router(reader, signer),
             live_metrics_router(conservation, gate, hub),
             live_scores_router(reader, gate, hub),

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
-from mainstem.testing.reckoning import check_rebuild, reckon
+from mainstem.testing.reckoning import check_rebuild, reckon, release
 from mainstem.testing.tree import RunningTree
-from mainstem.testing.workload import ACCOUNTS_CONTRACT, Workload
+from mainstem.testing.workload import ACCOUNTS_CONTRACT, JOURNEY, Workload
 
-__all__ = ["ROLES", "KillRun", "Killed", "declare_accounts"]
+__all__ = ["ROLES", "KillRun", "Killed", "declare_workload"]
 
 ROLES = ("serve", "work", "postgres", "supervisor", "guardian")
 """Who is killed: door; engine, sink and lake writer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
@@ -28,7 +28,7 @@ _PUT_SECONDS = 30.0
 class Killed:
     """What a run came to. `kills` counts by role; `attempts` are requests, repeated ones included.
 
-    `received` counts every copy; `between` the kills that fell between a put into the lake and its commit; `rebuilt` the
+    `received` counts every copy; `released` the held ones that were released while the worker was killed; `between` the kills that fell between a put into the lake and its commit; `rebuilt` the
     records that a rebuild folded to the same hashes (0: none was asked for).
     """
 
@@ -36,6 +36,7 @@ class Killed:
     acknowledged: int
     attempts: int
     received: int
+    released: int
     between: int
     rebuilt: int
     seconds: float
@@ -66,7 +67,7 @@ class KillRun:
         killed: Counter[str] = Counter()
         self.on_start()
         with self.tree as tree:
-            declare_accounts(tree)
+            declare_workload(tree)
             key = tree.new_key("kill-test", "ingest")
             load = Workload(tree.url, key, clients=self._clients, seed=self._seed, rest=self.rest)
             load.start()
@@ -82,6 +83,9 @@ class KillRun:
             finally:
                 expected = load.stop()
             tree.wait_ready()
+            released = release(tree)
+            # While the decisions are on their way.
+            self._kill("work")
             received = reckon(tree, expected)
             rebuilt = check_rebuild(tree) if rebuild else 0
         return Killed(
@@ -89,6 +93,7 @@ class KillRun:
             acknowledged=load.acknowledged,
             attempts=load.attempts,
             received=received,
+            released=released,
             between=self._between,
             rebuilt=rebuilt,
             seconds=round(time.monotonic() - began, 1),
@@ -127,12 +132,13 @@ class KillRun:
         return int(not names <= {path.rpartition("/")[2] for (path,) in rows})
 
 
-def declare_accounts(tree: RunningTree) -> None:
-    """Put the workload's contract of entities into force."""
+def declare_workload(tree: RunningTree) -> None:
+    """Put the workload's contract of entities and its journey into force."""
     folder = tree.data_dir.parent / "declared"
-    path = folder / "contracts" / "accounts.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(ACCOUNTS_CONTRACT)
+    for name, text in (("contracts/accounts.yaml", ACCOUNTS_CONTRACT), ("metrics/using.yaml", JOURNEY)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     with connect_runtime(tree.data_dir) as runtime, runtime.door:
         activate_folder(runtime, folder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -20,11 +20,12 @@ def state_contract(
     fields: Mapping[str, Mapping[str, Any]],
     *,
     partition_key: str = "id",
+    rules: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The contract of a stream of entities with the key `id`, versioned by `updated_at`.
 
     `mapping` is the canonical entity and from which field it takes each attribute; `fields` are those beside the two, with
-    what differs from an optional string, their PII class as `pii`.
+    what differs from an optional string, their PII class as `pii`; `rules` have at least a name and an implementation.
     """
     entity, attributes = mapping
     key = {"required": True, "primaryKey": True, "primaryKeyPosition": 1, "pii": "identifier"}
@@ -49,18 +50,22 @@ def state_contract(
                 "logicalType": "object",
                 "customProperties": _custom(**custom),
                 "properties": [_property(name, **field) for name, field in every.items()],
+                "quality": [{"type": "custom", "engine": "mainstem", **rule} for rule in rules],
             }
         ],
     }
     return yaml.safe_dump(text, sort_keys=False)
 
 
-def accounts_contract(source: str, *, named: bool = False, plan_required: bool = False) -> str:
-    """The contract of the stream `accounts`: customers with a plan and, if `named`, a name."""
+def accounts_contract(
+    source: str, *, named: bool = False, plan_required: bool = False, held_plan: str | None = None
+) -> str:
+    """The contract of the stream `accounts`: customers with a plan and, if `named`, a name; those of `held_plan` are held."""
     fields: dict[str, dict[str, Any]] = {"name": {"pii": "name"}} if named else {}
     fields["plan"] = {"required": True} if plan_required else {}
     attributes = {"customer_id": "id", **{field: field for field in fields}}
-    return state_contract(source, "accounts", ("customer", attributes), fields)
+    rules = [{"name": "plan_is_known", "severity": "hold", "implementation": f"plan <> '{held_plan}'"}]
+    return state_contract(source, "accounts", ("customer", attributes), fields, rules=rules if held_plan else ())
 
 
 def usage(number: int, **payload: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a real installation is sent, and what it has to come to: events, repeats, invalid records, entities, both lanes."""
+"""What a real installation is sent, and what it has to come to: events, repeats, invalid and held records, entities, both lanes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,23 @@ from typing import Any, Literal
 from mainstem.testing.retrying import RetryingClient
 from mainstem.testing.samples import accounts_contract
 
-__all__ = ["ACCOUNTS", "ACCOUNTS_CONTRACT", "EVENTS", "SOURCE", "Expected", "Workload"]
+__all__ = ["ACCOUNTS", "ACCOUNTS_CONTRACT", "EVENTS", "JOURNEY", "JOURNEY_NAME", "SOURCE", "Expected", "Workload"]
 
 SOURCE = "shop"
 EVENTS = "usage_events"
 ACCOUNTS = "accounts"
-ACCOUNTS_CONTRACT = accounts_contract(SOURCE)
+_HELD_PLAN = "H"
+ACCOUNTS_CONTRACT = accounts_contract(SOURCE, held_plan=_HELD_PLAN)
 """Entities of the source, for `activate_folder`."""
+
+JOURNEY_NAME = "using"
+JOURNEY = f"""
+kind: funnel
+name: {JOURNEY_NAME}
+steps: [{{name: used, event: used}}, {{name: done, entity: milestone}}]
+window: 1d
+"""
+"""A journey whose first step are the workload's events."""
 
 _BATCH = 50
 _CUSTOMERS = 40
@@ -32,6 +42,8 @@ class Expected:
     """Distinct events by customer."""
     invalid: int = 0
     """Distinct records that belong into quarantine."""
+    held: int = 0
+    """Distinct records that are to be held; released whenever, they are no account's last."""
     accounts: dict[str, str | None] = dataclasses.field(default_factory=dict)
     """The plan each ends with; None for a deleted one."""
 
@@ -39,6 +51,7 @@ class Expected:
         """Take another's over."""
         self.events.update(other.events)
         self.invalid += other.invalid
+        self.held += other.held
         self.accounts.update(other.accounts)
 
 
@@ -132,11 +145,11 @@ class Workload:
         self._expected[number].events.update(_customer(turn, n) for n in range(_BATCH))
 
     def _entities(self, number: int, turn: int, client: RetryingClient, chance: random.Random) -> None:
-        """A, B, A, deleted, come back: in any order, over both lanes, some twice."""
+        """A, one that is held, B, A, deleted, come back: in any order, over both lanes, some twice."""
         records = []
         for n in range(_ENTITIES):
             account = f"account-{number}-{n}"
-            steps: list[str | None] = ["A", "B", "A", None, chance.choice("CD")]
+            steps: list[str | None] = ["A", _HELD_PLAN, "B", "A", None, chance.choice("CD")]
             if chance.random() < 0.3:
                 steps = [*steps, None]
             records += [_account(account, plan, turn * 10 + step) for step, plan in enumerate(steps)]
@@ -145,6 +158,7 @@ class Workload:
         middle = len(records) // 2
         client.send(records[:middle], lane="bulk")
         client.send(records[middle:] + records[: middle // 2], lane="live")
+        self._expected[number].held += _ENTITIES
 
 
 def _customer(turn: int, n: int) -> str:

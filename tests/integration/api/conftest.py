@@ -21,6 +21,7 @@ from mainstem.api.contracts import contracts_router
 from mainstem.api.customers import CustomerReader, customers_router
 from mainstem.api.data import data_router
 from mainstem.api.drift import drift_router
+from mainstem.api.journeys import journeys_router
 from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
 from mainstem.api.quality import quality_router
@@ -76,12 +77,16 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                 quality_router(
                     conservation,
                     QualitySettings(),
-                    lambda: (list(metrics.current().metrics.values()), [models.current()]),
+                    lambda: (
+                        [*metrics.current().metrics.values(), *metrics.current().journeys.values()],
+                        [models.current()],
+                    ),
                 ),
                 anomalies_router(conservation),
                 drift_router(database, registry, clock),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),
+                journeys_router(conservation, metrics),
                 customers_router(reader, signer),
                 live_metrics_router(conservation, gate, hub),
                 live_scores_router(reader, gate, hub),

@@ -12,10 +12,12 @@ from mainstem.intake import Delivery
 from mainstem.runtime.declarations import activate_folder
 from mainstem.testing.site import Site
 
-from .conftest import commands
+from .conftest import blocks, commands
 
 ID = "3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05"
 """Stands in the guide for the record's."""
+
+LARGE = b'\n{"order_id": "o-5", "account": "acme", "placed_at": "2026-01-14T09:00:00Z", "amount": 4100}'
 
 
 def test_what_the_guide_says_comes_true(
@@ -23,12 +25,14 @@ def test_what_the_guide_says_comes_true(
 ) -> None:
     monkeypatch.chdir(folder)
     site = Site.begin(folder / "mainstem-data/mine", migrated_dsn)
+    with (folder / "shop/contracts/shop/orders.yaml").open("a") as file:
+        file.writelines(blocks("quarantine.md", "yaml"))
     with site.runtime() as runtime, runtime.door as door:
         activate_folder(runtime, folder / "shop")
-        orders = (folder / "orders.ndjson").read_bytes()
-        assert door.submit(Delivery("shop", orders, "application/x-ndjson", stream="orders")).accepted == 4
+        orders = (folder / "orders.ndjson").read_bytes() + LARGE
+        assert door.submit(Delivery("shop", orders, "application/x-ndjson", stream="orders")).accepted == 5
     site.work()
-    [(id_,)] = site.query("SELECT id FROM quarantine")
+    [(id_,)] = site.query("SELECT id FROM quarantine WHERE state = 'quarantined'")
 
     said = {}
     with site.runtime() as runtime:
@@ -40,13 +44,16 @@ def test_what_the_guide_says_comes_true(
             said[command.split(" --data-dir")[0].removeprefix(f"{program} quarantine ")] = capsys.readouterr().out
         runtime.worker.stop()
 
-    assert "1 record." in said["list"]
+    assert "held by usual_amount" in said["list"]
+    assert "2 records." in said["list"]
     assert str(id_) in said["list --records --source shop"]
     assert '"last Tuesday"' in said[f"show {ID}"]
-    assert "0 of 1 record would pass" in said["replay --all --dry-run"]
+    assert "0 of 2 records would pass" in said["replay --all --dry-run"]
     assert "Nothing was changed" in said["replay --source shop --stream orders"]
+    [released] = [out for command, out in said.items() if command.startswith("release")]
+    assert "1 of 1 record released: in effect." in released
     [fixed] = [out for command, out in said.items() if command.startswith("fix")]
     assert "1 of 1 record fixed: in effect." in fixed
     [dismissed] = [out for command, out in said.items() if command.startswith("dismiss")]
     assert "Nothing was changed" in dismissed
-    assert site.query("SELECT state FROM quarantine") == [("fixed",)]
+    assert site.query("SELECT state FROM quarantine") == [("fixed",)] * 2

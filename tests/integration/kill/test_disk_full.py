@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mainstem.testing.killing import declare_accounts
+from mainstem.testing.killing import declare_workload
 from mainstem.testing.reckoning import reckon
 from mainstem.testing.small_disk import SmallDisk, cannot_mount, small_disk
 from mainstem.testing.tree import RunningTree, free_port
@@ -65,7 +65,7 @@ def test_disks_that_fill_up_while_loading(data_dir: Path, disks: dict[str, Small
         "MAINSTEM_RUNTIME__LEAST_FREE_MB": str(least_free_mb),
     }
     with tree:
-        declare_accounts(tree)
+        declare_workload(tree)
         key = tree.new_key("full", "ingest")
         before = tree.state()
         load = Workload(tree.url, key, clients=4)

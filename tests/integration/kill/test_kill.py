@@ -16,4 +16,5 @@ def test_ten_kills(tmp_path: Path) -> None:
     assert set(killed.kills) == set(ROLES)
     assert killed.acknowledged >= 1_000
     assert killed.received >= killed.acknowledged
+    assert killed.released > 0
     assert killed.rebuilt >= killed.received

@@ -16,7 +16,7 @@ import pytest
 from mainstem.metrics import series_id
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
-from mainstem.testing.killing import declare_accounts
+from mainstem.testing.killing import declare_workload
 from mainstem.testing.reckoning import check_rebuild, reckon
 from mainstem.testing.tree import RunningTree, free_port
 from mainstem.testing.workload import SOURCE, Workload
@@ -101,7 +101,7 @@ def test_one_customer_loaded_twice_at_once_while_everything_is_restarted(tmp_pat
     tree = RunningTree(tmp_path / "data", free_port())
     tree.environment |= {"MAINSTEM_RUNTIME__WORK_PROCESSES": "4", "MAINSTEM_RUNTIME__SERVE_PROCESSES": "2"}
     with tree:
-        declare_accounts(tree)
+        declare_workload(tree)
         with connect_runtime(tree.data_dir) as runtime, runtime.door:
             activate_folder(runtime, tmp_path / "declared")
         load = Workload(tree.url, tree.new_key("many", "ingest"), clients=4)

@@ -49,6 +49,21 @@ def contract(*plans: str) -> str:
     return _CONTRACT.format(plans=", ".join(f"{{value: {plan}}}" for plan in plans))
 
 
+_RULES = """
+    quality:
+      - {{name: plausible, type: custom, engine: mainstem, severity: hold, implementation: amount <= {most}}}
+      - {{name: known_currency, type: custom, engine: mainstem, severity: hold, implementation: "currency IN ('EUR', 'USD')"}}
+      - {{name: positive, type: custom, engine: mainstem, implementation: amount >= 0}}
+"""
+
+
+def holding(*plans: str, most: int = 100) -> str:
+    """The contract of shop.views, whose amounts above `most` and strange currencies are held."""
+    fields = """      - {name: amount, logicalType: integer}
+      - {name: currency, logicalType: string}"""
+    return contract(*plans).rstrip() + "\n" + fields + _RULES.format(most=most)
+
+
 def view(number: int, **payload: Any) -> dict[str, Any]:
     """A record of shop.views."""
     at = f"2026-01-10T09:{number % 60:02}:00Z"

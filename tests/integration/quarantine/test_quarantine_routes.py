@@ -14,7 +14,7 @@ import structlog.testing
 from mainstem.access import Role
 from mainstem.runtime.web import application
 
-from .conftest import Shop, contract, view
+from .conftest import Shop, contract, holding, view
 
 BASE = "/api/v1/data/quarantine"
 SECRET = "anna.secret@example.org"
@@ -129,11 +129,49 @@ async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: S
     assert shown["history"][-1]["reason"] == "asked"
 
 
+async def test_held_records_are_released_by_what_holds_them(client: httpx.AsyncClient, shop: Shop) -> None:
+    shop.site.declare("contracts/shop/views.yaml", holding("free", "paid"))
+    records = [view(n, amount=900) for n in range(10, 12)] + [view(12, amount=900, currency="BTC")]
+    shop.site.send("shop", records)
+    for _ in range(300):
+        held = (await client.get(BASE, params={"state": "held"})).json()["data"]
+        if held["total"] == 3:
+            break
+        await asyncio.sleep(0.05)
+    assert [(one["held_by"], one["state"], one["count"]) for one in held["reasons"]] == [
+        (["plausible"], "held", 2),
+        (["plausible", "known_currency"], "held", 1),
+    ]
+    assert {one["state"] for one in held["rows"]} == {"held"}
+    assert (await client.get(BASE, params={"state": "quarantined"})).json()["data"]["total"] == 4
+    status = (await client.get("/api/v1/data/status/shop")).json()["data"]
+    assert (status["quarantined"], status["held"], status["balanced"]) == (4, 3, True)
+    body = {"state": "held", "held_by": ["plausible"], "why": "asked"}
+    done = await client.post(f"{BASE}/release", json=body)
+    assert (done.status_code, done.json()["data"]["decided"]) == (202, 2)
+    id_ = held["reasons"][1]["example"]
+    patch = {"currency": "EUR"}
+    fix = f"{BASE}/records/{id_}/fix"
+    wrong = await client.post(fix, json={"patch": patch})
+    assert (wrong.status_code, wrong.json()["errors"][0]["reason"]) == (422, "rule_failed")
+    assert (await client.post(fix, json={"patch": patch, "release": True})).status_code == 202
+    for _ in range(300):
+        status = (await client.get("/api/v1/data/status/shop")).json()["data"]
+        if not status["held"]:
+            break
+        await asyncio.sleep(0.05)
+    assert (status["received"], status["accepted"], status["quarantined"], status["held"]) == (8, 4, 4, 0)
+    history = (await client.get(f"{BASE}/records/{id_}")).json()["data"]["history"]
+    assert [(one["decision"], one["released"]) for one in history] == [("fixed", ["plausible"])]
+
+
 @pytest.mark.parametrize(
     ("route", "body"),
     [
         ("replay", {}),
         ("replay", {"all": True, "stream": "views"}),
+        ("release", {}),
+        ("release", {"all": True, "stream": "views"}),
         ("dismiss", {"all": True}),
         ("dismiss", {"all": True, "why": " "}),
         ("records/00000000-0000-0000-0000-000000000000/fix", {}),
@@ -158,7 +196,7 @@ async def test_a_contract_is_tried_on_payloads_only_by_who_may_read_them(client:
     assert [line["stream"] for line in logs if line["event"] == "quarantine_contract_tried"] == ["views"]
 
 
-@pytest.mark.parametrize("route", ["replay", "dismiss", "fix"])
+@pytest.mark.parametrize("route", ["replay", "release", "dismiss", "fix"])
 async def test_a_key_of_one_source_decides_about_no_other(client: httpx.AsyncClient, route: str) -> None:
     bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}
     id_ = await _example(client, "missing")

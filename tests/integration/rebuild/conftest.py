@@ -15,6 +15,9 @@ from mainstem.testing.samples import SAMPLE_AT, accounts_contract, usage
 from mainstem.testing.site import Site
 
 CONTRACT = accounts_contract("crm")
+JOURNEY = (
+    "kind: funnel\nname: opening\nsteps: [{name: opened, event: opened}, {name: again, event: opened}]\nwindow: 1d\n"
+)
 
 
 def account(plan: str, minute: int, op: str = "upsert", **payload: Any) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def site(migrated_dsn: str, tmp_path: Path) -> Site:
     """An installation with mixed records in effect, two decisions and a contract that changed."""
     site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", CONTRACT)
+    site.declare("metrics/opening.yaml", JOURNEY)
     site.send("app", [usage(n) for n in range(100)] + [usage(n) for n in range(10)])
     site.send("app", [usage(n, occurred_at="never") for n in range(200, 204)])
     site.send("app", [usage(n) for n in range(90, 150)], lane=Lane.BULK)

@@ -83,3 +83,16 @@ def test_a_lost_database_comes_back_from_lake_and_keys(site: Any, capsys: Captur
     assert accepted == 152
     status, last, errors = _rebuild(site, capsys)
     assert (status, last.get("identical")) == (ExitCode.OK, True), errors
+
+
+def test_a_track_that_does_not_follow_from_the_lake_is_named(site: Any, capsys: Capture) -> None:
+    # One event fewer in one moment.
+    [(ref,)] = site.query(
+        """
+        UPDATE track SET state = set_byte(state, octet_length(state) - 1, get_byte(state, octet_length(state) - 1) - 1)
+        WHERE (series, bucket, ref) = (SELECT series, bucket, ref FROM track LIMIT 1) RETURNING ref
+        """
+    )
+    status, result, _ = _rebuild(site, capsys)
+    assert (status, result["identical"]) == (ExitCode.FAILED, False)
+    assert [(one["table"], json.loads(one["key"])[2]) for one in result["differences"]] == [("track", str(ref))]

@@ -1,4 +1,4 @@
-"""Whatever a contract's policies are and whatever is sent: each record is in exactly one state, none in silence."""
+"""Whatever a contract's policies and severities are and whatever is sent: each record is in exactly one state, none in silence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstem.contracts import Contract, DriftKind, Policy, read_contract
+from mainstem.contracts import Contract, DriftKind, Policy, Severity, read_contract
 from mainstem.errors import NotFoundError
 from mainstem.model import ENVELOPE, Lane, LogBatch
 from mainstem.privacy import Keyring
@@ -32,6 +32,8 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
 CHANGES = st.dictionaries(
     st.sampled_from(["account", "event", "at", "n", "plan", "to", "utm", "to.zip"]), VALUES, max_size=3
 )
+RULES = st.dictionaries(st.sampled_from(["small", "free", "rigan"]), st.sampled_from([str(one) for one in Severity]))
+CONDITIONS = {"small": "n < 3", "free": "plan = 'free'", "rigan": "city = 'Riga' OR n > 1"}
 KEYS = st.sampled_from(["utm", "a@b", "c@d", "to.c@d", "", "*", "\0", "é", "x y", "to.", "n"])
 NEW: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     KEYS, st.sampled_from([1, "1E+9999999", 10**40, [], {}, None]), min_size=1, max_size=4
@@ -55,7 +57,7 @@ class _One:
         return self._contract
 
 
-def _contract(stream: dict[str, str], field: dict[str, str], kind: str) -> Contract:
+def _contract(stream: dict[str, str], field: dict[str, str], rules: dict[str, str], kind: str) -> Contract:
     state = kind == "state"
     attributes = {"customer_id": "account", "plan": "plan", "n": "n", "city": "city"}
     custom: dict[str, Any] = {"source": "shop", "partitionKey": "account", "schemaChange": stream}
@@ -83,7 +85,11 @@ def _contract(stream: dict[str, str], field: dict[str, str], kind: str) -> Contr
         {"name": "plan", "logicalType": "string", "enum": [{"value": "free"}, {"value": "paid"}]},
         {"name": "city", "logicalType": "string", "customProperties": [{"property": "path", "value": "to.city"}]},
     ]
-    schema = {"name": "things", "customProperties": properties, "properties": fields}
+    quality = [
+        {"name": name, "type": "custom", "engine": "mainstem", "implementation": CONDITIONS[name], "severity": severity}
+        for name, severity in rules.items()
+    ]
+    schema = {"name": "things", "customProperties": properties, "properties": fields, "quality": quality}
     head = {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "t", "version": "1.0.0"}
     return dataclasses.replace(read_contract(json.dumps({**head, "schema": [schema]}), "t"), version=1)
 
@@ -128,13 +134,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(POLICIES, POLICIES, st.sampled_from(["event", "state"]), PAYLOADS)
+@given(POLICIES, POLICIES, RULES, st.sampled_from(["event", "state"]), PAYLOADS)
 def test_every_record_is_in_exactly_one_state(
-    keys: Keyring, stream: dict[str, str], field: dict[str, str], kind: str, payloads: list[Any]
+    keys: Keyring, stream: dict[str, str], field: dict[str, str], rules: dict[str, str], kind: str, payloads: list[Any]
 ) -> None:
-    contract = _contract(stream, field, kind)
+    contract = _contract(stream, field, rules, kind)
     engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
-    effects = engine.process([_batch(contract, list(map(_payload, payloads)))])
+    batch = _batch(contract, list(map(_payload, payloads)))
+    effects = engine.process([batch])
     places = Counter(
         index
         for table in (*[one.rows for one in effects.events], *[one.rows for one in effects.states], effects.quarantined)
@@ -151,7 +158,23 @@ def test_every_record_is_in_exactly_one_state(
     if Policy.DISCARD_ROW not in {*stream.values(), *field.values()}:
         assert effects.discarded.num_rows == 0
     assert effects.quarantined.num_rows == effects.sealed.num_rows
+    quarantined, held = (effects.set_aside(term) for term in ("quarantined", "held"))
+    assert quarantined.num_rows + held.num_rows == effects.quarantined.num_rows
+    holding = {name for name, severity in rules.items() if severity == Severity.HOLD}
+    assert {name for names in held["held_by"].to_pylist() for name in names} <= holding
+    _check_release(engine, batch, held)
     assert "unprocessable" not in effects.quarantined["reason"].to_pylist()
+
+
+def _check_release(engine: EmbeddedEngine, batch: LogBatch, held: pa.Table) -> None:
+    """Past exactly what holds it a record has no defect but what a policy discards, and past less it is held."""
+    for index, names in zip(held["index"].to_pylist(), held["held_by"].to_pylist(), strict=True):
+        record = pa.table(batch.records.slice(index, 1))
+        for name, value in (("position", 0), ("index", index), ("received_at", AT)):
+            record = record.append_column(name, pa.array([value], pa.timestamp("us", "UTC") if value is AT else None))
+        assert not any(engine.failing(record, names)["held_by"].to_pylist())
+        [less] = engine.failing(record, names[1:])["held_by"].to_pylist()
+        assert less == names[:1]
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,7 +189,7 @@ def test_counts_are_the_same_however_the_log_is_cut(
     keys: Keyring, stream: dict[str, str], kind: str, payloads: list[Any], data: st.DataObject, *, storm: bool
 ) -> None:
     """A rebuild cuts it otherwise, and refuses to be put in the place of a fold that counted something else."""
-    contract = _contract(stream, {}, kind)
+    contract = _contract(stream, {}, {}, kind)
     if storm:
         payloads = [{f"{letter}{n}": 1 for letter in "kl"} for n in range(MOST_PATHS)] + payloads
     at = data.draw(st.lists(st.sampled_from([AT, AT + dt.timedelta(days=1)]), min_size=1, max_size=4))

@@ -8,14 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from mainstem.contracts import Check as NamedCheck
 from mainstem.contracts import (
     CheckPlan,
     Contract,
     Limit,
+    Reason,
     Severity,
-    Warned,
     builtin_contracts,
     compare_contracts,
+    held_rows,
     read_contract,
 )
 from mainstem.errors import ConfigurationError
@@ -186,8 +188,8 @@ def test_what_warns_lets_through_and_is_told(check: Check, event_text: Text) -> 
     assert contract.fields["n"].limits == (Limit("maximum", "10", Severity.WARN),)
     plan = CheckPlan.compile(contract)
     assert plan.warned == (
-        Warned("n.maximum", "n", frozenset({"n"})),
-        Warned("lucky", None, frozenset({"n"})),
+        NamedCheck("n.maximum", "n", frozenset({"n"}), Reason.OUTSIDE_LIMITS),
+        NamedCheck("lucky", None, frozenset({"n"}), Reason.RULE_FAILED),
     )
     rows = check(contract, [GOOD | {"n": n} for n in (5, 11, 13, 99, None)])
     assert [row["reason"] for row in rows] == [None, None, None, "rule_failed", None]
@@ -196,6 +198,62 @@ def test_what_warns_lets_through_and_is_told(check: Check, event_text: Text) -> 
         "n.maximum": [False, True, True, True, False],
         "lucky": [False, False, True, False, False],
     }
+
+
+def test_what_holds_is_no_defect_and_all_of_it_is_named(check: Check, event_text: Text) -> None:
+    import yaml
+
+    data = yaml.safe_load(
+        _stream(
+            event_text({"name": "n", "logicalType": "integer", "logicalTypeOptions": {"maximum": 10}}),
+            _rule("n <> 13", "lucky", severity="hold", description="thirteen is rare"),
+            _rule("n <> 99", "never"),
+        )
+    )
+    data["schema"][0]["properties"][3]["customProperties"] = [{"property": "limitSeverity", "value": "hold"}]
+    contract = read_contract(yaml.safe_dump(data), "c.yaml")
+    plan = CheckPlan.compile(contract)
+    rows = check(contract, [GOOD | {"n": n} for n in (5, 11, 13, 99, None)])
+    assert [row["reason"] for row in rows] == [None, None, None, "rule_failed", None]
+    checked = pa.Table.from_pylist(rows)
+    held = held_rows(plan, checked)
+    assert held.rows.tolist() == [False, True, True, False, False], "what has a defect is not held"
+    assert [[one.rule for one in held.by(row)] for row in (1, 2)] == [["n.maximum"], ["n.maximum", "lucky"]]
+    assert held_rows(plan, checked, {"n.maximum"}).rows.tolist() == [False, False, True, False, False]
+    assert plan.told_held(held.by(2)) == (
+        "Field 'n' is outside its limits: maximum is 10. Rule 'lucky' does not hold: thirteen is rare. "
+        "Release the record if it is right; else fix or dismiss it."
+    )
+
+
+def test_what_a_policy_would_discard_is_held_before(check: Check, event_text: Text) -> None:
+    import yaml
+
+    data = yaml.safe_load(_stream(event_text(), _rule("event <> 'odd'", "odd", severity="hold")))
+    data["schema"][0]["customProperties"].append({"property": "schemaChange", "value": {"new_field": "discard_row"}})
+    contract = read_contract(yaml.safe_dump(data), "c.yaml")
+    rows = check(contract, [GOOD | {"more": 1}, GOOD | {"more": 1, "event": "odd"}, GOOD | {"event": "odd"}])
+    assert [row["reason"] for row in rows] == ["undeclared", "undeclared", None]
+    held = held_rows(CheckPlan.compile(contract), pa.Table.from_pylist(rows))
+    assert held.rows.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaking"),
+    [("warn", "hold", True), ("hold", "quarantine", True), ("quarantine", "hold", False), ("hold", "warn", False)],
+)
+def test_a_stricter_severity_breaks_what_took_effect(
+    event_text: Text,
+    old: str,
+    new: str,
+    breaking: bool,  # noqa: FBT001 - a case
+) -> None:
+    before, after = (
+        read_contract(_stream(event_text(), _rule("event <> 'odd'", "odd", severity=word)), "c.yaml")
+        for word in (old, new)
+    )
+    [change] = compare_contracts(before, after)
+    assert (change.code, change.breaking) == ("severity_changed", breaking)
 
 
 def test_no_value_makes_a_plan_fail(check: Check, event_text: Text) -> None:
@@ -236,7 +294,7 @@ def test_tombstones_and_patches(check: Check, state_text: Text) -> None:
         (_rule("event = ?"), "a parameter is not allowed"),
         (_rule("event"), "neither true nor false"),
         (_rule("1 = 1"), "names no field"),
-        (_rule("event = 'a'", severity="hold"), ".severity: A record cannot be held in this version. Write quarantine, or warn."),
+        (_rule("event = 'a'", severity="holt"), ".severity: 'holt' is none of quarantine, hold, warn. Did you mean 'hold'?"),
         (_rule("event = 'a'", severity="warning"), "Did you mean 'warn'?"),
         (_rule("event = 'a'", name=None), ".name: None is no name of a rule"),
         (_rule("event = 'a'", name="Big"), "no name of a rule"),
@@ -266,9 +324,9 @@ def test_a_name_is_one_rules(event_text: Text) -> None:
 
 def test_a_contract_without_rules_costs_what_it_did() -> None:
     plan = CheckPlan.compile(builtin_contracts()["usage_events"])
-    assert plan.warned == ()
+    assert plan.warned == plan.holding == ()
     assert "TRY(" not in plan.sql.replace("TRY_CAST(", "")
-    assert not [name for name in plan.schema.names if name.startswith("w_")]
+    assert not [name for name in plan.schema.names if name.startswith(("w_", "h_"))]
 
 
 @pytest.mark.parametrize(("old", "new", "breaking"), [(10**28, 1e-9, False), (10**28 + 1, 2, True), (9, 3, False)])

@@ -591,14 +591,29 @@ export class Answers {
       webshop: [
         ["usage_events", "no_partition_key", "customer_id", "customer_id is needed to tell whose event this is.", 3],
       ],
+      helpdesk: [
+        [
+          "tickets",
+          "rule_failed",
+          null,
+          "Rule 'plausible_wait' does not hold: nobody waits for a year. Release the record if it is right; else fix or dismiss it.",
+          4,
+          ["plausible_wait"],
+        ],
+      ],
     };
-    const found = this.faults.has("empty") ? [] : (all[source] ?? []);
-    const reasons = found.map(([stream, reason, field, message, count], i) => ({
+    const asked = search.get("state");
+    const found = (this.faults.has("empty") ? [] : (all[source] ?? [])).filter(
+      ([, , , , , held_by]) => asked === null || asked === (held_by ? "held" : "quarantined"),
+    );
+    const reasons = found.map(([stream, reason, field, message, count, held_by = []], i) => ({
       source,
       stream,
       reason,
       field,
-      rule: null,
+      rule: held_by[0] ?? null,
+      state: held_by.length ? "held" : "quarantined",
+      held_by,
       contract_version: 2,
       message,
       count,
@@ -612,10 +627,12 @@ export class Answers {
         stream: r.stream,
         reason: r.reason,
         field: r.field,
+        rule: r.rule,
         message: r.message,
         contract_version: 2,
         received_at: iso(Date.parse(r.last_at) - i * 61_000),
-        state: "quarantined",
+        state: r.state,
+        held_by: r.held_by,
         place: {
           epoch: 1,
           partition: (n + i) % 4,

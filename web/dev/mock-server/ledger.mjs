@@ -121,6 +121,7 @@ export class Ledger {
       accepted,
       pending,
       quarantined,
+      held,
       balanced,
       lag,
       newest_at,
@@ -138,6 +139,7 @@ export class Ledger {
       accepted,
       pending,
       quarantined,
+      held,
       balanced,
       lag,
       newest_at,
@@ -185,6 +187,7 @@ export class Ledger {
       accepted: sum("accepted"),
       pending: sum("pending"),
       quarantined: sum("quarantined"),
+      held: sum("held"),
     };
   }
 }

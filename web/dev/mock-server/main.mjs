@@ -6,6 +6,7 @@ import { extname, join, normalize, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { Answers, NotFound } from "./answers.mjs";
+import { journey, journeys } from "./journeys.mjs";
 import { Live } from "./live.mjs";
 
 const { values } = parseArgs({
@@ -61,6 +62,8 @@ const ROUTES = [
   [/^\/data\/quality\/impact$/, (_, search) => answers.impact(search)],
   [/^\/data\/quarantine$/, (_, search) => answers.quarantine(search)],
   [/^\/analytics\/overview$/, () => answers.overview()],
+  [/^\/analytics\/journeys$/, () => journeys(faults)],
+  [/^\/analytics\/(funnels|retention|cohorts|adoption)\/([^/]+)$/, ([, name]) => journey(name)],
   [/^\/analytics\/customers$/, (_, search) => answers.list(search)],
   [/^\/analytics\/customer-health\/([^/]+)$/, ([id], search) => answers.health(id, search)],
   [/^\/analytics\/usage-trends\/([^/]+)$/, ([timeframe], search) => answers.usage(timeframe, search)],

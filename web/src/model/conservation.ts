@@ -18,8 +18,8 @@ export const TERM_HELP: Record<Term, string> = {
   accepted: "took effect exactly once",
   duplicate: "repeats of an accepted record",
   quarantined: "set aside with a reason; can be fixed and replayed",
-  held: "waiting for a decision about their stream",
-  discarded: "dismissed by a decision",
+  held: "waiting for somebody to say that they are right",
+  discarded: "let go, as their contract says",
   pending: "acknowledged and durable, not yet in effect",
 };
 

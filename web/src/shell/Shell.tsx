@@ -15,6 +15,7 @@ import { ThemeSwitch } from "./ThemeSwitch";
 const PLACES: readonly { to: string; label: string; icon: IconName; pages: readonly Route["page"][] }[] = [
   { to: paths.overview, label: "Overview", icon: "overview", pages: ["overview"] },
   { to: paths.customers, label: "Customers", icon: "customers", pages: ["customers", "customer"] },
+  { to: paths.journeys(), label: "Journeys", icon: "journeys", pages: ["journeys"] },
   { to: paths.data(), label: "Data", icon: "data", pages: ["data"] },
   { to: paths.quality(), label: "Quality", icon: "quality", pages: ["quality"] },
 ];

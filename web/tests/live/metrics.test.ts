@@ -19,6 +19,7 @@ const source = (name: string, received: number): SourceSummary => ({
   accepted: received,
   pending: 0,
   quarantined: 0,
+  held: 0,
   balanced: true,
   lag: 0,
   newest_at: null,
@@ -35,6 +36,7 @@ const COUNTS = {
   accepted: 1,
   pending: 0,
   quarantined: 0,
+  held: 0,
 };
 const START: LiveMetrics = {
   throughput: { per_second: 5, step_seconds: 2, points: [{ at: "2026-01-15T12:00:00Z", value: 5 }] },

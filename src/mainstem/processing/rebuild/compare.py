@@ -45,6 +45,7 @@ class _Declared:
 _TABLES: Mapping[str, _Declared] = {
     "entity": _Declared("entity, ref", "deleted, customer, content_hash, attributes", "SELECT * FROM {fold}.entity"),
     "cell": _Declared("ref, series, bucket", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.cell"),
+    "track": _Declared("series, bucket, ref", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.track"),
     # Where several partitions speak of one entity, whether what it said was news depends on how they were once interleaved,
     # which nobody wrote down. Their sum does not, and what the entities came to is compared in its own right.
     "ledger": _Declared(
@@ -100,7 +101,7 @@ _TABLES: Mapping[str, _Declared] = {
         FROM {fold}.drift_count WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
-    "quarantine": _Declared("id", "state, reason, rule", "SELECT * FROM {fold}.quarantine"),
+    "quarantine": _Declared("id", "state, reason, rule, held_by", "SELECT * FROM {fold}.quarantine"),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }
 

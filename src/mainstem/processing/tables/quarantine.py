@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from mainstem.errors import IntegrityError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed
 from mainstem.model import Place, Span
 from mainstem.processing.quarantine import quarantine_id
-from mainstem.processing.tables.binary_copy import copy_rows
+from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
 from mainstem.store import Connection
 
 __all__ = ["Decided", "decide_quarantine", "foresee_decisions", "write_quarantined"]
@@ -31,7 +32,7 @@ _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_quarantine (
     id uuid, position bigint, index integer, source text COLLATE "C", stream text COLLATE "C", contract_version integer,
     received_at timestamptz, reason text COLLATE "C", field text COLLATE "C", message text, rule text COLLATE "C",
-    customer uuid, sealed bytea
+    held_by jsonb, customer uuid, sealed bytea
 ) ON COMMIT DELETE ROWS
 """
 
@@ -67,6 +68,7 @@ _HISTORY_TYPES = {
     "decided_by": pa.string(),
     "reason": pa.string(),
     "contract_version": pa.int32(),
+    "released": pa.string(),
 }
 
 
@@ -102,20 +104,21 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
         "id": pa.array(ids, pa.binary(16)),
         "index": rows["index"].cast(pa.int32()),
         "sealed": sealed["sealed"],
+        "held_by": Jsonb(pa.array(map(json.dumps, rows["held_by"].to_pylist()), pa.string())),
         **{name: rows[name] for name in names},
     }
     copy_rows(conn, "incoming_quarantine", columns)
     written = conn.execute(
         """
         INSERT INTO quarantine AS q (id, epoch, partition, lane, position, index, source, stream, contract_version,
-            received_at, reason, field, message, rule, customer, state, sealed)
+            received_at, reason, field, message, rule, held_by, customer, state, sealed)
         SELECT id, %s, %s, %s, position, index, source, stream, contract_version, received_at, reason, field, message,
-            rule, customer, 'quarantined', sealed
+            rule, held_by, customer, CASE WHEN held_by = '[]' THEN 'quarantined' ELSE 'held' END, sealed
         FROM incoming_quarantine ORDER BY id
         ON CONFLICT (id) DO UPDATE SET source = excluded.source, stream = excluded.stream,
             contract_version = excluded.contract_version, received_at = excluded.received_at, reason = excluded.reason,
             field = excluded.field, message = excluded.message, rule = excluded.rule,
-            customer = excluded.customer, sealed = excluded.sealed
+            held_by = excluded.held_by, customer = excluded.customer, sealed = excluded.sealed
         WHERE q.sealed = ''::bytea
         """,
         [span.epoch, span.partition, int(span.lane)],
@@ -174,7 +177,8 @@ def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
     ).rowcount
     if changed != len(rows):
         return False
-    copy_rows(conn, "quarantine_decision", _columns([_history(one) for one in decided], _HISTORY_TYPES))
+    history = _columns([_history(one) for one in decided], _HISTORY_TYPES)
+    copy_rows(conn, "quarantine_decision", {**history, "released": Jsonb(history["released"])})
     return True
 
 
@@ -205,11 +209,19 @@ def _history(one: Decided) -> dict[str, Any]:
         "id": quarantine_id(Place.parse(decision.place)).bytes,
         **_numbers(one.place),
         "decided_at": one.at,
-        "decision": "dismissed" if fixed is None else "replayed" if fixed.unchanged else "fixed",
+        "decision": "dismissed" if fixed is None else _effect_of(fixed),
         "decided_by": decision.by,
         "reason": decision.reason,
         "contract_version": None if fixed is None else fixed.record.contract_version,
+        "released": json.dumps([] if fixed is None else fixed.released),
     }
+
+
+def _effect_of(fixed: QuarantineFixed) -> str:
+    """A decision that let a record take effect, in one word."""
+    if not fixed.unchanged:
+        return "fixed"
+    return "released" if fixed.released else "replayed"
 
 
 def _numbers(place: Place) -> dict[str, int]:

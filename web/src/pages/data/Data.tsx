@@ -109,7 +109,8 @@ function Source({ source, summary, live }: { source: string; summary: SourceSumm
 
   // The pushed summary moved: the ledger has, too.
   const moved =
-    summary && [summary.received, summary.accepted, summary.pending, summary.quarantined, summary.balanced].join();
+    summary &&
+    [summary.received, summary.accepted, summary.pending, summary.quarantined, summary.held, summary.balanced].join();
   const { refresh } = status;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a moved summary is the reason to fetch
   useEffect(() => refresh(), [moved, refresh]);
@@ -126,7 +127,8 @@ function Source({ source, summary, live }: { source: string; summary: SourceSumm
       <QuarantineTile
         source={source}
         refusals={status.data.refusals}
-        count={status.data.quarantined + status.data.held}
+        quarantined={status.data.quarantined}
+        held={status.data.held}
       />
       <DriftTile source={source} />
     </div>

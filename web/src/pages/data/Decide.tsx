@@ -1,4 +1,4 @@
-/** What can be done about a cause: preview, then replay what passes, or give the records up with a reason. */
+/** What can be done about a cause: preview, then replay what passes; release what is held; or give the records up. */
 
 import { type FormEvent, useId, useState } from "react";
 import { call, ProblemError } from "../../api/client";
@@ -10,6 +10,7 @@ import * as number from "../../format/number";
 type Step =
   | { at: "rest" }
   | { at: "previewed"; outcome: QuarantineOutcome }
+  | { at: "releasing" }
   | { at: "dismissing" }
   | { at: "done"; text: string };
 
@@ -26,9 +27,10 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
   async function ask(route: string, more: object, then: (outcome: QuarantineOutcome) => Step) {
     setBusy(true);
     setError(null);
-    const { source, stream, reason, field, rule, contract_version } = cause;
+    const { source, stream, reason, field, rule, contract_version, state, held_by } = cause;
     const where = { ...(field !== null && { field }), ...(rule !== null && { rule }) };
-    const body = { source, stream, reason, ...where, contract_version, ...more };
+    // What else holds a record somebody has to have seen, too.
+    const body = { source, stream, reason, ...where, contract_version, state, held_by, ...more };
     try {
       const answer = await call<QuarantineOutcome>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
       if (answer) setStep(then(answer.data));
@@ -44,14 +46,20 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
   const decided = (what: string) => (outcome: QuarantineOutcome) =>
     ({ at: "done", text: `${number.count(outcome.decided)} of ${number.count(outcome.matched)} ${what}.` }) as const;
 
-  function dismiss(event: FormEvent) {
+  function decide(event: FormEvent) {
     event.preventDefault();
-    void ask("dismiss", { why }, decided("given up; they stay counted"));
+    if (step.at === "releasing") void ask("release", { why }, decided("released"));
+    else void ask("dismiss", { why }, decided("given up; they stay counted"));
   }
 
   return (
     <div className="decide">
       <div className="decide-actions">
+        {cause.state === "held" && (
+          <button type="button" className="button primary" disabled={busy} onClick={() => setStep({ at: "releasing" })}>
+            Release…
+          </button>
+        )}
         <button
           type="button"
           className="button"
@@ -78,12 +86,14 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
           Replay {number.count(step.outcome.passing)}
         </button>
       )}
-      {step.at === "dismissing" && (
-        <form onSubmit={dismiss}>
-          <label htmlFor={whyId}>Why are {number.count(cause.count)} records given up?</label>
+      {(step.at === "releasing" || step.at === "dismissing") && (
+        <form onSubmit={decide}>
+          <label htmlFor={whyId}>
+            {step.at === "releasing" ? "Why release" : "Why give up"} {number.plural(cause.count, "record")}?
+          </label>
           <input id={whyId} value={why} maxLength={1000} required onChange={(event) => setWhy(event.target.value)} />
           <button type="submit" className="button primary" disabled={busy || why.trim() === ""}>
-            Dismiss {number.count(cause.count)}
+            {step.at === "releasing" ? "Release" : "Dismiss"} {number.count(cause.count)}
           </button>
           <button type="button" className="button quiet" onClick={() => setStep({ at: "rest" })}>
             Cancel

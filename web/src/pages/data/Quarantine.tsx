@@ -1,4 +1,4 @@
-/** Why records were set aside or turned away. Values of records are never shown here, because they are never sent. */
+/** Why records were set aside, held or turned away. Values of records are never shown here, because they are never sent. */
 
 import { useEffect, useState } from "react";
 import { query } from "../../api/client";
@@ -7,46 +7,56 @@ import { useResource } from "../../data/resource";
 import * as number from "../../format/number";
 import * as time from "../../format/time";
 import { Icon } from "../../ui/Icon";
+import { Segmented } from "../../ui/Segmented";
 import { Empty, Loaded, resourceVintage, Tile } from "../../ui/Tile";
 import { Decide } from "./Decide";
 
 const EVERY = 30;
 const ROWS = 50;
 
+type Shown = "all" | "quarantined" | "held";
+const SHOWN: readonly { value: Shown; label: string }[] = [
+  { value: "all", label: "All" },
+  { value: "quarantined", label: "Quarantined" },
+  { value: "held", label: "Held" },
+];
+
 interface QuarantineTileProps {
   source: string;
   refusals: SourceStatus["refusals"];
-  /** Records in quarantine; when it moves, the reasons have moved. */
-  count: number;
+  /** Records in quarantine, and those that are held; when they move, the reasons have moved. */
+  quarantined: number;
+  held: number;
 }
 
-export function QuarantineTile({ source, refusals, count }: QuarantineTileProps) {
-  const quarantine = useResource<Quarantine>(`/data/quarantine${query({ source, limit: ROWS })}`, { every: EVERY });
+export function QuarantineTile({ source, refusals, quarantined, held }: QuarantineTileProps) {
+  const [shown, setShown] = useState<Shown>("all");
+  const state = shown === "all" ? undefined : shown;
+  const asked = query({ source, limit: ROWS, state });
+  const quarantine = useResource<Quarantine>(`/data/quarantine${asked}`, { every: EVERY });
   const { refresh } = quarantine;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a moved count is the reason to fetch
-  useEffect(() => refresh(), [count, refresh]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: moved counts are the reason to fetch
+  useEffect(() => refresh(), [quarantined, held, refresh]);
   return (
     <Tile
-      title="Quarantine"
+      title="Quarantined and held"
       className="narrow"
       vintage={resourceVintage(quarantine)}
       warning={quarantine.data ? quarantine.error : null}
     >
+      {(held > 0 || shown !== "all") && (
+        <Segmented label="Which records" options={SHOWN} value={shown} onChange={setShown} />
+      )}
       <Loaded resource={quarantine} lines={6}>
         {(data) =>
           data.reasons.length === 0 ? (
-            <Empty icon="good" title="Nothing in quarantine">
-              Every record passed the checks of its contract.
+            <Empty icon="good" title="Nothing waits">
+              No record waits for a decision here.
             </Empty>
           ) : (
             <ul className="reason-list">
               {data.reasons.map((reason) => (
-                <Reason
-                  key={[reason.stream, reason.reason, reason.field, reason.rule, reason.contract_version].join(".")}
-                  reason={reason}
-                  rows={data.rows}
-                  refresh={refresh}
-                />
+                <Reason key={causeKey(reason)} reason={reason} rows={data.rows} refresh={refresh} />
               ))}
             </ul>
           )
@@ -69,6 +79,11 @@ export function QuarantineTile({ source, refusals, count }: QuarantineTileProps)
   );
 }
 
+/** What waits for the same reason has the same. */
+function causeKey(one: QuarantineReason | QuarantineRow): string {
+  return [one.stream, one.reason, one.field, one.rule, one.contract_version, one.state, ...one.held_by].join(".");
+}
+
 interface ReasonProps {
   reason: QuarantineReason;
   rows: readonly QuarantineRow[];
@@ -77,24 +92,27 @@ interface ReasonProps {
 
 function Reason({ reason, rows, refresh }: ReasonProps) {
   const [open, setOpen] = useState(false);
-  const own = rows.filter(
-    (row) =>
-      row.stream === reason.stream &&
-      row.reason === reason.reason &&
-      row.field === reason.field &&
-      row.rule === reason.rule &&
-      row.contract_version === reason.contract_version,
-  );
+  const own = rows.filter((row) => causeKey(row) === causeKey(reason));
   return (
     <li>
       <div className="reason-head">
         <span className="mono">{reason.reason}</span>
+        {reason.state === "held" && (
+          <span className="badge" data-tone="warn" title="waiting for somebody to say that they are right">
+            held
+          </span>
+        )}
         <strong className="num">{number.count(reason.count)}</strong>
       </div>
       <p className="reason-where">
         {reason.stream}
         {reason.field && <> · field {reason.field}</>}
-        {reason.rule && <> · rule {reason.rule}</>} · contract version {reason.contract_version}
+        {reason.state === "held" ? (
+          <> · held by {reason.held_by.join(", ")}</>
+        ) : (
+          reason.rule && <> · rule {reason.rule}</>
+        )}{" "}
+        · contract version {reason.contract_version}
       </p>
       <p className="reason-message">{reason.message}</p>
       <p className="reason-foot">

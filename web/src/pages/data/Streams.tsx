@@ -39,6 +39,9 @@ export function Streams({ status, quality, vintage, warning }: StreamsProps) {
                 <th scope="col" className="num">
                   Quarantined
                 </th>
+                <th scope="col" className="num" title="waiting for somebody to say that they are right">
+                  Held
+                </th>
                 <th scope="col" className="num">
                   Lag
                 </th>
@@ -94,6 +97,7 @@ function Row({ stream, quality, now }: RowProps) {
       <td className="num">{number.count(stream.received)}</td>
       <td className="num">{number.count(stream.accepted)}</td>
       <td className="num">{number.count(stream.quarantined)}</td>
+      <td className="num">{number.count(stream.held)}</td>
       <td className="num">{time.lag(stream.lag)}</td>
       <td className="num" title={until}>
         {age === null ? "no data" : time.duration(age)}

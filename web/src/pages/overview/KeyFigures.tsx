@@ -113,6 +113,7 @@ export function Accounted({ counts, balanced, ...common }: Common & { counts: Co
       </p>
       <p className="figure-note">
         {number.shortCount(counts.pending)} pending · {number.shortCount(counts.quarantined)} quarantined
+        {counts.held > 0 && <> · {number.shortCount(counts.held)} held</>}
       </p>
     </Tile>
   );

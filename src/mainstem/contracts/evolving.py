@@ -194,7 +194,9 @@ class _Evolving:
         _allowed_by(field.policies, DriftKind.ENUM_GROWTH)
         if not one.observed:
             why = (
-                "its values are personal data" if field.pii is not PiiClass.NONE else "the value is too long or no text"
+                "its values are personal data"
+                if field.pii is not PiiClass.NONE
+                else "the value is too long, no text, or may be somebody's"
             )
             raise _LeftError(f"{why}: list the new ones yourself.")
         value: Any = one.observed

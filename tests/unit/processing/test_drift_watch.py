@@ -224,6 +224,12 @@ def test_a_key_that_is_set_aside_is_named() -> None:
     assert seen.undeclared == {1: "utm", 2: "to.zip"}
 
 
+@pytest.mark.parametrize("value", ["anna@example.org", "+371 2612-3456", "3712612", "x" * 65, "a\nb"])
+def test_a_value_that_may_be_somebodys_is_not_told_whatever_its_field(value: str) -> None:
+    assert _found(_Stream().look(_good(plan=value))) == {("enum_growth", "plan", "")}
+    assert _found(_Stream(schemaChange="discard_value").look(_good(plan=value))) == {("enum_growth", "plan", "")}
+
+
 @pytest.mark.parametrize("policy", ["freeze", "discard_row"])
 def test_a_key_inside_an_object_that_is_refused_is_told_in_whichever_record(policy: str) -> None:
     seen = _Stream(schemaChange=policy).look(*(_good() for _ in range(150)), _good(to={"zip": "1"}))

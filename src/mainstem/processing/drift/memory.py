@@ -281,8 +281,11 @@ def _remember(values: dict[str, None], value: Any) -> None:
 
 
 def _shown(field: ContractField, value: Any) -> str:
-    """A value as a finding may tell it: short text of a field that is no personal data, else nothing."""
+    """A value as a finding may tell it: short text of a field that is no personal data, and looks like none; else nothing."""
     if field.pii is not PiiClass.NONE or value is None or isinstance(value, dict | list):
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _LONGEST_VALUE and text.isprintable() else ""
+    if len(text) > _LONGEST_VALUE or not text.isprintable():
+        return ""
+    somebodys = _DIGITS.search(text) is not None or guess_field("", [text])[1] in {PiiClass.EMAIL, PiiClass.PHONE}
+    return "" if somebodys else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,14 @@ def test_a_rename_reads_the_field_elsewhere_and_declares_nothing_twice(event_con
     assert found is not None
     assert left == [None]
     assert (found.fields["n"].path, found.fields["n"].required, "count" in found.fields) == (("count",), True, False)
+
+
+def test_a_field_that_still_comes_is_not_renamed(event_contract: Make) -> None:
+    both = dataclasses.replace(RENAME, evidence={**RENAME.evidence, "both": True})
+    found, left = _next(event_contract(N), COUNT, both)
+    assert found is not None
+    assert (found.fields["n"].path, found.fields["count"].path) == (("n",), ("count",))
+    assert [one is None for one in left] == [False, True]
 
 
 @pytest.mark.parametrize(

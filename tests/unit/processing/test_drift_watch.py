@@ -185,6 +185,14 @@ def test_a_rename_is_told_by_its_name_and_type() -> None:
     assert ("rename", "plan_name", "plan") in _found(seen)
 
 
+def test_a_rename_is_taken_back_by_a_record_with_both() -> None:
+    stream = _Stream()
+    stream.look(*(_good(plan="free") for _ in range(5)))
+    told = [stream.look(_good(plan_name="free")), stream.look(_good(plan_name="free", plan="free"))]
+    renames = [one for seen in told for one in seen.findings if one.kind is DriftKind.RENAME]
+    assert [one.evidence.get("both", False) for one in renames] == [False, True]
+
+
 def test_a_key_beside_its_field_or_with_other_values_is_no_rename() -> None:
     stream = _Stream()
     stream.look(*(_good(n=n) for n in range(40)))

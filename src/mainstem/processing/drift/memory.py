@@ -72,7 +72,7 @@ class _Candidate:
     valued: int = 0
     """Records looked at in which it has a value."""
     rename: tuple[str, Mapping[str, Any]] | None = None
-    """The field it is likely to be, with the evidence."""
+    """The field it seemed likely to be, with the evidence; `both` of it: a record that came later has the field too."""
 
 
 class StreamMemory:
@@ -150,6 +150,8 @@ class StreamMemory:
         if known.raw:
             known.guess = guess_field(path[-1], known.raw)
         known.rename = known.rename or self._renamed(name, known)
+        if known.rename is not None and known.rename[0] not in known.absent:
+            known.rename = (known.rename[0], {**known.rename[1], "both": True})
         if known.rows >= _LOOKED_AT:
             known.raw, known.values = [], {}
 

@@ -59,7 +59,7 @@ class Impact:
     scored: int
     """Of these, those who have a score."""
     known: int
-    """Customers that are known at all, of the sources concerned."""
+    """Customers that are known at all, of the sources concerned, be it by records that wait alone."""
     streams: Sequence[StreamImpact]
 
 
@@ -103,8 +103,8 @@ def read_impact(
         uses = list(dict.fromkeys([*whole, *(use for one in fields for use in one.uses)]))
         streams.append(StreamImpact(*name, wait.records, wait.customers, wait.unattributed, fields, uses))
     streams.sort(key=lambda one: (-one.quarantined, one.source, one.stream))
-    customers, scored = _customers(conn, query)
-    return Impact(customers, scored, _known(conn, {one.source for one in streams}), streams)
+    customers, scored, new = _customers(conn, query)
+    return Impact(customers, scored, _known(conn, {one.source for one in streams}) + new, streams)
 
 
 def _is_missed(contract: Contract | None, field: IncompleteField) -> bool:
@@ -127,11 +127,12 @@ def _waiting(conn: Connection, query: QualityQuery) -> Mapping[tuple[str, str], 
     return {(source, stream): _Waiting(*counts) for source, stream, *counts in rows}
 
 
-def _customers(conn: Connection, query: QualityQuery) -> tuple[int, int]:
-    """The customers of all that waits, and how many of them have a score."""
-    [(customers, scored)] = conn.execute(
+def _customers(conn: Connection, query: QualityQuery) -> tuple[int, int, int]:
+    """The customers of all that waits, how many of them have a score, and of how many nothing ever took effect."""
+    [(customers, scored, new)] = conn.execute(
         f"""
-        SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM score WHERE score.ref = waiting.customer))
+        SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM score WHERE score.ref = waiting.customer)),
+            count(*) FILTER (WHERE NOT EXISTS (SELECT FROM reference WHERE reference.ref = waiting.customer))
         FROM (
             SELECT DISTINCT customer FROM quarantine
             WHERE {_OPEN} AND customer IS NOT NULL AND (%(source)s::text IS NULL OR source = %(source)s)
@@ -140,7 +141,7 @@ def _customers(conn: Connection, query: QualityQuery) -> tuple[int, int]:
         """,
         query.parameters(),
     ).fetchall()
-    return int(customers), int(scored)
+    return int(customers), int(scored), int(new)
 
 
 def _known(conn: Connection, sources: set[str]) -> int:

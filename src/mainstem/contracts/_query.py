@@ -303,7 +303,10 @@ class Query:
             discards = one.field.policies.about(reason) is Policy.DISCARD_ROW
             return self._number(reason, one.field.name) if discards else _NONE
 
-        return self._unless_gone(one.field, f"CASE {' '.join(self._drifting(one, code))} END")
+        cases = self._drifting(one, code)
+        if one.field.type is FieldType.OBJECT and (hidden := one.hidden(code)) is not None:
+            cases.append(hidden)
+        return self._unless_gone(one.field, f"CASE {' '.join(cases)} END")
 
     def _field_defect(self, one: FieldSql) -> str:
         i, field = one.i, one.field
@@ -312,12 +315,17 @@ class Query:
             lets_go = field.policies.about(reason) in {Policy.DISCARD_ROW, Policy.DISCARD_VALUE}
             return _NONE if lets_go else self._number(reason, field.name)
 
+        def kept(reason: Reason) -> str:
+            """What no store can keep does not pass because its value would be let go."""
+            discards = field.policies.about(reason) is Policy.DISCARD_ROW
+            return _NONE if discards else self._number(reason, field.name)
+
         cases = self._drifting(one, code)
         for limit in field.limits:
             if limit.severity is Severity.QUARANTINE:
                 number = self._number(Reason.OUTSIDE_LIMITS, field.name, f"{field.name}.{limit.word}")
                 cases.append(f"WHEN NOT ({limit_condition(limit, field.type, f'v{i}')}) THEN {number}")
-        hidden = one.hidden(code)
+        hidden = one.hidden(kept)
         if hidden is not None:
             cases.append(hidden)
         return self._unless_gone(field, f"CASE {' '.join(cases)} END")

@@ -129,6 +129,8 @@ class _Evolving:
         field = self._declared(one.observed)
         _allowed_by(field.policies, DriftKind.MISSING_FIELD)
         _allowed_by(self._contract.policies, DriftKind.NEW_FIELD)
+        if one.evidence.get("both"):
+            raise _LeftError("records have both: the field still comes.")
         if one.path in self._renamed.values() or field.name in self._renamed:
             raise _LeftError("another field is likelier.")
         if "." in one.path:
@@ -197,7 +199,9 @@ class _Evolving:
         _allowed_by(field.policies, DriftKind.ENUM_GROWTH)
         if not one.observed:
             why = (
-                "its values are personal data" if field.pii is not PiiClass.NONE else "the value is too long or no text"
+                "its values are personal data"
+                if field.pii is not PiiClass.NONE
+                else "the value is too long, no text, or may be somebody's"
             )
             raise _LeftError(f"{why}: list the new ones yourself.")
         value: Any = one.observed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +93,14 @@ def test_a_second_rename_keeps_both_names_before_it(event_contract: Make) -> Non
     assert left == [None]
     assert found is not None
     assert found.fields["n"].paths == (("count",), ("a.b", "c"), ("m",), ("o", "p"))
+
+
+def test_a_field_that_still_comes_is_not_renamed(event_contract: Make) -> None:
+    both = dataclasses.replace(RENAME, evidence={**RENAME.evidence, "both": True})
+    found, left = _next(event_contract(N), COUNT, both)
+    assert found is not None
+    assert (found.fields["n"].path, found.fields["count"].path) == (("n",), ("count",))
+    assert [one is None for one in left] == [False, True]
 
 
 @pytest.mark.parametrize(

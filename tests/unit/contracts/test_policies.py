@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_a_value_with_another_defect_is_kept(check: Check, event_contract: Make)
     contract = event_contract(N, short, schemaChange={"enum_growth": "discard_row"})
     rows = check(contract, [GOOD | {"plan": plan} for plan in ("gold", "silver", "a\0b")])
     assert [row["reason"] for row in rows] == ["not_allowed", "outside_limits", "nul_character"]
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_what_no_store_can_keep_never_takes_effect(check: Check, event_contract: Make, policy: Policy) -> None:
+    whole = {"name": "device", "logicalType": "object"}
+    contract = event_contract(N, whole, PLAN, schemaChange={"type_change": policy.value})
+    text = json.dumps(GOOD | {"device": {"x": "HUGE"}}).replace('"HUGE"', "1e400").encode()
+    torn = text.replace(b'"free"', b'"gold"')
+    rows = check(contract, [text, torn, GOOD | {"device": {"x": "a\0b"}}])
+    assert [row["reason"] for row in rows] == [
+        "out_of_range",
+        "not_allowed" if policy is Policy.DISCARD_ROW else "out_of_range",
+        "nul_character",
+    ]
+    assert _plan(contract).discards(rows[0]["reason"], "device") == (policy is Policy.DISCARD_ROW)
 
 
 @pytest.mark.parametrize("policy", ["freeze", "quarantine", "discard_row"])

@@ -185,6 +185,14 @@ def test_a_rename_is_told_by_its_name_and_type() -> None:
     assert ("rename", "plan_name", "plan") in _found(seen)
 
 
+def test_a_rename_is_taken_back_by_a_record_with_both() -> None:
+    stream = _Stream()
+    stream.look(*(_good(plan="free") for _ in range(5)))
+    told = [stream.look(_good(plan_name="free")), stream.look(_good(plan_name="free", plan="free"))]
+    renames = [one for seen in told for one in seen.findings if one.kind is DriftKind.RENAME]
+    assert [one.evidence.get("both", False) for one in renames] == [False, True]
+
+
 def test_a_key_beside_its_field_or_with_other_values_is_no_rename() -> None:
     stream = _Stream()
     stream.look(*(_good(n=n) for n in range(40)))
@@ -222,6 +230,12 @@ def test_discards_are_counted_under_what_they_are_discarded_for() -> None:
 def test_a_key_that_is_set_aside_is_named() -> None:
     seen = _Stream(schemaChange="quarantine").look(_good(), _good(utm=1), _good(to={"zip": "1"}))
     assert seen.undeclared == {1: "utm", 2: "to.zip"}
+
+
+@pytest.mark.parametrize("value", ["anna@example.org", "+371 2612-3456", "3712612", "x" * 65, "a\nb"])
+def test_a_value_that_may_be_somebodys_is_not_told_whatever_its_field(value: str) -> None:
+    assert _found(_Stream().look(_good(plan=value))) == {("enum_growth", "plan", "")}
+    assert _found(_Stream(schemaChange="discard_value").look(_good(plan=value))) == {("enum_growth", "plan", "")}
 
 
 @pytest.mark.parametrize("policy", ["freeze", "discard_row"])

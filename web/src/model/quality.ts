@@ -73,6 +73,11 @@ export function scoreNote(score: QualityScore): string {
   return `objective ${number.share(score.objective)} ${score.breached ? "missed" : "met"}`;
 }
 
+/** What was chosen, unless it is of another source than the one that is shown. */
+export function stillChosen<Chosen extends { source: string }>(chosen: Chosen | null, source: string | null) {
+  return chosen !== null && (source === null || chosen.source === source) ? chosen : null;
+}
+
 /** The dimensions that can be shown over time, in their order. */
 export function measured(quality: Quality): DimensionLook[] {
   return DIMENSIONS.filter(({ name }) => (quality.scores[name]?.of ?? 0) > 0);

@@ -8,8 +8,9 @@ import {
   scoreNote,
   series,
   stepFrom,
+  stillChosen,
 } from "../../src/model/quality";
-import { quality, score } from "./quality";
+import { field, quality, score } from "./quality";
 
 const day = (date: string, completeness: number | null) => ({ day: date, records: 10, breached: false, completeness });
 
@@ -64,5 +65,13 @@ describe("quality", () => {
   it("is shown over time only in what was measured", () => {
     const shown = quality({ scores: { timeliness: score(0, 5), validity: score(1, 2), uniqueness: score(0, 0) } });
     expect(measured(shown).map(({ name }) => name)).toEqual(["validity", "timeliness"]);
+  });
+
+  it("shows no field of one source on the page of another", () => {
+    const chosen = field("customer");
+    expect(stillChosen(chosen, null)).toBe(chosen);
+    expect(stillChosen(chosen, chosen.source)).toBe(chosen);
+    expect(stillChosen(chosen, "another")).toBeNull();
+    expect(stillChosen(null, null)).toBeNull();
   });
 });

@@ -72,7 +72,7 @@ class _Candidate:
     valued: int = 0
     """Records looked at in which it has a value."""
     rename: tuple[str, Mapping[str, Any]] | None = None
-    """The field it is likely to be, with the evidence."""
+    """The field it seemed likely to be, with the evidence; `both` of it: a record that came later has the field too."""
 
 
 class StreamMemory:
@@ -150,6 +150,8 @@ class StreamMemory:
         if known.raw:
             known.guess = guess_field(path[-1], known.raw)
         known.rename = known.rename or self._renamed(name, known)
+        if known.rename is not None and known.rename[0] not in known.absent:
+            known.rename = (known.rename[0], {**known.rename[1], "both": True})
         if known.rows >= _LOOKED_AT:
             known.raw, known.values = [], {}
 
@@ -285,8 +287,11 @@ def _remember(values: dict[str, None], value: Any) -> None:
 
 
 def _shown(field: ContractField, value: Any) -> str:
-    """A value as a finding may tell it: short text of a field that is no personal data, else nothing."""
+    """A value as a finding may tell it: short text of a field that is no personal data, and looks like none; else nothing."""
     if field.pii is not PiiClass.NONE or value is None or isinstance(value, dict | list):
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _LONGEST_VALUE and text.isprintable() else ""
+    if len(text) > _LONGEST_VALUE or not text.isprintable():
+        return ""
+    somebodys = _DIGITS.search(text) is not None or guess_field("", [text])[1] in {PiiClass.EMAIL, PiiClass.PHONE}
+    return "" if somebodys else text

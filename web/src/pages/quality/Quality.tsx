@@ -7,6 +7,7 @@ import type { FieldQuality, QualityImpact, QualityMetrics, SourceSummary } from 
 import { useResource } from "../../data/resource";
 import * as time from "../../format/time";
 import { useMetrics } from "../../live/context";
+import { stillChosen } from "../../model/quality";
 import { navigate, paths } from "../../router";
 import { Page } from "../../ui/Page";
 import { Segmented } from "../../ui/Segmented";
@@ -31,7 +32,8 @@ type Span = (typeof SPANS)[number]["value"];
 
 export function Quality({ source }: { source: string | null }) {
   const [span, setSpan] = useState<Span>("28");
-  const [field, setField] = useState<FieldQuality | null>(null);
+  const [chosen, setField] = useState<FieldQuality | null>(null);
+  const field = stillChosen(chosen, source);
   const selected = { source, from: firstDay(Number(span)) };
   const quality = useResource<QualityMetrics>(
     `/data/quality/metrics${query({ ...selected, order: "worst", limit: ROWS })}`,

@@ -14,7 +14,7 @@ from mainstem.contracts import RECORDS, CheckPlan, Contract, DriftKind, read_con
 from mainstem.contracts.duck import connect
 from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.processing.drift.likeness import compare, likely
-from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name
+from mainstem.processing.drift.memory import Sampled, StreamMemory, are_key_names, is_key_name
 from mainstem.processing.drift.watching import Checked, DriftWatch, Seen
 
 AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
@@ -118,6 +118,40 @@ def test_keys_that_look_like_data_are_not_told() -> None:
     assert _found(seen) == {("new_field", "*", "")}
     assert not any(map(is_key_name, ("a@b", "id123456", "", "9lives", "tab\t")))
     assert all(map(is_key_name, ("utm_source", "Plan__c", "$ref", "e.mail", "line 2")))
+
+
+def test_names_are_told_from_data_alike_one_by_one_and_in_columns() -> None:
+    odd = [
+        "",
+        "\0",
+        "a\0",
+        "a\n",
+        "\na",
+        "a\nb",
+        "é",
+        "e\u0301",
+        "\U0001f600",
+        "a\u0663",
+        "a" * 63,
+        "a" * 64,
+        "k" * 10**6,
+        "*",
+        "-a",
+        " a",
+    ]
+    keys = [
+        *odd,
+        "a@b",
+        "id1234",
+        "id12345",
+        "utm",
+        "$ref",
+        "_",
+        "a.b: c-d",
+        "a\u2028",
+        "a\u0661\u0662\u0663\u0664\u0665",
+    ]
+    assert are_key_names(pa.array(keys)).tolist() == [is_key_name(key) for key in keys]
 
 
 def test_more_new_keys_than_can_be_told_are_counted_together() -> None:

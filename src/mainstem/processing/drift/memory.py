@@ -15,13 +15,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mainstem.contracts import Contract, ContractField, DriftKind, declared_keys, guess_field
 from mainstem.model import FieldType, PiiClass
 from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, Finding
 from mainstem.processing.drift.likeness import compare, likely
 
-__all__ = ["Sampled", "StreamMemory", "is_key_name", "json_type", "sampled", "value_at"]
+__all__ = ["Sampled", "StreamMemory", "are_key_names", "is_key_name", "json_type", "sampled", "value_at"]
 
 _KEPT_VALUES = 300
 _LOOKED_AT = 200
@@ -229,6 +233,12 @@ class StreamMemory:
 def is_key_name(key: str) -> bool:
     """Whether a key looks like a field's name, and not like data, which may be somebody's."""
     return _NAME.fullmatch(key) is not None and _DIGITS.search(key) is None
+
+
+def are_key_names(keys: pa.Array) -> npt.NDArray[np.bool_]:
+    """`is_key_name` of each text."""
+    like_names = pc.match_substring_regex(keys, rf"\A(?:{_NAME.pattern})\z")
+    return np.asarray(pc.and_not(like_names, pc.match_substring_regex(keys, _DIGITS.pattern)))
 
 
 def json_type(value: object) -> str:

@@ -34,7 +34,7 @@ from mainstem.contracts import (
 from mainstem.model import Op
 from mainstem.processing.columns import whole
 from mainstem.processing.drift.effects import DRIFT_COUNTS, MOST_PATHS, NO_NAME, PRESENCE, DriftEffects, Finding
-from mainstem.processing.drift.memory import Sampled, StreamMemory, is_key_name, sampled, value_at
+from mainstem.processing.drift.memory import Sampled, StreamMemory, are_key_names, is_key_name, sampled, value_at
 from mainstem.processing.failures import described
 
 __all__ = ["Checked", "DriftWatch", "Seen", "drift_effects"]
@@ -207,7 +207,7 @@ class _Look:
         if surplus.null_count == len(surplus):
             return _NO_ROWS, _NO_ROWS, [_NAMELESS]
         keys = surplus.flatten().dictionary_encode()
-        names, codes = keys.dictionary.to_pylist(), keys.indices.to_numpy()
+        names, codes = keys.dictionary, keys.indices.to_numpy()
         if not len(codes):
             return _NO_ROWS, _NO_ROWS, [_NAMELESS]
         rows = pc.list_parent_indices(surplus).to_numpy()
@@ -216,10 +216,10 @@ class _Look:
         first[codes[::-1]] = np.arange(len(codes))[::-1]
         paths: list[_Path] = [_NAMELESS]
         numbers = np.zeros(len(names), np.int64)
-        for code in np.argsort(first).tolist():
-            if len(paths) <= MOST_PATHS and is_key_name(names[code]):
-                numbers[code] = len(paths)
-                paths.append((names[code],))
+        named = np.flatnonzero(are_key_names(names))
+        named = named[np.argsort(first[named])[:MOST_PATHS]]
+        numbers[named] = np.arange(1, len(named) + 1)
+        paths += [(name,) for name in names.take(pa.array(named)).to_pylist()]
         of_rows = numbers[codes]
         for number in np.flatnonzero(np.bincount(of_rows)).tolist():
             having = of_rows == number
@@ -365,5 +365,6 @@ def _distinct(rows: _Rows) -> _Rows:
 
 def _once_each(rows: _Rows, codes: npt.NDArray[np.int64], keys: int) -> _Rows:
     """The rows in order, once for each of their keys, whose codes lie below `keys`."""
-    pairs: _Rows = np.unique(rows.astype(np.int64) * keys + codes) // keys
-    return pairs
+    pairs = np.sort(rows.astype(np.int64) * keys + codes)
+    of_rows: _Rows = _distinct(pairs) // keys
+    return of_rows

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mainstem.metrics.definition import Metric
-from mainstem.metrics.grouping import Ints
+from mainstem.metrics.grouping import Ints, different
 from mainstem.metrics.journey import Journey, Resolution
 from mainstem.metrics.retention import Began, began_in
 from mainstem.metrics.tracks import Asked, Occurrences, moment_of, read_tracks, time_of
@@ -175,7 +175,7 @@ def _by_period(days: Occurrences, began: Began) -> Ints:
     """(subject, period) as one number each, every pair once and in order."""
     edges = np.array([moment_of(one, Resolution.DAY) for one in began.periods], np.int64)
     inside = days.chosen((days.moments >= edges[0]) & (days.moments < began.ends[-1]))
-    return np.unique(inside.subjects * len(edges) + np.searchsorted(edges, inside.moments, side="right") - 1)
+    return different(inside.subjects * len(edges) + np.searchsorted(edges, inside.moments, side="right") - 1)
 
 
 def _waits(began: Began, used: Occurrences) -> Ints:

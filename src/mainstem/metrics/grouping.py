@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Groups", "Ints"]
+__all__ = ["Groups", "Ints", "different"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,6 +53,12 @@ class Groups:
     def total(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The sum of the rows' values in each group."""
         return np.add.reduceat(values[self._order], self._starts) if len(self) else values[:0]
+
+
+def different(keys: Ints) -> Ints:
+    """The different keys, rising; by sorting, which is several times as fast as NumPy's `unique`, which hashes."""
+    ordered = np.sort(keys)
+    return ordered[_fresh(ordered)]
 
 
 def _fresh(ordered: Ints) -> npt.NDArray[np.bool_]:

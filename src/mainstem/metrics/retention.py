@@ -13,7 +13,7 @@ import datetime as dt
 import numpy as np
 
 from mainstem.metrics.definition import Granularity
-from mainstem.metrics.grouping import Ints
+from mainstem.metrics.grouping import Ints, different
 from mainstem.metrics.journey import Every, Journey, Resolution
 from mainstem.metrics.tracks import Asked, Occurrences, moment_of, read_tracks
 from mainstem.store import Database
@@ -142,7 +142,7 @@ def retained(began: Began, back: Occurrences, journey: Journey) -> Ints:
         ends = np.bincount(began.cohorts[some] * width + latest[some], minlength=len(began.periods) * width)
         return np.cumsum(ends.reshape(-1, width)[:, ::-1], axis=1)[:, ::-1].astype(np.int64)
     inside = brackets < width
-    pairs = np.unique(who[inside] * width + brackets[inside])
+    pairs = different(who[inside] * width + brackets[inside])
     cells = began.cohorts[pairs // width] * width + pairs % width
     return np.bincount(cells, minlength=len(began.periods) * width).reshape(-1, width).astype(np.int64)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mainstem.errors import IntegrityError
-from mainstem.metrics.grouping import Ints
+from mainstem.metrics.grouping import Ints, different
 from mainstem.metrics.journey import Resolution, Subject, Track
 from mainstem.metrics.state import ENTRY_BYTES, entries_of
 from mainstem.store import Connection
@@ -69,7 +69,7 @@ class Occurrences:
             return cls(subjects, moments)
         first = int(moments.min())
         span = int(moments.max()) - first + 1
-        keys = np.unique(subjects * span + (moments - first))
+        keys = different(subjects * span + (moments - first))
         return cls(keys // span, keys % span + first)
 
     def __len__(self) -> int:

@@ -28,8 +28,8 @@ __all__ = [
 
 _DAY = dt.timedelta(days=1)
 
-MOST_MOMENTS = 3_600
-"""Moments that one row of a track can hold."""
+MOST_MOMENTS = 21_600
+"""Moments that one row of a track can hold: 260 kB, of somebody who does one thing every second."""
 
 
 class JourneyKind(enum.StrEnum):
@@ -67,8 +67,11 @@ class Resolution(enum.StrEnum):
 
     @property
     def bucket(self) -> dt.timedelta:
-        """Of one row of a track; buckets are counted from 1970, and none has more than `MOST_MOMENTS` moments."""
-        return {"second": HOUR, "minute": _DAY, "hour": 28 * _DAY, "day": 28 * _DAY}[self]
+        """Of one row of a track; counted from 1970, and none has more than `MOST_MOMENTS` moments.
+
+        Long enough that few subjects fill many rows, short enough that a commit writes little of a busy one anew.
+        """
+        return {"second": 6 * HOUR, "minute": _DAY, "hour": 28 * _DAY, "day": 28 * _DAY}[self]
 
 
 class Every(enum.StrEnum):

@@ -76,10 +76,9 @@ export function periodLabel(period: Period | undefined, begins: string): string 
   return period === "month" ? time.month(begins) : time.day(begins);
 }
 
-/** Periods in which somebody began, latest last; the empty ones before the first are left out. */
+/** The periods in which somebody began, latest last. */
 export function begun<T>(rows: readonly CohortRow<T>[]): readonly CohortRow<T>[] {
-  const first = rows.findIndex((row) => row.size > 0);
-  return first < 0 ? [] : rows.slice(first);
+  return rows.filter((row) => row.size > 0);
 }
 
 /** How strong a cell is coloured, 0 to 1, in steps that the eye can tell apart. */

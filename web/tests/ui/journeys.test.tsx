@@ -121,7 +121,7 @@ describe("retention", () => {
     overall: [{ count: 40, share: 1, complete: true }, null],
   };
 
-  it("leaves out what is before the first beginner, and marks what is not over", () => {
+  it("leaves out periods without beginners, and marks what is not over", () => {
     const markup = renderToStaticMarkup(<RetentionView answer={resource(data)} />);
     expect(words(markup)).toContain("Began Size Week 0 Week 1 All complete – 100 % 5 Jan 2026 40 100 % 25.0 %");
     expect(words(markup)).not.toContain("29 Dec");

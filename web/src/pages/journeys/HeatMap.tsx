@@ -58,7 +58,7 @@ export function HeatMap({ caption, every, period, rows, overall, most }: HeatMap
                 <th scope="row">{periodLabel(period ?? every, begins)}</th>
                 <td>{number.count(size)}</td>
                 {places.map((place) => (
-                  <HeatCell key={place} cell={size > 0 ? (brackets[place] ?? null) : null} most={most} />
+                  <HeatCell key={place} cell={brackets[place] ?? null} most={most} />
                 ))}
               </tr>
             ))}
@@ -66,7 +66,8 @@ export function HeatMap({ caption, every, period, rows, overall, most }: HeatMap
         </table>
       </Scroll>
       <p className="journey-note">
-        In <i className="heat-open">italics</i>: not over yet for everybody who began then.
+        In <i className="heat-open">italics</i>: not over yet for everybody who began then. Periods in which nobody
+        began are left out.
       </p>
     </>
   );

@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from mainstem.access import Role
+from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
 from mainstem.testing.tree import RunningTree, free_port
 
@@ -130,6 +131,52 @@ def test_quarantined_records_are_previewed_and_dismissed(
     browser.save_screenshot(str(tmp_path / "dismissing.png"))
     press("Dismiss 1")
     wait.until(lambda b: "Nothing in quarantine" in b.find_element(By.TAG_NAME, "main").text)
+
+
+JOURNEY = """
+kind: funnel
+name: paying
+label: From a look to a payment
+steps: [{name: looked, event: looked}, {name: paid, event: paid}]
+window: 1d
+"""
+
+
+def test_a_declared_funnel_says_where_subjects_drop_out(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path
+) -> None:
+    (tmp_path / "declared/metrics").mkdir(parents=True)
+    (tmp_path / "declared/metrics/paying.yaml").write_text(JOURNEY)
+    with connect_runtime(tree.data_dir) as runtime, runtime.door:
+        activate_folder(runtime, tmp_path / "declared")
+    now = dt.datetime.now(dt.UTC)
+    for number, (customer, event) in enumerate((("a", "looked"), ("b", "looked"), ("a", "paid"))):
+        at = (now - dt.timedelta(minutes=10 - number)).isoformat()
+        payload = {"id": f"j-{number}", "customer_id": customer, "event": event, "occurred_at": at}
+        httpx.post(
+            f"{tree.url}/api/v1/data/ingest/shop",
+            json={"stream": "usage_events", "payload": payload},
+            headers={"Authorization": f"Bearer {key}"},
+        ).raise_for_status()
+    sign_in(browser, tree, "/journeys")
+    wait = WebDriverWait(browser, PATIENCE)
+
+    def steps(driver: Chrome) -> list[str]:
+        found = [one.text.replace("\n", " ") for one in driver.find_elements(By.CSS_SELECTOR, ".funnel > li")]
+        if len(found) != 2 or "1 50.0" not in found[1]:
+            # What was asked before the events took effect is shared for two seconds.
+            driver.refresh()
+        return found
+
+    wait.until(lambda b: "1 50.0" in " ".join(steps(b)))
+    looked, paid = steps(browser)
+    assert looked.startswith("Looked 2 100")
+    assert "1 dropped out (50.0" in paid
+    # By the keyboard: another span, by the arrow keys of the group.
+    browser.find_element(By.CSS_SELECTOR, ".segmented input:checked").send_keys(Keys.ARROW_LEFT)
+    chosen = browser.find_element(By.CSS_SELECTOR, ".segmented input:checked")
+    assert chosen.get_attribute("value") == "30"
+    assert "Fresh" in browser.find_element(By.CSS_SELECTOR, ".tile .vintage").text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -30,6 +30,8 @@ __all__ = ["EVENT_KEYS", "JOURNEY_KEYS", "MOST_STEPS", "check_journey", "read_de
 
 MOST_STEPS = 12
 _MOST_VALUES = 12
+# Values are part of the names of series.
+_LONGEST_VALUE = 100
 _MOST_BRACKETS = 60
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,5}")
 
@@ -255,6 +257,8 @@ class _Reader:
             raise ConfigurationError(
                 "A list of texts is expected here.", where=at, hint='Put numbers in quotes: ["1"].'
             )
+        if any(len(value) > _LONGEST_VALUE or not value.isprintable() for value in values):
+            raise ConfigurationError(f"A value has {_LONGEST_VALUE} characters at most, all of them visible.", where=at)
         if len(set(values)) < len(values) or len(values) > _MOST_VALUES:
             raise ConfigurationError(f"At most {_MOST_VALUES} different values are expected here.", where=at)
         return Breakdown(name, tuple(values))

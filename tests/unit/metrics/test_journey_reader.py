@@ -104,6 +104,11 @@ def test_only_what_is_kept_is_its_meaning() -> None:
         ("kind: funnel\nname: x\nsteps: [{name: a}]\nwindow: 1d\n", "A funnel has 2 to 12 steps."),
         (FUNNEL + "breakdown: {property: a b, values: [x]}\n", "'a b' cannot be a property's name."),
         (FUNNEL + "breakdown: {property: a, values: [1]}\n", "A list of texts is expected here. Put numbers in quotes"),
+        (
+            FUNNEL + 'breakdown: {property: a, values: ["x\\0"]}\n',
+            "A value has 100 characters at most, all of them visible.",
+        ),
+        (FUNNEL + f"breakdown: {{property: a, values: [{'x' * 101}]}}\n", "A value has 100 characters at most"),
         (FUNNEL + "breakdown: {property: a, values: [x, x]}\n", "At most 12 different values"),
         (FUNNEL + "subject: persn\n", "Did you mean 'person'?"),
         (FUNNEL.replace("name: buying", "name: Buying"), "metric: name: 'Buying' cannot be a name here."),

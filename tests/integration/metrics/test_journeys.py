@@ -221,6 +221,16 @@ def test_batches_orders_repeats_and_what_is_taken_back_leave_the_same(travels: A
     assert not empty_second.query("SELECT FROM track WHERE dirty")
 
 
+def test_what_is_taken_back_before_it_came_did_not_happen(travels: Any) -> None:
+    journey = FUNNELS["customer_2d_second_strict"]
+    rows = travels.rows([{"customer": "a", "occurred_at": NOW, "event": "view"}])
+    for back in (True, False):
+        travels.merge(travels.deltas(rows, taken_back=back))
+        assert read_funnel(travels.database, journey, EVER, EVER[1], None).steps[0].count == 0
+    travels.merge(travels.deltas(rows))
+    assert read_funnel(travels.database, journey, EVER, EVER[1], None).steps[0].count == 1
+
+
 def test_a_person_is_not_scored_as_a_customer(travels: Any) -> None:
     _merge(travels, _events(60, 1))
     touched = {row["ref"] for row in travels.query("SELECT ref FROM touched")}

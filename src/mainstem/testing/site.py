@@ -89,13 +89,13 @@ class Site:
         if receipt.accepted != len(records):
             raise AssertionError(f"refused: {receipt.refused}")
 
-    def work(self) -> None:
-        """Let everything in the log take effect; the ledger has to hold then."""
+    def work(self, patience: float = _PATIENCE) -> None:
+        """Let everything in the log take effect, within so many seconds; the ledger has to hold then."""
         with self.runtime() as runtime:
             worker = runtime.worker
             worker.start()
             try:
-                deadline = time.monotonic() + _PATIENCE
+                deadline = time.monotonic() + patience
                 while any(line.pending for line in runtime.ledger.status()):
                     if time.monotonic() > deadline:
                         raise AssertionError("not worked off")

@@ -54,7 +54,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, kept_dsn: str) -> Iterator[
         data = OuladData(EXAMPLE / "data", today.date())
         first, end = data.days()
         Feeder(data, runtime.door, runtime.clock, threading.Event()).feed_until(end, first)
-    site.work()
+    # Hundreds of thousands of records: on a machine that does much else they take their time.
+    site.work(patience=600)
     source = duckdb.connect()
     for path in (EXAMPLE / "data").glob("*.parquet"):
         source.read_parquet(str(path)).create_view(path.stem)

@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from mainstem.access import Role
 from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.wiring import connect_runtime
+from mainstem.testing.samples import accounts_contract
 from mainstem.testing.tree import RunningTree, free_port
 
 pytestmark = pytest.mark.stack
@@ -130,7 +131,40 @@ def test_quarantined_records_are_previewed_and_dismissed(
     browser.find_element(By.CSS_SELECTOR, ".decide input").send_keys("a test")
     browser.save_screenshot(str(tmp_path / "dismissing.png"))
     press("Dismiss 1")
-    wait.until(lambda b: "Nothing in quarantine" in b.find_element(By.TAG_NAME, "main").text)
+    wait.until(lambda b: "Nothing waits" in b.find_element(By.TAG_NAME, "main").text)
+
+
+def test_held_records_are_released_with_a_reason(browser: Chrome, tree: RunningTree, key: str, tmp_path: Path) -> None:
+    contract = tmp_path / "declared/contracts/accounts.yaml"
+    contract.parent.mkdir(parents=True)
+    contract.write_text(accounts_contract("desk", held_plan="H"))
+    tree.command("activate", str(tmp_path / "declared"))
+    account = {"id": "a-1", "plan": "H", "updated_at": "2026-01-10T09:00:00Z"}
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def status() -> dict[str, int]:
+        answer = httpx.get(f"{tree.url}/api/v1/data/status/desk", headers=headers).json()
+        terms: dict[str, int] = answer.get("data", {})
+        return terms
+
+    sign_in(browser, tree)
+    wait = WebDriverWait(browser, PATIENCE)
+    # The door learns of the contract when the API does.
+    wait.until(lambda _: httpx.get(f"{tree.url}/api/v1/contracts/desk/accounts", headers=headers).status_code == 200)
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/desk",
+        json={"stream": "accounts", "op": "upsert", "payload": account},
+        headers=headers,
+    )
+    assert answer.status_code == 202, answer.text
+    wait.until(lambda _: status().get("pending") == 0)
+    browser.get(f"{tree.url}/data/desk")
+    wait.until(lambda b: "held by plan_is_known" in b.find_element(By.CSS_SELECTOR, ".reason-list").text)
+    [release] = [one for one in browser.find_elements(By.CSS_SELECTOR, ".decide button") if one.text == "Release…"]
+    release.send_keys(Keys.ENTER)
+    browser.find_element(By.CSS_SELECTOR, ".decide input").send_keys("a plan of ours", Keys.ENTER)
+    wait.until(lambda b: "Nothing waits" in b.find_element(By.TAG_NAME, "main").text)
+    wait.until(lambda _: (status()["accepted"], status()["held"]) == (1, 0))
 
 
 JOURNEY = """

@@ -87,6 +87,8 @@ class _Selected(BaseModel):
     state: _State | None = None
     held_by: Annotated[list[_Text], Field(max_length=1000)] | None = None
     """Exactly these checks hold them."""
+    load: uuid.UUID | None = None
+    """A whole load that was held; of the routes that decide it is said alone."""
     ids: Annotated[list[uuid.UUID], Field(max_length=10_000)] = []
     all: bool = False
     """Has to be said where nothing else is."""
@@ -101,9 +103,12 @@ class _Selected(BaseModel):
             self.contract_version,
             rule=self.rule,
             held_by=self.held_by,
+            load=self.load,
             ids=tuple(self.ids),
             states=_states(self.state),
         )
+        if self.load is not None and self.model_fields_set - {"why"} != {"load"}:
+            raise ProblemError(422, "invalid", "A load is decided about as a whole: say `load` alone.")
         if self.all != (chosen == QuarantineSelection()):
             raise ProblemError(
                 422, "invalid", "Say which records: source, stream, reason, field, state or ids; or all alone."
@@ -255,8 +260,8 @@ def _decided(outcome: Outcome, clock: Clock) -> Response:
 
 def _own(quarantine: Quarantine, selection: QuarantineSelection, who: Principal) -> QuarantineSelection:
     """Raises PermissionDeniedError where a key that is bound to sources means others' records."""
-    if selection.ids:
-        for source in quarantine.sources_of(selection.ids):
+    if selection.ids or selection.load is not None:
+        for source in quarantine.sources_of(selection):
             who.require_bound(source, Permission.QUARANTINE_DECIDE)
     else:
         who.require_bound(selection.source, Permission.QUARANTINE_DECIDE)
@@ -271,6 +276,7 @@ _OF_A_CAUSE = (
     "rule",
     "state",
     "held_by",
+    "load",
     "contract_version",
     "message",
     "count",
@@ -297,6 +303,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "field": entry.field,
         "rule": entry.rule,
         "held_by": entry.held_by,
+        "load": entry.load,
         "message": entry.message,
         "contract_version": entry.contract_version,
         "received_at": entry.received_at,

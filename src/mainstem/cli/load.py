@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json as json_format
 import sys
 import time
@@ -50,9 +51,12 @@ def load(
     columns. Run it again whenever it was broken off: a row counts once, in whatever order files are loaded. What PATH
     names is one unit: where a stream's contract numbers occurrences, equal rows are numbered over all of it.
 
+    Where the stream's contract says how many rows a load has (`rowCount`, `loadVolume`), what PATH names is counted first. A
+    load that is out of its band is taken in and held as a whole: nothing of it takes effect until somebody releases it.
+
     A line that cannot be read is reported with its number, and everything else is loaded. Exit status 0: every row was
-    taken in; 1: some were not, and all others were; 3: the installation could not take it in time, run it again; 130:
-    broken off by Ctrl-C, run it again.
+    taken in; 1: some were not, and all others were, or the load is held; 3: the installation could not take it in time,
+    run it again; 130: broken off by Ctrl-C, run it again.
     """
     from mainstem.runtime.wiring import connect_runtime
 
@@ -68,7 +72,7 @@ def load(
             _print(report)
         if before is not None and report.accepted:
             print(_became(runtime.ledger, wanted, before, report.accepted))
-    return ExitCode.FAILED if report.bad else ExitCode.OK
+    return ExitCode.FAILED if report.bad or report.held else ExitCode.OK
 
 
 def _load(wanted: Load, door: Door, *, quiet: bool) -> LoadReport | None:
@@ -151,7 +155,7 @@ def _progress(console: Console, *, shown: bool) -> Iterator[Callable[[LoadProgre
         yield on_progress
 
 
-_PHASES = ("numbering", "loading")
+_PHASES = ("numbering", "counting", "loading")
 
 
 def _as_json(report: LoadReport) -> dict[str, object]:
@@ -169,6 +173,9 @@ def _as_json(report: LoadReport) -> dict[str, object]:
             }
             for bad in report.bad
         ],
+        "held": None
+        if report.held is None
+        else {**dataclasses.asdict(report.held), "id": str(report.held.id), "reason": report.held.told()},
         "warnings": list(report.warnings),
         "skipped": [str(path) for path in report.skipped],
         "seconds": round(report.seconds, 3),
@@ -183,6 +190,8 @@ def _print(report: LoadReport) -> None:
     for bad in report.bad[:_SHOWN]:
         where = f":{bad.line}" if bad.line is not None else f" row {bad.row}" if bad.row is not None else ""
         print(f"{bad.file}{where}: {bad.reason}", file=sys.stderr)
+    if report.held is not None:
+        print(f"HELD: {report.held.told()}", file=sys.stderr)
     if len(report.bad) > _SHOWN:
         print(f"... and {len(report.bad) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
     rate = report.accepted / report.seconds if report.seconds else 0.0

@@ -7,7 +7,7 @@ import json as json_format
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -15,6 +15,9 @@ from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
 from mainstem.cli.quarantine_printing import causes_as_rows, print_causes, print_entries, print_entry, report
 from mainstem.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mainstem.processing import QuarantineSelection
 
 __all__ = ["app"]
 
@@ -31,6 +34,7 @@ _Ids = Annotated[tuple[uuid.UUID, ...], Parameter(name="--id", negative="", help
 _State = Annotated[
     Literal["quarantined", "held"] | None, Parameter(help="Only quarantined ones, or held ones; without it both.")
 ]
+_Load = Annotated[uuid.UUID | None, Parameter(help="A whole load that was held, by its id, and nothing else.")]
 _All = Annotated[bool, Parameter(name="--all", negative="", help="All there are.")]
 _Why = Annotated[str, Parameter(name="--why", help="Why, for the record's history. No personal data, please.")]
 
@@ -136,7 +140,8 @@ def fix(
 
 @app.command(name="release")
 def release_(
-    *ids: Annotated[uuid.UUID, Parameter(help="Records by id; else name a --source, --stream or --held-by.")],
+    *ids: Annotated[uuid.UUID, Parameter(help="Records by id; else name a --load, --source, --stream or --held-by.")],
+    load: _Load = None,
     source: _Source = None,
     stream: _Stream = None,
     held_by: Annotated[
@@ -151,13 +156,13 @@ def release_(
     """Have held records take effect as they stand, because they are right.
 
     Only what held them is passed over, and the decision names it: every other check of the contract that they came under
-    holds. One that is in quarantine can be meant by id; it goes through the contract in force, but for what would hold it.
+    holds. A load that is held is released as a whole, by --load alone. One that is in quarantine can be meant by id; it goes through the contract in force, but for what would hold it.
     Exit status 1: some do not pass, and stay; why is told. Doing it again changes nothing.
     """
     from mainstem.processing import Author, QuarantineSelection
     from mainstem.runtime.wiring import connect_runtime
 
-    selection = QuarantineSelection(source, stream, held_by=held_by or None, ids=ids)
+    selection = QuarantineSelection(source, stream, held_by=held_by or None, load=load, ids=ids)
     _chosen("release", selection, everything=all_)
     with connect_runtime(data_dir, config) as runtime, runtime.door:
         outcome = runtime.quarantine.release(selection, Author(_user(), why))
@@ -217,6 +222,7 @@ def dismiss(
     source: _Source = None,
     stream: _Stream = None,
     cause: Annotated[str | None, Parameter(help="Only with this reason, as list names it.")] = None,
+    load: _Load = None,
     state: _State = None,
     all_: _All = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -229,7 +235,7 @@ def dismiss(
 
     if not reason.strip():
         raise ConfigurationError("say why.", where="dismiss", hint="Give --reason TEXT.")
-    selection = QuarantineSelection(source, stream, cause, ids=ids, states=_states(state))
+    selection = QuarantineSelection(source, stream, cause, load=load, ids=ids, states=_states(state))
     _chosen("dismiss", selection, everything=all_)
     with connect_runtime(data_dir, config) as runtime, runtime.door:
         outcome = runtime.quarantine.dismiss(selection, Author(_user(), reason))
@@ -243,10 +249,14 @@ def _states(state: str | None) -> tuple[str, ...]:
     return OPEN if state is None else (state,)
 
 
-def _chosen(verb: str, selection: object, *, everything: bool) -> None:
-    """Raise ConfigurationError where everything is meant and not said."""
+def _chosen(verb: str, selection: QuarantineSelection, *, everything: bool) -> None:
+    """Raise ConfigurationError where everything is meant and not said, or a part of a load."""
     from mainstem.processing import QuarantineSelection
 
+    if selection.load is not None and selection != QuarantineSelection(load=selection.load):
+        raise ConfigurationError(
+            "a load is decided about as a whole.", where=f"quarantine {verb}", hint="Give --load alone."
+        )
     if everything != (selection == QuarantineSelection()):
         raise ConfigurationError(
             "say which records: --source, --stream, a reason or ids; or --all.", where=f"quarantine {verb}"

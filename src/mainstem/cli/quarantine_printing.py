@@ -26,6 +26,7 @@ def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
             "rule": one.rule,
             "state": one.state,
             "held_by": list(one.held_by),
+            "load": str(one.load) if one.load else None,
             "contract_version": one.contract_version,
             "message": one.message,
             "count": one.count,
@@ -46,7 +47,7 @@ def print_causes(causes: Sequence[Cause]) -> None:
     for one in causes:
         about = [one.reason, one.field and f"field {one.field}", one.rule and f"rule {one.rule}"]
         if one.held_by:
-            about = [one.reason, f"held by {', '.join(one.held_by)}"]
+            about = [one.reason, f"held by {', '.join(one.held_by)}", f"load {one.load}" if one.load else None]
         told = ", ".join(part for part in about if part)
         print(f"{one.count:>{width},}  {one.source}.{one.stream} v{one.contract_version}: {told}")
         print(
@@ -123,6 +124,7 @@ def _entry(entry: QuarantineEntry) -> dict[str, Any]:
         "field": entry.field,
         "rule": entry.rule,
         "held_by": list(entry.held_by),
+        "load": str(entry.load) if entry.load else None,
         "message": entry.message,
         "state": entry.state,
         "decided_at": entry.decided_at.isoformat() if entry.decided_at else None,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.contract import (
         ACTIVE,
         ANY_SOURCE,
+        ROW_COUNT,
         Constant,
         Contract,
         ContractField,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Repeat,
         Rule,
         Severity,
+        Volume,
     )
     from mainstem.contracts.dependents import Dependents, Use
     from mainstem.contracts.door_plan import DoorPlan, Picked
@@ -58,7 +60,7 @@ else:
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
-            "contract": "ACTIVE ANY_SOURCE Constant Contract ContractField EntityMapping Limit Repeat Rule Severity",
+            "contract": "ACTIVE ANY_SOURCE ROW_COUNT Constant Contract ContractField EntityMapping Limit Repeat Rule Severity Volume",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
             "holding": "Held held_rows",
@@ -77,6 +79,7 @@ __all__ = [
     "DRIFT_OF_REASON",
     "FIELD_PREFIX",
     "RECORDS",
+    "ROW_COUNT",
     "SPAN_HINT",
     "SURPLUS",
     "Audit",
@@ -110,6 +113,7 @@ __all__ = [
     "Severity",
     "Trial",
     "Use",
+    "Volume",
     "builtin_contracts",
     "compare_contracts",
     "compile_condition",

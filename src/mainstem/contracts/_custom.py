@@ -31,6 +31,7 @@ STREAM_PROPERTIES = {
     "ahead": "Of an event stream: how far ahead of time an event may lie.",
     "schemaChange": "What is done where records are not as declared: a policy, or one for each kind of drift.",
     "missing": "Texts that stand for no value, in any field.",
+    "loadVolume": "How many records a load has, as shares of the median of the latest ones: `{from: 0.5, to: 2, loads: 5}`.",
     "mapping": "The canonical entity, and which field or constant each of its attributes is.",
 }
 """On the contract or its schema object, by name."""

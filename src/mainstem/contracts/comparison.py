@@ -51,7 +51,7 @@ def compare_contracts(old: Contract, new: Contract) -> list[Change]:
             f"{new.source}.{new.stream} is no version of {old.source}.{old.stream}.",
             hint="Compare two versions of one stream's contract.",
         )
-    changes = [*_stream(old, new), *_mapping(old, new), *_fields(old, new), *_rules(old, new)]
+    changes = [*_stream(old, new), *_mapping(old, new), *_fields(old, new), *_rules(old, new), *_volume(old, new)]
     return sorted(changes, key=lambda change: not change.breaking)
 
 
@@ -183,6 +183,11 @@ def _looser(old: Limit, new: Limit, kind: FieldType) -> bool:
     if old.word == "multipleOf":
         return EXACT.remainder(before, after) == 0
     return after <= before if old.word in _LOWER else after >= before
+
+
+def _volume(old: Contract, new: Contract) -> Iterator[Change]:
+    if old.volume != new.volume:
+        yield Change("volume_changed", False, "loads are expected to have another number of rows", ())
 
 
 def _rules(old: Contract, new: Contract) -> Iterator[Change]:

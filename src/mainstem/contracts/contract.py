@@ -18,6 +18,7 @@ __all__ = [
     "ACTIVE",
     "ANY_SOURCE",
     "MOST_FORMER_PATHS",
+    "ROW_COUNT",
     "Constant",
     "Contract",
     "ContractField",
@@ -27,6 +28,7 @@ __all__ = [
     "Rule",
     "Severity",
     "SourceForm",
+    "Volume",
 ]
 
 ACTIVE = "active"
@@ -37,6 +39,10 @@ ANY_SOURCE = "*"
 
 MOST_FORMER_PATHS = 8
 """Of one field."""
+
+
+ROW_COUNT = "rowCount"
+"""The standard's metric for the number of records, and the check by which a load is held as a whole."""
 
 
 class Repeat(enum.StrEnum):
@@ -80,6 +86,17 @@ class Rule:
     field: str | None
     uses: frozenset[str]
     description: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Volume:
+    """How many records a load is to have: so many, and such a share of the median of the latest `loads` of them."""
+
+    least: int | None
+    most: int | None
+    share_least: Decimal | None = None
+    share_most: Decimal | None = None
+    loads: int = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,6 +194,8 @@ class Contract:
     ahead: dt.timedelta = dt.timedelta(minutes=10)
     """An event further ahead of data time than this is quarantined as a clock gone wrong."""
     rules: tuple[Rule, ...] = ()
+    volume: Volume | None = None
+    """What a load that is out of it is held for, as a whole; None: loads are not judged."""
     policies: Policies = dataclasses.field(default_factory=Policies)
     """The stream's words; those of a declared field are in `ContractField.policies`."""
     status: str = ACTIVE

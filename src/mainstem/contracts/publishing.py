@@ -6,6 +6,7 @@ says nothing about rules.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ def described(contract: Contract) -> dict[str, Any]:
             }
             for field in contract.fields.values()
         ],
+        "load_volume": None if contract.volume is None else dataclasses.asdict(contract.volume),
         "rules": [
             {
                 "name": rule.name,

@@ -30,6 +30,7 @@ from mainstem.contracts._policies import indispensable, read_field_policies, rea
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
+from mainstem.contracts._volume import is_row_count, read_volume
 from mainstem.contracts.contract import (
     ANY_SOURCE,
     MOST_FORMER_PATHS,
@@ -175,6 +176,12 @@ class _Reading:
             given["repeat"] = custom.choice("repeat", Repeat)
         if self._standard.status is not None:
             given["status"] = self._standard.status
+        counts = [
+            (entry, f"schema[0].quality[{index}]")
+            for index, entry in enumerate(self._stream.quality or ())
+            if is_row_count(entry)
+        ]
+        given["volume"] = read_volume(counts, custom, self._where)
         if "occurredAtImmutable" in custom:
             given["occurred_at_immutable"] = custom.flag("occurredAtImmutable")
         return given
@@ -203,11 +210,12 @@ class _Reading:
         if self._stream.logicalType not in {None, "object"}:
             raise self._wrong("schema[0].logicalType", "is not `object`.", "Write object, or remove it.")
         for index, rule in enumerate(self._stream.quality or ()):
-            if rule.type != "text" and not RuleReader.is_rule(rule):
+            if rule.type != "text" and not RuleReader.is_rule(rule) and not is_row_count(rule):
                 raise self._wrong(
                     f"schema[0].quality[{index}]",
                     "is a rule that is not checked.",
-                    "Write a condition: `type: custom`, `engine: mainstem`, `implementation: ...`; or `type: text`.",
+                    "Write a condition: `type: custom`, `engine: mainstem`, `implementation: ...`; `metric: rowCount`; "
+                    "or `type: text`.",
                 )
 
     def _freshness(self, agreed: Sequence[ServiceLevelAgreementProperty]) -> dt.timedelta | None:

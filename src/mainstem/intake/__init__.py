@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mainstem.intake.delivery import CANONICAL_JSON, JSON, Delivery, Receipt, Refusal, Rows
     from mainstem.intake.door import Door, DoorParts
     from mainstem.intake.loading import Load, LoadProgress, LoadReport, load_files, occurrence_ids
+    from mainstem.intake.loads import Loads, load_id
     from mainstem.intake.sampling import sample_rows
     from mainstem.intake.settings import DoorSettings, LoadSettings
 else:
@@ -36,6 +37,7 @@ else:
             "delivery": "CANONICAL_JSON JSON Delivery Receipt Refusal Rows",
             "door": "Door DoorParts",
             "loading": "Load LoadProgress LoadReport load_files occurrence_ids",
+            "loads": "Loads load_id",
             "settings": "DoorSettings LoadSettings",
         },
     )
@@ -57,6 +59,7 @@ __all__ = [
     "LoadProgress",
     "LoadReport",
     "LoadSettings",
+    "Loads",
     "Positions",
     "QuarantineDismissed",
     "QuarantineFixed",
@@ -66,6 +69,7 @@ __all__ = [
     "decode_decision",
     "encode_decision",
     "load_files",
+    "load_id",
     "occurrence_ids",
     "sample_rows",
 ]

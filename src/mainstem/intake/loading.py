@@ -15,6 +15,7 @@ import dataclasses
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from mainstem.intake._numbering import Numbering
 from mainstem.intake._rows import BadLine, Chunk, RowReader
 from mainstem.intake.delivery import Receipt, Rows
 from mainstem.intake.door import Door
+from mainstem.intake.loads import Loads, load_id
 from mainstem.intake.settings import LoadSettings
-from mainstem.model import EntityKind, Lane
+from mainstem.model import EntityKind, HeldLoad, Lane
 from mainstem.privacy import Hasher
 
 __all__ = ["Load", "LoadProgress", "LoadReport", "load_files", "occurrence_ids"]
@@ -53,7 +55,7 @@ class Load:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """How far a load is: `numbering` (where occurrences are) and then `loading`; `done` of its bytes, 0 to 1."""
+    """How far a load is: `numbering` or `counting` (where the contract needs it), then `loading`; `done` of its bytes, 0 to 1."""
 
     phase: str
     done: float
@@ -71,6 +73,8 @@ class LoadReport:
     warnings: tuple[str, ...]
     skipped: tuple[Path, ...]
     seconds: float
+    held: HeldLoad | None = None
+    """Where the stream's contract expects another number of rows: nothing of it takes effect until somebody says so."""
 
 
 def load_files(
@@ -106,6 +110,9 @@ class _Loader:
         self._accepted = 0
         self._rows = 0
         self._over = threading.Event()
+        self._identities: dict[Path, str] = {}
+        self._origin = "load"
+        self._loads = Loads(door.parts.database)
 
     def run(self, unit: Unit, reader: RowReader, folder: Path) -> LoadReport:
         started = time.monotonic()
@@ -114,12 +121,22 @@ class _Loader:
             contract is not None and contract.kind is EntityKind.EVENT and contract.repeat is Repeat.OCCURRENCE
         )
         with contextlib.ExitStack() as stack:
-            numbering = None
+            numbering, rows = None, None
             if occurrences:
                 numbering = stack.enter_context(contextlib.closing(Numbering(folder, self._settings.memory)))
-                self._number(unit, reader, numbering)
+                rows = self._number(unit, reader, numbering)
+            id_, held = None, None
+            if contract is not None and contract.volume is not None:
+                rows = self._counted(unit, reader) if rows is None else rows
+                id_ = self._id(unit)
+                held = self._loads.announce(id_, self._load.source, contract, rows)
+                self._origin = "load" if held is None else held.origin
             carriers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_CARRIERS, "load"))
             self._bring(unit, reader, numbering, carriers)
+            if rows is not None and rows != self._rows:
+                raise IntegrityError("The files changed while they were loaded.", hint="Load them again.")
+            if id_ is not None:
+                self._loads.complete(id_)
         self._warn_of_folders(unit)
         return LoadReport(
             files=len(unit.files),
@@ -129,20 +146,35 @@ class _Loader:
             warnings=tuple(self._warnings),
             skipped=unit.skipped,
             seconds=time.monotonic() - started,
+            held=held,
         )
 
-    def _number(self, unit: Unit, reader: RowReader, numbering: Numbering) -> None:
+    def _id(self, unit: Unit) -> uuid.UUID:
+        """By what the files hold, whatever order and folder they come in."""
+        self._identities = {file.path: file.identity() for file in unit.files}
+        return load_id(self._door.parts.hasher, self._load.source, self._load.stream, list(self._identities.values()))
+
+    def _counted(self, unit: Unit, reader: RowReader) -> int:
+        """The rows of the unit, before the first of them is brought."""
+        rows = 0
+        for chunk, _, done in self._chunks(unit, reader, []):
+            rows += len(chunk.payloads)
+            self._on_progress(LoadProgress("counting", done, rows))
+        return rows
+
+    def _number(self, unit: Unit, reader: RowReader, numbering: Numbering) -> int:
         for chunk, _, done in self._chunks(unit, reader, []):
             numbering.add(chunk.payloads)
             self._on_progress(LoadProgress("numbering", done, numbering.rows))
         numbering.number()
+        return numbering.rows
 
     def _bring(
         self, unit: Unit, reader: RowReader, numbering: Numbering | None, carriers: concurrent.futures.Executor
     ) -> None:
         under_way: collections.deque[concurrent.futures.Future[Receipt]] = collections.deque()
         told: collections.deque[tuple[DataFile, Chunk, float]] = collections.deque()
-        identities: dict[Path, str] = {}
+        identities = self._identities
         try:
             for chunk, file, done in self._chunks(unit, reader, self._bad):
                 if file.path not in identities:
@@ -162,8 +194,6 @@ class _Loader:
             self._over.set()
             for future in under_way:
                 future.cancel()
-        if numbering is not None and numbering.rows != self._rows:
-            raise IntegrityError("The files changed while they were loaded.", hint="Load them again.")
 
     def _chunks(self, unit: Unit, reader: RowReader, bad: list[BadLine]) -> Iterator[tuple[Chunk, DataFile, float]]:
         """All chunks of the unit, each with how much of all bytes is read with it."""
@@ -189,6 +219,7 @@ class _Loader:
             canonical=chunk.canonical,
             readable=chunk.readable,
             lane=self._load.lane,
+            origin=self._origin,
         )
         deadline = time.monotonic() + self._settings.patience
         while True:

@@ -8,6 +8,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
+    from mainstem.model.held_load import HeldLoad
     from mainstem.model.ids import (
         CORRECTIONS_STREAM,
         DECISIONS_STREAM,
@@ -27,6 +28,7 @@ else:
         __name__,
         {
             "entities": "ENTITIES Attribute Entity EntityKind FieldType PiiClass",
+            "held_load": "HeldLoad",
             "ids": "CORRECTIONS_STREAM DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN OBSERVED_STREAMS SCORES_STREAM SHARDS "
             "SLOTS TURNS_STREAM check_partitions is_name",
             "record": "ENVELOPE Lane LogBatch Op Place Span",
@@ -49,6 +51,7 @@ __all__ = [
     "Entity",
     "EntityKind",
     "FieldType",
+    "HeldLoad",
     "Lane",
     "LogBatch",
     "Op",

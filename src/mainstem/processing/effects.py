@@ -91,6 +91,8 @@ QUARANTINE_EFFECTS = pa.schema(
         pa.field("rule", pa.string()),
         # The checks that hold the record; empty where it is quarantined.
         pa.field("held_by", pa.list_(pa.string()), nullable=False),
+        # The load, where it is held as a whole.
+        pa.field("load", _HASH),
         # Whose record it is, where its partition key is the customer's.
         pa.field("customer", _HASH),
     ]

@@ -28,7 +28,7 @@ from mainstem.contracts import SURPLUS, CheckPlan, Contract, Reason
 from mainstem.contracts.duck import connect
 from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
-from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, Lane, LogBatch, Span
+from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, HeldLoad, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.aside import Told, set_aside, told
 from mainstem.processing.drift.discarding import discards_of
@@ -207,7 +207,7 @@ class EmbeddedEngine:
         seen = Seen() if parts.tried else self._watch.look(Checked(group.source, plan, records, checked))
         parts.drift.append(seen)
         checked = checked.drop_columns([SURPLUS])
-        aside = set_aside(plan, checked, seen, group.released, discards=not parts.tried)
+        aside = set_aside(plan, checked, records["origin"], seen, group.released, discards=not parts.tried)
         if not aside.good.all():
             if aside.discarded.any():
                 gone = records.filter(pa.array(aside.discarded))
@@ -307,6 +307,7 @@ class EmbeddedEngine:
                     "message": one.message,
                     "rule": one.rule,
                     "held_by": list(one.held_by),
+                    "load": None if (load := HeldLoad.of(row["origin"])) is None else load.id.bytes,
                     "customer": self._references.ref(group.source, "customer", key) if of_customer and key else None,
                 }
             )

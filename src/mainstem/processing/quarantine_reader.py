@@ -30,7 +30,7 @@ OPEN = ("quarantined", "held")
 _MOST_CAUSES = 1000
 _COLUMNS = (
     "id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason, field, rule, message,"
-    " state, decided_at, held_by"
+    " state, decided_at, held_by, load"
 )
 
 
@@ -48,6 +48,10 @@ class QuarantineSelection:
     rule: str | None = None
     held_by: Sequence[str] | None = None
     """Only those that exactly these checks hold, in the order of the contract."""
+    load: uuid.UUID | None = None
+    """Only those of this load, which was held as a whole."""
+    parted: bool = True
+    """Also some records of a load that is held, or was dismissed, as a whole."""
     ids: Sequence[uuid.UUID] = ()
     states: Sequence[str] = OPEN
 
@@ -60,6 +64,7 @@ class QuarantineSelection:
             "field": self.field,
             "contract_version": self.contract_version,
             "rule": self.rule,
+            "load": self.load,
         }
         given = {name: value for name, value in given.items() if value is not None}
         parts = ["state = ANY(%(states)s)", *(f"{name} = %({name})s" for name in given)]
@@ -67,6 +72,8 @@ class QuarantineSelection:
         if self.ids:
             parts.append("id = ANY(%(ids)s)")
             given["ids"] = list(self.ids)
+        if not self.parted:
+            parts.append("(load IS NULL OR load NOT IN (SELECT id FROM load WHERE state <> 'released'))")
         if self.held_by is not None:
             parts.append("held_by = %(held_by)s::jsonb")
             given["held_by"] = json.dumps(list(self.held_by))
@@ -87,6 +94,8 @@ class Cause:
     rule: str | None
     held_by: Sequence[str]
     """The checks that hold them; none where they are quarantined."""
+    load: uuid.UUID | None
+    """The load that they came with, where that was held as a whole."""
     contract_version: int
     message: str
     count: int
@@ -118,6 +127,8 @@ class QuarantineEntry:
     decided_at: dt.datetime | None
     held_by: Sequence[str] = ()
     """The checks that hold it, or held it; none of a record that is quarantined."""
+    load: uuid.UUID | None = None
+    """The load that it came with, where that was held as a whole."""
     sealed: bytes = dataclasses.field(repr=False, default=b"")
 
 
@@ -126,10 +137,10 @@ def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]
     condition, given = selection.condition()
     rows = conn.execute(
         f"""
-        SELECT source, stream, reason, field, rule, held_by, contract_version, min(message), count(*), min(received_at),
+        SELECT source, stream, reason, field, rule, held_by, load, contract_version, min(message), count(*), min(received_at),
             max(received_at), (array_agg(id ORDER BY received_at DESC, id DESC))[1]
         FROM quarantine WHERE {condition}
-        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 9 DESC, 1, 2, 3, 4, 5, 6, 7 LIMIT {_MOST_CAUSES}
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 10 DESC, 1, 2, 3, 4, 5, 6, 7, 8 LIMIT {_MOST_CAUSES}
         """,
         given,
     ).fetchall()
@@ -190,7 +201,7 @@ def read_page(
 
 def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
     id_, epoch, partition, lane, position, index, *rest, sealed = row
-    source, stream, version, received_at, reason, field, rule, message, state, decided_at, held_by = rest
+    source, stream, version, received_at, reason, field, rule, message, state, decided_at, held_by, load = rest
     return QuarantineEntry(
         id=id_,
         place=Place(epoch, partition, Lane(lane), position, index),
@@ -205,6 +216,7 @@ def _entry(row: tuple[Any, ...]) -> QuarantineEntry:
         state=state,
         decided_at=decided_at,
         held_by=held_by,
+        load=load,
         sealed=bytes(sealed or b""),
     )
 

@@ -9,29 +9,36 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
 
-from mainstem.contracts import ANY_SOURCE, Contract, Reason
-from mainstem.errors import MainstemError, NotFoundError, RecordError
+from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason
+from mainstem.errors import MainstemError, NotFoundError
 from mainstem.eventlog import Head
-from mainstem.intake import CorrectedRecord, Decision, Decisions, QuarantineDismissed, QuarantineFixed
+from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed
 from mainstem.model import ENVELOPE
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
+from mainstem.processing.patching import members_of
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
-from mainstem.processing.quarantine_reader import OPEN, QuarantineEntry, QuarantineSelection, read_entry, read_page
+from mainstem.processing.quarantine_reader import (
+    OPEN,
+    QuarantineEntry,
+    QuarantineSelection,
+    count_entries,
+    read_entry,
+    read_page,
+)
 from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
 
-__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "merge_patch"]
+__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts"]
 
 _BATCH = 2000
 # What is decided together is some times as much in memory, and one commit.
@@ -136,6 +143,7 @@ class Quarantine:
         self._parts = parts
         self._engine = self._engine_with(parts.contracts)
         self._claims = Claims(parts.database)
+        self._loads = Loads(parts.database)
 
     def record(self, id_: uuid.UUID) -> tuple[QuarantineEntry, QuarantinedRecord]:
         """A record with its content. Raises NotFoundError, IntegrityError."""
@@ -143,10 +151,14 @@ class Quarantine:
             entry = read_entry(conn, id_)
         return entry, open_record(self._parts.sealer, entry.place, entry.sealed)
 
-    def sources_of(self, ids: Sequence[uuid.UUID]) -> list[str]:
-        """The sources of these records; unknown ones have none."""
+    def sources_of(self, selection: QuarantineSelection) -> list[str]:
+        """The sources of the records or the load that are named; unknown ones have none."""
         with self._parts.database.autocommit() as conn:
-            rows = conn.execute("SELECT DISTINCT source FROM quarantine WHERE id = ANY(%s) ORDER BY 1", [list(ids)])
+            rows = conn.execute(
+                "SELECT DISTINCT source FROM quarantine WHERE id = ANY(%(ids)s) OR load = %(load)s"
+                " UNION SELECT source FROM load WHERE id = %(load)s ORDER BY 1",
+                {"ids": list(selection.ids), "load": selection.load},
+            )
             return [source for (source,) in rows.fetchall()]
 
     def preview(self, selection: QuarantineSelection, contract: Contract | None = None) -> Outcome:
@@ -184,16 +196,23 @@ class Quarantine:
     def release(self, selection: QuarantineSelection, author: Author) -> Outcome:
         """Have held records take effect as they stand: checked by the contract that held them, but for what held them.
 
+        A load is released as a whole, past nothing but the number of its rows: what else holds some of them goes on to.
         Those that only `selection.ids` can mean because they are not held go through the contract in force, but for
         what would hold them. Raises as `replay`.
         """
-        selection = dataclasses.replace(selection, states=(*OPEN, "dismissed") if selection.ids else ("held",))
+        states = (
+            (*OPEN, "dismissed") if selection.ids else ("held",) if selection.load is None else ("held", "dismissed")
+        )
+        selection = dataclasses.replace(selection, states=states)
+        self._decide_load(selection, "released", author)
         outcome = self._begun(selection)
         told = _Told()
-        for entries in self._pages(selection):
+        for page in self._pages(selection):
+            entries = page if selection.load is None else [entry for entry in page if entry.held_by]
             cases = self._standing(entries, self._opened(entries))
             outcome.matched += len(cases)
-            for released, some in self._by_what_holds(cases).items():
+            held = self._by_what_holds(cases) if selection.load is None else {(ROW_COUNT,): cases}
+            for released, some in held.items():
                 self._let_pass(outcome, told, some, _Word(author, selection.states, released))
         outcome.failing = told.failing()
         return outcome
@@ -205,11 +224,11 @@ class Quarantine:
 
         Raises NotFoundError, RecordError for a payload that is no JSON object, StorageFullError or UnavailableError.
         """
-        _proved(payload)
+        members_of(payload)
         entry, record = self.record(id_)
         if entry.state == "fixed":
             return Outcome(settled=1)
-        cases = self._cases([entry], [record], self._parts.contracts, [payload])
+        cases = self._cases([entry], self._freed([entry], [record]), self._parts.contracts, [payload])
         [released] = self._by_what_holds(cases) if release else [()]
         word = _Word(author, (*OPEN, "dismissed"), released, unchanged=payload == record.payload)
         told, outcome = _Told(), Outcome(matched=1)
@@ -218,13 +237,28 @@ class Quarantine:
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
-        """Give records up: they stay counted, and can still be fixed. Raises as `replay`."""
+        """Give records up, or a whole load: they stay counted, and can still be fixed. Raises as `replay`."""
+        self._decide_load(selection, "dismissed", author)
         outcome = self._begun(selection)
         for entries in self._pages(selection):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
             self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
         return outcome
+
+    def _decide_load(
+        self, selection: QuarantineSelection, decided: Literal["released", "dismissed"], author: Author
+    ) -> None:
+        """Note somebody's word about a whole load, so that what is still on its way follows. Raises NotFoundError."""
+        if selection.load is None:
+            return
+        if self._loads.decide(selection.load, decided, author.by, author.reason):
+            return
+        # Of a load that was announced just before the database was lost only its records know.
+        with self._parts.database.autocommit() as conn:
+            if count_entries(conn, QuarantineSelection(load=selection.load, states=(*OPEN, "dismissed", "fixed"))):
+                return
+        raise NotFoundError(f"No load {selection.load} was held.", hint="List what is: mainstem quarantine list")
 
     def _begun(self, selection: QuarantineSelection) -> Outcome:
         """An outcome that knows which of the ids named are decided already. Raises NotFoundError for unknown ones."""
@@ -242,7 +276,9 @@ class Quarantine:
         return Outcome(settled=sum(state not in selection.states for state in states.values()))
 
     def _pages(self, selection: QuarantineSelection) -> Iterator[Sequence[QuarantineEntry]]:
-        """By id, so that what is decided meanwhile moves nothing."""
+        """By id, so that what is decided meanwhile moves nothing. A load that is held is not parted, unless by naming ids."""
+        if selection.load is None and not selection.ids:
+            selection = dataclasses.replace(selection, parted=False)
         last = _FIRST
         while True:
             with self._parts.database.autocommit() as conn:
@@ -253,7 +289,17 @@ class Quarantine:
             last = entries[-1].id
 
     def _opened(self, entries: Sequence[QuarantineEntry]) -> list[QuarantinedRecord]:
-        return [open_record(self._parts.sealer, entry.place, entry.sealed) for entry in entries]
+        return self._freed(entries, [open_record(self._parts.sealer, entry.place, entry.sealed) for entry in entries])
+
+    def _freed(
+        self, entries: Sequence[QuarantineEntry], records: Sequence[QuarantinedRecord]
+    ) -> list[QuarantinedRecord]:
+        """The records; those of loads that were released meanwhile as of any load."""
+        released = self._loads.released({entry.load for entry in entries if entry.load is not None})
+        return [
+            msgspec.structs.replace(record, origin="load") if entry.load in released else record
+            for entry, record in zip(entries, records, strict=True)
+        ]
 
     @staticmethod
     def _cases(
@@ -371,47 +417,6 @@ class _Told:
     def failing(self) -> list[Failing]:
         """The most frequent first."""
         return [Failing(*cause, count, self._examples[cause]) for cause, count in self._counts.most_common()]
-
-
-def merge_patch(payload: bytes, patch: Mapping[str, Any]) -> bytes:
-    """A JSON object with a merge patch (RFC 7396) applied; what the patch does not name keeps its bytes.
-
-    A `msgspec.Raw` in the patch is JSON that is taken as it stands. Raises RecordError for a payload that is no JSON object,
-    and for a value that JSON cannot say.
-    """
-    members = _proved(payload)
-    for name, value in patch.items():
-        if value is None:
-            members.pop(name, None)
-        elif isinstance(value, msgspec.Raw):
-            members[name] = value
-        elif isinstance(value, Mapping):
-            inner = bytes(members.get(name, b"{}")).lstrip()
-            members[name] = msgspec.Raw(merge_patch(inner if inner.startswith(b"{") else b"{}", value))
-        else:
-            members[name] = msgspec.Raw(_encoded(value))
-    return msgspec.json.encode(members)
-
-
-def _encoded(value: object) -> bytes:
-    try:
-        # The standard library refuses NaN and infinities, which msgspec would turn into null.
-        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except (ValueError, RecursionError) as error:
-        raise RecordError(
-            "invalid_json",
-            "A value of the patch is none of JSON's.",
-            hint="NaN, infinities and half characters are not.",
-        ) from error
-
-
-def _proved(payload: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(
-            "not_an_object", "The payload is not a JSON object.", hint="Give the whole corrected payload, as JSON."
-        ) from error
 
 
 def _table(cases: Sequence[_Case]) -> pa.Table:

@@ -37,6 +37,7 @@ _TABLES = {
     "heartbeat": (),
     "log_refused": (),
     "quality_breach": (),
+    "load": (),
     "anomaly": (),
     "anomaly_mute": (),
 }

@@ -26,7 +26,7 @@ def test_what_the_guide_says_comes_true(
     monkeypatch.chdir(folder)
     site = Site.begin(folder / "mainstem-data/mine", migrated_dsn)
     with (folder / "shop/contracts/shop/orders.yaml").open("a") as file:
-        file.writelines(blocks("quarantine.md", "yaml"))
+        file.write(blocks("quarantine.md", "yaml")[0])
     with site.runtime() as runtime, runtime.door as door:
         activate_folder(runtime, folder / "shop")
         orders = (folder / "orders.ndjson").read_bytes() + LARGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstem.contracts import Contract, DriftKind, Policy, Severity, read_contract
+from mainstem.contracts import ROW_COUNT, Contract, DriftKind, Policy, Severity, read_contract
 from mainstem.errors import NotFoundError
-from mainstem.model import ENVELOPE, Lane, LogBatch
+from mainstem.model import ENVELOPE, HeldLoad, Lane, LogBatch
 from mainstem.privacy import Keyring
 from mainstem.processing import EmbeddedEngine
 from mainstem.processing.drift.effects import MOST_PATHS
@@ -104,7 +105,13 @@ def _payload(change: dict[str, Any] | bytes) -> bytes:
     return json.dumps(whole).encode()
 
 
-def _batch(contract: Contract, payloads: list[bytes], position: int = 1, at: dt.datetime = AT) -> LogBatch:
+LOAD = HeldLoad(uuid.UUID(int=7), 12, 20, None)
+"""Of every second record where a load is held."""
+
+
+def _batch(
+    contract: Contract, payloads: list[bytes], position: int = 1, at: dt.datetime = AT, *, load: bool = False
+) -> LogBatch:
     rows = [
         {
             "source": "shop",
@@ -117,7 +124,7 @@ def _batch(contract: Contract, payloads: list[bytes], position: int = 1, at: dt.
             "op": "event" if contract.kind == "event" else "upsert",
             "occurred_at": None,
             "observed_at": AT,
-            "origin": "api",
+            "origin": LOAD.origin if load and number % 2 else "api",
             "delivery": "d",
             "delivery_index": number,
             "content_type": "application/json",
@@ -134,13 +141,17 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(POLICIES, POLICIES, RULES, st.sampled_from(["event", "state"]), PAYLOADS)
+@given(st.tuples(POLICIES, POLICIES, RULES, st.sampled_from(["event", "state"])), PAYLOADS, st.booleans())
 def test_every_record_is_in_exactly_one_state(
-    keys: Keyring, stream: dict[str, str], field: dict[str, str], rules: dict[str, str], kind: str, payloads: list[Any]
+    keys: Keyring,
+    said: tuple[dict[str, str], dict[str, str], dict[str, str], str],
+    payloads: list[Any],
+    load: bool,  # noqa: FBT001 - a case
 ) -> None:
-    contract = _contract(stream, field, rules, kind)
+    stream, field, rules, _ = said
+    contract = _contract(*said)
     engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
-    batch = _batch(contract, list(map(_payload, payloads)))
+    batch = _batch(contract, list(map(_payload, payloads)), load=load)
     effects = engine.process([batch])
     places = Counter(
         index
@@ -161,6 +172,10 @@ def test_every_record_is_in_exactly_one_state(
     quarantined, held = (effects.set_aside(term) for term in ("quarantined", "held"))
     assert quarantined.num_rows + held.num_rows == effects.quarantined.num_rows
     holding = {name for name, severity in rules.items() if severity == Severity.HOLD}
+    if load:
+        # None of it takes effect, and none is lost.
+        assert {n for n in range(len(payloads)) if n % 2} <= set(effects.quarantined["index"].to_pylist())
+        holding.add(ROW_COUNT)
     assert {name for names in held["held_by"].to_pylist() for name in names} <= holding
     _check_release(engine, batch, held)
     assert "unprocessable" not in effects.quarantined["reason"].to_pylist()

@@ -23,6 +23,7 @@ WORDS = [
     "name", "logicalType", "required", "physicalName", "primaryKey", "primaryKeyPosition", "enum", "quality", "description",
     "apiVersion", "id", "version", "schema", "customProperties", "slaProperties", "classification", "vendor", NAME_PATTERN,
     *Severity, *FORMATS, *(word for words in LIMITS.values() for word in words), *(one.call for one in FUNCTIONS.values()),
+    "metric: rowCount", "loadVolume", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan", "mustBeLessOrEqualTo",
     "logicalTypeOptions", "engine", "implementation", "severity",
 ]  # fmt: skip
 

@@ -597,8 +597,19 @@ export class Answers {
           "rule_failed",
           null,
           "Rule 'plausible_wait' does not hold: nobody waits for a year. Release the record if it is right; else fix or dismiss it.",
-          4,
+          3,
           ["plausible_wait"],
+        ],
+        [
+          "tickets",
+          "load_volume",
+          null,
+          "The load 3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05 has 1 row; 400 to 1,600 are expected. All of it is held. If it is right: " +
+            "mainstem quarantine release --load 3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05. Else: " +
+            "mainstem quarantine dismiss --load 3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05 --reason WHY.",
+          1,
+          ["rowCount"],
+          "3f0a2c9e-5d1b-5c7e-8a64-1b9d2e7f4c05",
         ],
       ],
     };
@@ -606,7 +617,7 @@ export class Answers {
     const found = (this.faults.has("empty") ? [] : (all[source] ?? [])).filter(
       ([, , , , , held_by]) => asked === null || asked === (held_by ? "held" : "quarantined"),
     );
-    const reasons = found.map(([stream, reason, field, message, count, held_by = []], i) => ({
+    const reasons = found.map(([stream, reason, field, message, count, held_by = [], load = null], i) => ({
       source,
       stream,
       reason,
@@ -614,6 +625,7 @@ export class Answers {
       rule: held_by[0] ?? null,
       state: held_by.length ? "held" : "quarantined",
       held_by,
+      load,
       contract_version: 2,
       message,
       count,
@@ -633,6 +645,7 @@ export class Answers {
         received_at: iso(Date.parse(r.last_at) - i * 61_000),
         state: r.state,
         held_by: r.held_by,
+        load: r.load,
         place: {
           epoch: 1,
           partition: (n + i) % 4,

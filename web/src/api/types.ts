@@ -246,6 +246,8 @@ export interface QuarantineReason {
   state: "quarantined" | "held";
   /** The checks that hold them; none of what is quarantined. */
   held_by: string[];
+  /** The load that they came with, where that is held as a whole. */
+  load: string | null;
   contract_version: number;
   message: string;
   count: number;
@@ -265,6 +267,7 @@ export interface QuarantineRow {
   received_at: Time;
   state: "quarantined" | "held";
   held_by: string[];
+  load: string | null;
   place: { epoch: number; partition: number; lane: "live" | "bulk"; position: number; index: number };
 }
 

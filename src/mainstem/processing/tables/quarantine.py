@@ -32,7 +32,7 @@ _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_quarantine (
     id uuid, position bigint, index integer, source text COLLATE "C", stream text COLLATE "C", contract_version integer,
     received_at timestamptz, reason text COLLATE "C", field text COLLATE "C", message text, rule text COLLATE "C",
-    held_by jsonb, customer uuid, sealed bytea
+    held_by jsonb, load uuid, customer uuid, sealed bytea
 ) ON COMMIT DELETE ROWS
 """
 
@@ -98,6 +98,7 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
         "field",
         "message",
         "rule",
+        "load",
         "customer",
     )
     columns = {
@@ -111,14 +112,14 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
     written = conn.execute(
         """
         INSERT INTO quarantine AS q (id, epoch, partition, lane, position, index, source, stream, contract_version,
-            received_at, reason, field, message, rule, held_by, customer, state, sealed)
+            received_at, reason, field, message, rule, held_by, load, customer, state, sealed)
         SELECT id, %s, %s, %s, position, index, source, stream, contract_version, received_at, reason, field, message,
-            rule, held_by, customer, CASE WHEN held_by = '[]' THEN 'quarantined' ELSE 'held' END, sealed
+            rule, held_by, load, customer, CASE WHEN held_by = '[]' THEN 'quarantined' ELSE 'held' END, sealed
         FROM incoming_quarantine ORDER BY id
         ON CONFLICT (id) DO UPDATE SET source = excluded.source, stream = excluded.stream,
             contract_version = excluded.contract_version, received_at = excluded.received_at, reason = excluded.reason,
             field = excluded.field, message = excluded.message, rule = excluded.rule,
-            held_by = excluded.held_by, customer = excluded.customer, sealed = excluded.sealed
+            held_by = excluded.held_by, load = excluded.load, customer = excluded.customer, sealed = excluded.sealed
         WHERE q.sealed = ''::bytea
         """,
         [span.epoch, span.partition, int(span.lane)],

@@ -23,6 +23,8 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
   const whyId = useId();
   if (current.status !== "signed-in" || !current.me.permissions.includes("quarantine:decide")) return null;
   const { csrf } = current.me;
+  // Held as a whole, and decided about as a whole.
+  const load = cause.held_by.length === 1 ? cause.load : null;
 
   async function ask(route: string, more: object, then: (outcome: QuarantineOutcome) => Step) {
     setBusy(true);
@@ -30,7 +32,8 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
     const { source, stream, reason, field, rule, contract_version, state, held_by } = cause;
     const where = { ...(field !== null && { field }), ...(rule !== null && { rule }) };
     // What else holds a record somebody has to have seen, too.
-    const body = { source, stream, reason, ...where, contract_version, state, held_by, ...more };
+    const some = { source, stream, reason, ...where, contract_version, state, held_by };
+    const body = { ...(load === null ? some : { load }), ...more };
     try {
       const answer = await call<QuarantineOutcome>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
       if (answer) setStep(then(answer.data));
@@ -57,19 +60,21 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
       <div className="decide-actions">
         {cause.state === "held" && (
           <button type="button" className="button primary" disabled={busy} onClick={() => setStep({ at: "releasing" })}>
-            Release…
+            {load === null ? "Release…" : "Release the load…"}
           </button>
         )}
-        <button
-          type="button"
-          className="button"
-          disabled={busy}
-          onClick={() => void ask("preview", {}, (outcome) => ({ at: "previewed", outcome }))}
-        >
-          Preview replay
-        </button>
+        {load === null && (
+          <button
+            type="button"
+            className="button"
+            disabled={busy}
+            onClick={() => void ask("preview", {}, (outcome) => ({ at: "previewed", outcome }))}
+          >
+            Preview replay
+          </button>
+        )}
         <button type="button" className="button quiet" disabled={busy} onClick={() => setStep({ at: "dismissing" })}>
-          Dismiss…
+          {load === null ? "Dismiss…" : "Dismiss the load…"}
         </button>
       </div>
       <div role="status">

@@ -81,7 +81,9 @@ export function QuarantineTile({ source, refusals, quarantined, held }: Quaranti
 
 /** What waits for the same reason has the same. */
 function causeKey(one: QuarantineReason | QuarantineRow): string {
-  return [one.stream, one.reason, one.field, one.rule, one.contract_version, one.state, ...one.held_by].join(".");
+  return [one.stream, one.reason, one.field, one.rule, one.contract_version, one.state, one.load, ...one.held_by].join(
+    ".",
+  );
 }
 
 interface ReasonProps {

@@ -40,6 +40,7 @@ class Registry:
         self._database = database
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._first = threading.Lock()
         self._read: dict[tuple[str, str, int], Contract] = {}
         self._newest: Mapping[tuple[str, str], int] = {}
         self._asked = float("-inf")
@@ -163,16 +164,24 @@ class Registry:
             now, last = self._monotonic(), self._asked
             if now - last < _REFRESH_SECONDS:
                 return
-            # The others go on with what is known while this one asks.
-            self._asked = now
+            if last != float("-inf"):
+                # The others go on with what is known while this one asks.
+                self._asked = now
+        if last == float("-inf"):
+            self._ask_first(now)
+            return
         try:
             self.refresh()
         except RetryableError:
-            if last == float("-inf"):
-                with self._lock:
-                    self._asked = last
-                raise
             _log.warning("contracts_not_refreshed", hint="The database cannot be asked; known contracts stay in force.")
+
+    def _ask_first(self, now: float) -> None:
+        """Nothing is known yet, so nobody can go on before the answer."""
+        with self._first:
+            if self._asked == float("-inf"):
+                self.refresh()
+                with self._lock:
+                    self._asked = now
 
     def _at(self, source: str, stream: str, version: int) -> Contract:
         contract = self._read.get((source, stream, version))

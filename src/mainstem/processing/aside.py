@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.contracts import ROW_COUNT, Check, CheckPlan, Reason, held_rows
+from mainstem.contracts import ROW_COUNT, Check, CheckPlan, Held, Reason, held_rows
 from mainstem.model import HeldLoad
 from mainstem.processing.columns import whole
 from mainstem.processing.drift.discarding import discarded_rows
-from mainstem.processing.drift.watching import Seen
 
-__all__ = ["SetAside", "Told", "set_aside", "told"]
+__all__ = ["Sorted", "Told", "set_aside", "sort_rows", "told"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -33,13 +32,17 @@ class Told:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SetAside:
-    """Rows by what becomes of them: `kept` are set aside, each as its `told` says; `good` go on."""
+class Sorted:
+    """Rows by what becomes of them, as masks: each is wrong, held, discarded or good."""
 
-    kept: Sequence[int]
-    told: Sequence[Told]
+    wrong: Mask
+    held: Mask
     discarded: Mask
     good: Mask
+    strange: Held
+    """What checks hold."""
+    loads: Sequence[tuple[HeldLoad, Mask]]
+    """What is held with its load."""
 
 
 def told(reason: Reason, field: str | None) -> Told:
@@ -47,15 +50,9 @@ def told(reason: Reason, field: str | None) -> Told:
     return Told(reason, field, reason.message(field))
 
 
-def set_aside(
-    plan: CheckPlan,
-    checked: pa.Table,
-    origins: pa.ChunkedArray,
-    seen: Seen,
-    released: Collection[str],
-    *,
-    discards: bool,
-) -> SetAside:
+def sort_rows(
+    plan: CheckPlan, checked: pa.Table, origins: pa.ChunkedArray, released: Collection[str], *, discards: bool
+) -> Sorted:
     """Sort rows of `CheckPlan.run`, whose records have these origins; the checks named in `released` hold none.
 
     Without `discards` nothing is discarded: what a policy lets go of is kept, with its defect.
@@ -65,16 +62,23 @@ def set_aside(
     strange = held_rows(plan, checked, released)
     loads = [] if ROW_COUNT in released else _held_loads(origins)
     held = strange.rows.copy()
-    for _, rows_of in loads:
-        held |= rows_of & (~bad | lost)
+    for _, rows in loads:
+        held |= rows & (~bad | lost)
     lost = lost & ~held if discards else np.zeros(len(bad), np.bool_)
-    wrong = np.flatnonzero(bad & ~lost & ~held)
-    rows, said = wrong.tolist(), _all_told(plan, checked, wrong, seen)
-    for row in np.flatnonzero(held).tolist():
-        load = next((load for load, rows_of in loads if rows_of[row]), None)
+    return Sorted(bad & ~lost & ~held, held, lost, ~bad & ~held, strange, loads)
+
+
+def set_aside(
+    plan: CheckPlan, checked: pa.Table, by_fate: Sorted, undeclared: Mapping[int, str]
+) -> tuple[Sequence[int], Sequence[Told]]:
+    """The rows that are wrong or held, and what is told of each; `undeclared` names the key of rows that have one."""
+    wrong = np.flatnonzero(by_fate.wrong)
+    rows, said = wrong.tolist(), _all_told(plan, checked, wrong, undeclared)
+    for row in np.flatnonzero(by_fate.held).tolist():
+        load = next((load for load, rows_of in by_fate.loads if rows_of[row]), None)
         rows.append(row)
-        said.append(_told_held(plan, load, strange.by(row) if strange.rows[row] else ()))
-    return SetAside(rows, said, lost, ~bad & ~held)
+        said.append(_told_held(plan, load, by_fate.strange.by(row) if by_fate.strange.rows[row] else ()))
+    return rows, said
 
 
 def _held_loads(origins: pa.ChunkedArray) -> list[tuple[HeldLoad, Mask]]:
@@ -93,14 +97,16 @@ def _told_held(plan: CheckPlan, load: HeldLoad | None, checks: Sequence[Check]) 
     return Told(Reason.LOAD_VOLUME, None, message, ROW_COUNT, (ROW_COUNT, *names))
 
 
-def _all_told(plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp], seen: Seen) -> list[Told]:
+def _all_told(
+    plan: CheckPlan, checked: pa.Table, bad: npt.NDArray[np.intp], undeclared: Mapping[int, str]
+) -> list[Told]:
     """What is wrong with each of the rows."""
     reasons, fields, rules = (checked[name].take(bad).to_pylist() for name in ("reason", "field", "rule"))
     said = []
     for row, code, field, rule in zip(bad.tolist(), reasons, fields, rules, strict=True):
         reason = Reason(code)
         if reason is Reason.UNDECLARED:
-            said.append(told(reason, seen.undeclared.get(row)))
+            said.append(told(reason, undeclared.get(row)))
         else:
             said.append(Told(reason, field, plan.told(reason, field, rule), rule))
     return said

@@ -30,7 +30,7 @@ from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
 from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, HeldLoad, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
-from mainstem.processing.aside import Told, set_aside, told
+from mainstem.processing.aside import Told, set_aside, sort_rows, told
 from mainstem.processing.drift.discarding import discards_of
 from mainstem.processing.drift.effects import DISCARDED
 from mainstem.processing.drift.watching import Checked, DriftWatch, Seen, drift_effects
@@ -204,17 +204,19 @@ class EmbeddedEngine:
         plan, asked = tally.plan, _plan_input(records)
         checked = plan.run(self._connection(), asked)
         counted = tally.count(self._connection(), asked, checked, parts.span.lane)
-        seen = Seen() if parts.tried else self._watch.look(Checked(group.source, plan, records, checked))
+        by_fate = sort_rows(plan, checked, records["origin"], group.released, discards=not parts.tried)
+        seen = Seen()
+        if not parts.tried:
+            seen = self._watch.look(Checked(group.source, plan, records, checked, by_fate.discarded))
         parts.drift.append(seen)
         checked = checked.drop_columns([SURPLUS])
-        aside = set_aside(plan, checked, records["origin"], seen, group.released, discards=not parts.tried)
-        if not aside.good.all():
-            if aside.discarded.any():
-                gone = records.filter(pa.array(aside.discarded))
+        if not by_fate.good.all():
+            if by_fate.discarded.any():
+                gone = records.filter(pa.array(by_fate.discarded))
                 parts.discarded.append(discards_of(group.source, group.stream, gone))
-            if aside.kept:
-                self._set_aside(parts, group, aside.kept, aside.told)
-            good = pa.array(aside.good)
+            if (by_fate.wrong | by_fate.held).any():
+                self._set_aside(parts, group, *set_aside(plan, checked, by_fate, seen.undeclared))
+            good = pa.array(by_fate.good)
             checked, records = checked.filter(good), records.filter(good)
         if not records.num_rows:
             parts.quality += counted.of(group.source, group.stream, group.version)

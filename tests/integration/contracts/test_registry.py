@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -210,3 +211,29 @@ def test_checks_that_duckdb_does_not_take_do_not_come_into_force(
     ):
         registry.activate(text, clock.wall(), where="c.yaml")
     assert registry.active("shop", "clicks") is None
+
+
+def test_nobody_goes_on_before_the_first_answer(
+    database: Database, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that starts under traffic would take streams for ones without a contract."""
+    Registry(database).ensure_builtins(clock.wall())
+    asked, answer = threading.Event(), threading.Event()
+    registry = Registry(database)
+    refresh = registry.refresh
+
+    def slow() -> None:
+        asked.set()
+        assert answer.wait(30)
+        refresh()
+
+    monkeypatch.setattr(registry, "refresh", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(registry.active, "shop", "usage_events")
+        assert asked.wait(30)
+        second = pool.submit(registry.active, "shop", "usage_events")
+        early = wait([second], timeout=0.2).done
+        answer.set()
+        assert not early
+        assert first.result(30) is not None
+        assert second.result(30) == first.result()

@@ -12,6 +12,7 @@ import pytest
 
 from mainstem.contracts import RECORDS, CheckPlan, Contract, DriftKind, read_contract
 from mainstem.contracts.duck import connect
+from mainstem.processing.drift.discarding import discarded_rows
 from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.processing.drift.likeness import compare, likely
 from mainstem.processing.drift.memory import Sampled, StreamMemory, are_key_names, is_key_name
@@ -71,7 +72,7 @@ class _Stream:
         records = records.append_column("received_at", pa.array(at or [AT] * count, RECORDS.field("as_of").type))
         with connect() as connection:
             rows = self._plan.run(connection, records)
-        return self._watch.look(Checked("shop", self._plan, records, rows))
+        return self._watch.look(Checked("shop", self._plan, records, rows, discarded_rows(self._plan, rows)))
 
 
 def _counts(seen: Seen) -> dict[tuple[str, str], int]:

@@ -67,6 +67,8 @@ class Checked:
     plan: CheckPlan
     records: pa.Table
     rows: pa.Table
+    discarded: _Mask
+    """Those that the contract lets go of, and nothing holds."""
 
     @property
     def contract(self) -> Contract:
@@ -165,12 +167,16 @@ class _Look:
             drift = DRIFT_OF_REASON.get(reason)
             if drift is None or name is None:
                 continue
-            self._add(drift, name, rows, rows if self._plan.discards(reason, name) else _NO_ROWS)
+            self._add(drift, name, rows, self._discarded(reason, name, rows))
             known = self._departing.get((drift, name))
             self._departing[drift, name] = rows if known is None else np.union1d(known, rows)
             if reason is Reason.MISSING:
                 missing[name] = rows
         self._count_present(missing, marked)
+
+    def _discarded(self, reason: Reason, field: str | None, rows: _Rows) -> _Rows:
+        """Those of the rows with a defect that are discarded for it."""
+        return rows[self._checked.discarded[rows]] if self._plan.discards(reason, field) else _NO_ROWS
 
     def _defects(self) -> Iterator[tuple[Reason, str | None, _Rows]]:
         """Rows by their reason and field."""
@@ -197,7 +203,8 @@ class _Look:
             if not discards and path != _NAMELESS:
                 self.seen.undeclared.update(dict.fromkeys(some.tolist(), ".".join(path)))
         for path, some in self._new.items():
-            self._add(DriftKind.NEW_FIELD, ".".join(path), some, refused.get(path, _NO_ROWS) if discards else _NO_ROWS)
+            gone = self._discarded(Reason.UNDECLARED, None, refused.get(path, _NO_ROWS))
+            self._add(DriftKind.NEW_FIELD, ".".join(path), some, gone)
 
     def _new_keys(self, surplus: pa.Array) -> tuple[_Rows, _Rows, list[_Path]]:
         """Note the rows of each undeclared key of the top level.

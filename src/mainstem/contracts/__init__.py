@@ -11,7 +11,7 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.contracts._pieces import Kind
-    from mainstem.contracts._query import declared_keys
+    from mainstem.contracts._places import declared_keys
     from mainstem.contracts.audit import Audit, Audited
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
@@ -56,7 +56,7 @@ else:
             "comparison": "Change compare_contracts",
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
-            "_query": "declared_keys",
+            "_places": "declared_keys",
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from mainstem.contracts._limits import limit_condition
+from mainstem.contracts._places import declared_keys, extracted, first_of, json_path, tree_of
 from mainstem.contracts._rules import field_columns
 from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
 from mainstem.contracts.contract import Contract, ContractField, Severity
@@ -30,7 +31,6 @@ __all__ = [
     "Check",
     "Defect",
     "Query",
-    "declared_keys",
     "interval",
 ]
 
@@ -56,8 +56,6 @@ _NONE = "NULL"
 """The number of no defect."""
 
 _LETS_GROW = (Policy.EVOLVE, Policy.DISCARD_VALUE)
-
-_Tree: TypeAlias = dict[str, "_Tree | str"]
 
 
 Defect: TypeAlias = tuple[Reason, str | None, str | None]
@@ -89,7 +87,7 @@ class Query:
         self._contract = contract
         self._state = contract.kind is EntityKind.STATE
         self._index = {name: i for i, name in enumerate(contract.fields)}
-        self._tree, self._lone = _tree(contract.fields.values())
+        self._tree, self._lone = tree_of(contract.fields.values())
         self._overrides = {name: text for name in contract.fields if (text := _override(contract, name))}
         self._fields = [FieldSql(i, field, self._kind(field)) for i, field in enumerate(contract.fields.values())]
         keys = (contract.partition_key, contract.record_id, *contract.key)
@@ -135,7 +133,7 @@ class Query:
         return str(self.defects.index(defect))
 
     def _kind(self, field: ContractField) -> str:
-        kind = f"ascii({_extracted(field)})"
+        kind = f"ascii({extracted(field)})"
         override = self._overrides.get(field.name)
         return kind if override is None else f"CASE WHEN {override} IS NULL THEN {kind} ELSE {_QUOTE} END"
 
@@ -145,8 +143,8 @@ class Query:
         columns = [_unless_blank(name) for name in ("env_record_id", "env_partition_key", "env_key")]
         for one in self._fields:
             if one.field.name in self._lone:
-                texts = [f"json_extract_string(payload, {_json_path(path)})" for path in one.field.paths]
-                lone = _extracted(one.field) if one.field.type is FieldType.OBJECT else _first(texts)
+                texts = [f"json_extract_string(payload, {json_path(path)})" for path in one.field.paths]
+                lone = extracted(one.field) if one.field.type is FieldType.OBJECT else first_of(texts)
                 columns.append(f"{lone} AS lone{one.i}")
         return (
             f"SELECT payload, as_of, env_op, env_at, {', '.join(columns)}, json_keys(payload) AS keys, "
@@ -159,7 +157,7 @@ class Query:
         for one in self._fields:
             name = one.field.name
             found = ["found" + "".join(f'."{step}"' for step in path) for path in one.field.paths]
-            text = one.as_meant(f"lone{one.i}" if name in self._lone else _first(found))
+            text = one.as_meant(f"lone{one.i}" if name in self._lone else first_of(found))
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")
@@ -190,7 +188,7 @@ class Query:
             return "false"
         tests = []
         for path, known in declared_keys(self._contract.fields.values()).items():
-            inside = f"json_keys(payload, {_json_path(path)})"
+            inside = f"json_keys(payload, {json_path(path)})"
             unknown = f"list_filter({inside}, lambda key: key NOT IN ({', '.join(map(literal, known))}))"
             tests.append(f"len({unknown if path else SURPLUS}) > 0")
         return f"coalesce({' OR '.join(f'coalesce({test}, false)' for test in tests)}, false)"
@@ -411,70 +409,9 @@ class Query:
                 yield Check(one.name, one.field, one.uses, Reason.RULE_FAILED), failed
 
 
-def declared_keys(fields: Iterable[ContractField]) -> dict[tuple[str, ...], list[str]]:
-    """The keys that declared paths go through, by the path of the object they lie in: `()` is the payload.
-
-    What lies in an object that is a field itself is declared as a whole.
-    """
-    known: dict[tuple[str, ...], list[str]] = {}
-    paths = [path for field in fields for path in field.paths]
-    for path in paths:
-        for depth in range(len(path)):
-            if path[:depth] in paths:
-                break
-            keys = known.setdefault(path[:depth], [])
-            if path[depth] not in keys:
-                keys.append(path[depth])
-    return known
-
-
 def _discards_rows(field: ContractField) -> bool:
     policies = field.policies
     return Policy.DISCARD_ROW in {policies.missing_field, policies.type_change, policies.enum_growth}
-
-
-def _tree(fields: Iterable[ContractField]) -> tuple[_Tree, list[str]]:
-    """What to take from a payload in one go, shaped like it, and the names of fields that do not fit into that shape.
-
-    A path that leads through another field, and keys that differ in case only, cannot be in one structure of DuckDB's.
-    """
-    tree: _Tree = {}
-    lone = []
-    ways = [(field, path) for field in fields for path in field.paths]
-    for field, path in sorted(ways, key=lambda way: -len(way[1])):
-        if not _plant(tree, path, "JSON" if field.type is FieldType.OBJECT else "VARCHAR"):
-            lone.append(field.name)
-    return tree, lone
-
-
-def _plant(tree: _Tree, path: Sequence[str], leaf: str) -> bool:
-    """Put a path into the tree; False, and the tree unchanged, when it does not fit."""
-    step, *rest = path
-    alike = [key for key in tree if key.lower() == step.lower()]
-    if not rest:
-        if alike:
-            return alike == [step] and tree[step] == leaf
-        tree[step] = leaf
-        return True
-    if alike:
-        below = tree.get(step)
-        return isinstance(below, dict) and _plant(below, rest, leaf)
-    below = {}
-    tree[step] = below
-    return _plant(below, rest, leaf)
-
-
-def _extracted(field: ContractField) -> str:
-    """The value as JSON; null also where it is one."""
-    return _first([f"nullif(json_extract(payload, {_json_path(path)}), 'null')" for path in field.paths])
-
-
-def _first(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
-
-
-def _json_path(path: Sequence[str]) -> str:
-    return literal("$" + "".join(f'."{step}"' for step in path))
 
 
 def _override(contract: Contract, name: str) -> str | None:

@@ -62,7 +62,7 @@ class Scale(enum.StrEnum):
 
     @property
     def floor(self) -> float:
-        """The least usual distance: a tenth of a count or amount; of a share that is 0, two in ten thousand."""
+        """The least usual distance: a tenth of a count or amount; of a share that is 0, four in ten thousand."""
         return 0.02 if self is Scale.SHARE else 0.1
 
 

@@ -1,6 +1,6 @@
 /** What a journey's answer means, apart from how it is drawn. */
 
-import type { CohortRow, Every, FunnelStep, FunnelVariant, Journey, JourneyKind, Period } from "../api/types";
+import type { CohortRow, Every, FunnelStep, FunnelVariant, Journey, JourneyKind, Period } from "../api/journeys";
 import * as number from "../format/number";
 import * as time from "../format/time";
 

@@ -1,6 +1,6 @@
 /** Quality in words, and as lines over days. */
 
-import type { Dimension, Quality, QualityDay, QualityGrade, QualityScore } from "../api/types";
+import type { Dimension, Quality, QualityDay, QualityGrade, QualityScore } from "../api/quality";
 import * as number from "../format/number";
 import type { Tone } from "./bands";
 

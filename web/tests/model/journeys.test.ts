@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { FunnelStep, FunnelVariant, Journey } from "../../src/api/types";
+import type { FunnelStep, FunnelVariant, Journey } from "../../src/api/journeys";
 import {
   answerPath,
   begun,

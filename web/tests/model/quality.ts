@@ -1,4 +1,4 @@
-import type { FieldQuality, Quality, QualityMetrics, QualityScore } from "../../src/api/types";
+import type { FieldQuality, Quality, QualityMetrics, QualityScore } from "../../src/api/quality";
 
 export const score = (good: number, of: number, more: Partial<QualityScore> = {}): QualityScore => ({
   value: of === 0 ? null : good / of,

@@ -2,7 +2,8 @@
 
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
-import type { Adoption, Cohorts, Funnel, Journey, Meta, Retention } from "../../src/api/types";
+import type { Adoption, Cohorts, Funnel, Journey, Retention } from "../../src/api/journeys";
+import type { Meta } from "../../src/api/types";
 import type { Resource } from "../../src/data/resource";
 import { AdoptionView } from "../../src/pages/journeys/AdoptionView";
 import { CohortsView } from "../../src/pages/journeys/CohortsView";

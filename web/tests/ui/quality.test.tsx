@@ -2,7 +2,8 @@
 
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
-import type { Meta, QualityImpact } from "../../src/api/types";
+import type { QualityImpact } from "../../src/api/quality";
+import type { Meta } from "../../src/api/types";
 import { Breaches } from "../../src/pages/quality/Breaches";
 import { Fields } from "../../src/pages/quality/Fields";
 import { Impact } from "../../src/pages/quality/Impact";

@@ -2,7 +2,8 @@
 
 import { useEffect } from "react";
 import { query } from "../../api/client";
-import type { QualityMetrics, SourceStatus, SourceSummary } from "../../api/types";
+import type { QualityMetrics } from "../../api/quality";
+import type { SourceStatus, SourceSummary } from "../../api/types";
 import { runningAge } from "../../data/age";
 import { useStreamNow } from "../../data/clock";
 import { useResource } from "../../data/resource";

@@ -1,6 +1,7 @@
 /** The streams of a source: how much, how fresh, how good. */
 
-import type { QualityMetrics, Ratio, SourceStatus, StreamStatus } from "../../api/types";
+import type { QualityMetrics, Ratio } from "../../api/quality";
+import type { SourceStatus, StreamStatus } from "../../api/types";
 import { runningAge, type Vintage } from "../../data/age";
 import { useStreamNow } from "../../data/clock";
 import * as number from "../../format/number";

@@ -1,7 +1,7 @@
 /** Adoption: how many of the active ones use a feature, and how long it takes them to begin. */
 
 import { useMemo } from "react";
-import type { Adoption } from "../../api/types";
+import type { Adoption } from "../../api/journeys";
 import { Chart } from "../../charts/Lazy";
 import type { Resource } from "../../data/resource";
 import * as number from "../../format/number";

@@ -1,6 +1,6 @@
 /** Cohorts: what a metric comes to for those who began in one period. */
 
-import type { Cohorts, MeasuredBracket } from "../../api/types";
+import type { Cohorts, MeasuredBracket } from "../../api/journeys";
 import type { Resource } from "../../data/resource";
 import * as number from "../../format/number";
 import { begun } from "../../model/journeys";

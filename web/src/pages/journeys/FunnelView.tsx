@@ -1,6 +1,6 @@
 /** A funnel: how far its steps are reached, where subjects drop out, and how its variants compare. */
 
-import type { Funnel, FunnelStep, FunnelVariant } from "../../api/types";
+import type { Funnel, FunnelStep, FunnelVariant } from "../../api/journeys";
 import type { Resource } from "../../data/resource";
 import * as number from "../../format/number";
 import * as time from "../../format/time";

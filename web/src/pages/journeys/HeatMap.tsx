@@ -1,6 +1,6 @@
 /** A triangle of periods and brackets as a table whose cells are coloured by their value; the value stands in each. */
 
-import type { CohortRow, Every, Period } from "../../api/types";
+import type { CohortRow, Every, Period } from "../../api/journeys";
 import * as number from "../../format/number";
 import { bracketLabel, periodLabel, strength } from "../../model/journeys";
 import { Scroll } from "../../ui/Scroll";

@@ -2,15 +2,8 @@
 
 import { useState } from "react";
 import { query } from "../../api/client";
-import type {
-  Adoption,
-  Cohorts,
-  Customers,
-  Funnel,
-  Journey,
-  Journeys as JourneysData,
-  Retention,
-} from "../../api/types";
+import type { Adoption, Cohorts, Funnel, Journey, Journeys as JourneysData, Retention } from "../../api/journeys";
+import type { Customers } from "../../api/types";
 import { type Resource, useResource } from "../../data/resource";
 import * as time from "../../format/time";
 import { answerPath, KIND_LABELS, spansOf } from "../../model/journeys";

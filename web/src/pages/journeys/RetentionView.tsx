@@ -1,6 +1,6 @@
 /** Retention: who came back, by the period in which they began. */
 
-import type { RetainedBracket, Retention } from "../../api/types";
+import type { RetainedBracket, Retention } from "../../api/journeys";
 import type { Resource } from "../../data/resource";
 import * as number from "../../format/number";
 import { begun } from "../../model/journeys";

@@ -1,6 +1,6 @@
 /** Days on which a field missed its objective. */
 
-import type { Breach } from "../../api/types";
+import type { Breach } from "../../api/quality";
 import type { Vintage } from "../../data/age";
 import * as number from "../../format/number";
 import * as time from "../../format/time";

@@ -1,6 +1,6 @@
 /** The worst fields first. */
 
-import type { FieldQuality, QualityMetrics, QualityScore } from "../../api/types";
+import type { FieldQuality, QualityMetrics, QualityScore } from "../../api/quality";
 import type { Vintage } from "../../data/age";
 import * as number from "../../format/number";
 import { dimensionLabel, points } from "../../model/quality";

@@ -1,6 +1,6 @@
 /** Who and what rests on records that wait in quarantine, and on values that are missing. */
 
-import type { QualityImpact, StreamImpact } from "../../api/types";
+import type { QualityImpact, StreamImpact } from "../../api/quality";
 import * as number from "../../format/number";
 import { paths } from "../../router";
 import { Link } from "../../ui/Link";

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "react";
 import { query } from "../../api/client";
-import type { Dimension, FieldQuality, Quality, QualityMetrics } from "../../api/types";
+import type { Dimension, FieldQuality, Quality, QualityMetrics } from "../../api/quality";
 import { Chart } from "../../charts/Lazy";
 import type { Vintage } from "../../data/age";
 import { useResource } from "../../data/resource";

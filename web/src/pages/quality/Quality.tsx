@@ -3,7 +3,8 @@
 import { useState } from "react";
 import type { FoundAnomalies } from "../../api/anomalies";
 import { query } from "../../api/client";
-import type { FieldQuality, QualityImpact, QualityMetrics, SourceSummary } from "../../api/types";
+import type { FieldQuality, QualityImpact, QualityMetrics } from "../../api/quality";
+import type { SourceSummary } from "../../api/types";
 import { useResource } from "../../data/resource";
 import * as time from "../../format/time";
 import { useMetrics } from "../../live/context";

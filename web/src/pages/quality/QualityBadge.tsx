@@ -1,4 +1,4 @@
-import type { QualityGrade } from "../../api/types";
+import type { QualityGrade } from "../../api/quality";
 import { qualityLook } from "../../model/quality";
 import { Icon } from "../../ui/Icon";
 

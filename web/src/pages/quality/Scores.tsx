@@ -1,6 +1,6 @@
 /** The dimensions side by side. What is not measured says why, and nothing is made up for it. */
 
-import type { QualityMetrics } from "../../api/types";
+import type { QualityMetrics } from "../../api/quality";
 import type { Vintage } from "../../data/age";
 import * as number from "../../format/number";
 import { DIMENSIONS, points, scoreNote } from "../../model/quality";

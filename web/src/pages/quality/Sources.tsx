@@ -1,6 +1,6 @@
 /** Every stream in a line: its quality on these days, and whether it is fresh. */
 
-import type { StreamQuality } from "../../api/types";
+import type { StreamQuality } from "../../api/quality";
 import type { Vintage } from "../../data/age";
 import * as number from "../../format/number";
 import * as time from "../../format/time";

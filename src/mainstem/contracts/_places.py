@@ -9,7 +9,7 @@ from mainstem.contracts._sql import literal
 from mainstem.contracts.contract import ContractField
 from mainstem.model import FieldType
 
-__all__ = ["declared_keys", "extracted", "first_of", "json_path", "tree_of"]
+__all__ = ["declared_keys", "extracted", "extracted_text", "json_path", "tree_of"]
 
 Tree: TypeAlias = dict[str, "Tree | str"]
 
@@ -64,11 +64,21 @@ def _plant(tree: Tree, path: Sequence[str], leaf: str) -> bool:
 
 def extracted(field: ContractField) -> str:
     """The value as JSON; null also where it is one."""
-    return first_of([f"nullif(json_extract(payload, {json_path(path)}), 'null')" for path in field.paths])
+    if len(field.paths) == 1:
+        return f"nullif(json_extract(payload, {json_path(field.path)}), 'null')"
+    return f"list_filter(json_extract(payload, {_json_paths(field)}), lambda value: value <> 'null')[1]"
 
 
-def first_of(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+def extracted_text(field: ContractField) -> str:
+    """The value as text; of a string without its quotes."""
+    if len(field.paths) == 1:
+        return f"json_extract_string(payload, {json_path(field.path)})"
+    return f"list_filter(json_extract_string(payload, {_json_paths(field)}), lambda value: value IS NOT NULL)[1]"
+
+
+def _json_paths(field: ContractField) -> str:
+    # All in one go: each call parses the payload of every row anew, and holds what it parsed of a whole chunk.
+    return f"[{', '.join(map(json_path, field.paths))}]"
 
 
 def json_path(path: Sequence[str]) -> str:

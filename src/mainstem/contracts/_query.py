@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from mainstem.contracts._limits import limit_condition
-from mainstem.contracts._places import declared_keys, extracted, first_of, json_path, tree_of
+from mainstem.contracts._places import declared_keys, extracted, extracted_text, json_path, tree_of
 from mainstem.contracts._rules import field_columns
 from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
 from mainstem.contracts.contract import Contract, ContractField, Severity
@@ -143,8 +143,7 @@ class Query:
         columns = [_unless_blank(name) for name in ("env_record_id", "env_partition_key", "env_key")]
         for one in self._fields:
             if one.field.name in self._lone:
-                texts = [f"json_extract_string(payload, {json_path(path)})" for path in one.field.paths]
-                lone = extracted(one.field) if one.field.type is FieldType.OBJECT else first_of(texts)
+                lone = extracted(one.field) if one.field.type is FieldType.OBJECT else extracted_text(one.field)
                 columns.append(f"{lone} AS lone{one.i}")
         return (
             f"SELECT payload, as_of, env_op, env_at, {', '.join(columns)}, json_keys(payload) AS keys, "
@@ -157,7 +156,7 @@ class Query:
         for one in self._fields:
             name = one.field.name
             found = ["found" + "".join(f'."{step}"' for step in path) for path in one.field.paths]
-            text = one.as_meant(f"lone{one.i}" if name in self._lone else first_of(found))
+            text = one.as_meant(f"lone{one.i}" if name in self._lone else f"coalesce({', '.join(found)})")
             if name in self._overrides:
                 text = f"coalesce({self._overrides[name]}, {text})"
                 nul.append(f"coalesce(contains({self._overrides[name]}, chr(0)), false)")

@@ -113,9 +113,11 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         words = f"{name!r} was {_type(before)} and is {_type(after)}"
         yield Change("type_widened" if wider else "type_changed", not wider, words, (name,))
     if before.paths != after.paths:
-        unread = set(before.paths) - set(after.paths)
-        words = "lies elsewhere in the payload" if unread else "is read from other keys as well"
-        yield Change("path_changed" if unread else "path_added", bool(unread), f"{name!r} {words}", (name,))
+        # What is read in another order gives records that have both another value.
+        known = list(dict.fromkeys(before.paths))
+        as_before = [path for path in dict.fromkeys(after.paths) if path in known] == known
+        words = "is read from other keys as well" if as_before else "lies elsewhere in the payload"
+        yield Change("path_added" if as_before else "path_changed", not as_before, f"{name!r} {words}", (name,))
     for word in dict.fromkeys((*dict(form_words(before.form)), *dict(form_words(after.form)))):
         was, now = (dict(form_words(one.form)).get(word) for one in (before, after))
         if was != now:

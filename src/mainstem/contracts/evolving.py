@@ -135,16 +135,15 @@ class _Evolving:
             raise _LeftError("another field is likelier.")
         if "." in one.path:
             raise _LeftError("the new key lies inside an object: write its path yourself.")
-        declared = _property(data, field.name)
-        declared.pop("physicalName", None)
-        for name in ("path", "formerPaths"):
-            _drop_custom(declared, name)
-        if one.path != field.name:
-            declared["physicalName"] = one.path
-        former = [_written(path) for path in field.paths if path != (one.path,)][:MOST_FORMER_PATHS]
-        declared.setdefault("customProperties", []).append({"property": "formerPaths", "value": former})
-        self._renamed[field.name] = one.path
-        return f"the field {field.name!r} is read from the key {one.path!r}, and where that is not there as before"
+        # What lies at the same place has gone with it.
+        moved = [other for other in self._contract.fields.values() if other.path == field.path]
+        for other in moved:
+            _allowed_by(other.policies, DriftKind.MISSING_FIELD)
+            _move(_property(data, other.name), other, one.path)
+        self._renamed |= dict.fromkeys((other.name for other in moved), one.path)
+        whose = ", ".join(repr(other.name) for other in moved)
+        which = f"the field {whose} is" if len(moved) == 1 else f"the fields {whose} are"
+        return f"{which} read from the key {one.path!r}, and where that is not there as before"
 
     def _add(self, data: dict[str, Any], one: Observed) -> str:
         _allowed_by(self._contract.policies, DriftKind.NEW_FIELD)
@@ -259,6 +258,17 @@ def _type_of(one: Observed) -> str:
 def _named(one: Observed) -> str:
     rest = f" ({one.observed})" if one.observed else ""
     return f"{one.kind.value.replace('_', ' ')} {one.path!r}{rest}"
+
+
+def _move(declared: dict[str, Any], field: ContractField, key: str) -> None:
+    """Have a field read from a key of the top level, and where that is not there as before."""
+    declared.pop("physicalName", None)
+    for name in ("path", "formerPaths"):
+        _drop_custom(declared, name)
+    if key != field.name:
+        declared["physicalName"] = key
+    former = [_written(path) for path in field.paths if path != (key,)][:MOST_FORMER_PATHS]
+    declared.setdefault("customProperties", []).append({"property": "formerPaths", "value": former})
 
 
 def _property(data: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -95,6 +95,14 @@ def test_a_second_rename_keeps_both_names_before_it(event_contract: Make) -> Non
     assert found.fields["n"].paths == (("count",), ("a.b", "c"), ("m",), ("o", "p"))
 
 
+def test_what_lies_at_the_same_place_is_read_elsewhere_too(event_contract: Make) -> None:
+    shown = {"name": "shown", "logicalType": "string", "path": "n"}
+    found, left = _next(event_contract(N, shown), COUNT, GONE, RENAME)
+    assert left == [None]
+    assert found is not None
+    assert [found.fields[name].paths for name in ("n", "shown")] == [(("count",), ("n",))] * 2
+
+
 def test_a_field_that_still_comes_is_not_renamed(event_contract: Make) -> None:
     both = dataclasses.replace(RENAME, evidence={**RENAME.evidence, "both": True})
     found, left = _next(event_contract(N), COUNT, both)

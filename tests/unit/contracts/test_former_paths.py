@@ -80,6 +80,9 @@ def test_a_rename_that_reads_both_breaks_nothing(event_contract: Make) -> None:
     assert [(change.code, change.breaking) for change in changes] == [("path_added", False)]
     changes = compare_contracts(before, event_contract({**TOTAL, "formerPaths": None}))
     assert [(change.code, change.breaking) for change in changes] == [("path_changed", True)]
+    turned = event_contract({**TOTAL, "physicalName": "amount", "formerPaths": ["total"]})
+    changes = compare_contracts(event_contract(TOTAL), turned)
+    assert [(change.code, change.breaking) for change in changes] == [("path_changed", True)]
 
 
 def test_a_producer_may_send_either(event_contract: Make) -> None:
@@ -92,3 +95,12 @@ def test_a_producer_may_send_either(event_contract: Make) -> None:
 def test_what_is_no_list_of_paths_is_refused(event_contract: Make, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="formerPaths"):
         event_contract({**TOTAL, "formerPaths": wrong})
+
+
+def test_wrong_values_on_many_former_paths_take_little_memory(check: Check, event_contract: Make) -> None:
+    fields = [
+        {"name": f"n{i}", "logicalType": "timestamp", "formerPaths": [f"o{i}_{k}" for k in range(8)]} for i in range(40)
+    ]
+    wrong = GOOD | {f"o{i}_7": "5" for i in range(40)}
+    rows = check(event_contract(*fields), [wrong] * 2000)
+    assert {(row["reason"], row["field"]) for row in rows} == {("invalid_time", "n0")}

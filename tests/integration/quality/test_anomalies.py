@@ -124,6 +124,15 @@ def test_what_gets_worse_is_told_again_and_what_gets_better_is_not(
     assert [one.tier for one in _kept(counts.database, yesterday)] == [Tier.ERROR]
 
 
+def test_what_is_kept_of_a_day_is_what_is_known_of_it_now(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
+    _usual_weeks(counts, yesterday)
+    assert _find(counts, clock) == [("volume", "", "error")]
+    counts.write(yesterday, (100, 0, 0, 0, 100, 1), {"amount": (10, 0, 0)}, told=(100, 0))
+    assert _find(counts, clock) == []
+    [kept] = _kept(counts.database, yesterday)
+    assert (kept.tier, kept.value) == (Tier.ERROR, 100.0)
+
+
 def test_a_young_stream_is_quiet(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
     for back in range(1, 15):
         counts.write(yesterday - back * DAY, (1000, 0, 0, 0, 1000, 0), told=(1000, 0))
@@ -220,6 +229,33 @@ def test_silence_is_told_when_it_is_unusual_at_this_hour(database: Database, clo
     assert stream.hours(range(6), every=1) == []
     [kept] = _kept(database, clock.data().date())
     assert kept.ended_at is not None
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_silence_that_goes_on_is_told_when_its_mute_is_over(
+    database: Database, clock: FixedClock, *, ended: bool
+) -> None:
+    stream = _Stream(database, clock)
+    stream.known(4, every=1)
+    mute = Mute(clock.wall() + 2 * DAY, "the shop is closed", "kim", signal=Signal.FRESHNESS)
+    add_mute(database, mute, clock.wall())
+    assert stream.hours(range(40), every=0) == []
+    if ended:
+        end_mute(database, mute.id, clock.wall())
+        assert [tier for tier, _ in stream.hours(range(1), every=0)] == ["error"]
+    else:
+        assert [tier for tier, _ in stream.hours(range(12), every=0)] == ["error"]
+    assert len(_changes(database)) == 1
+    assert stream.hours(range(3), every=0) == []
+
+
+def test_a_silence_that_ended_while_muted_is_not_told(database: Database, clock: FixedClock) -> None:
+    stream = _Stream(database, clock)
+    stream.known(4, every=1)
+    add_mute(database, Mute(clock.wall() + DAY, "the shop is closed", "kim"), clock.wall())
+    assert stream.hours(range(20), every=0) == []
+    assert stream.hours(range(12), every=1) == []
+    assert _changes(database) == []
 
 
 def test_a_stream_that_nobody_knows_yet_may_be_silent(database: Database, clock: FixedClock) -> None:

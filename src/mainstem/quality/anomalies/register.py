@@ -1,18 +1,21 @@
-"""Anomalies as they are kept: told once, told again when they get worse, ended when they are none any more."""
+"""Anomalies as they are kept: told once, told again when they get worse, ended when they are none any more.
+
+What is muted is not told later, but a silence that still goes on when its mute is over.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from mainstem.quality.anomalies.anomaly import Anomaly, Judged, Signal, Subject
 from mainstem.quality.anomalies.expectation import Tier
-from mainstem.quality.anomalies.mutes import read_mutes
+from mainstem.quality.anomalies.mutes import Mute, read_mutes
 from mainstem.quality.breaches import BREACH_CHANNEL
 from mainstem.quality.history import QualityQuery
 from mainstem.store import Connection, Database, append_changes
@@ -26,6 +29,23 @@ _KEY = ("signal", "source", "stream", "name", "at")
 _MOST = 500
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of an anomaly."""
+
+    tier: Tier
+    ended_at: dt.datetime | None
+    value: float
+
+    def differs(self, now: Anomaly) -> bool:
+        """Whether it is another one by now. How long a silence is, its begin tells at any time."""
+        grown = now.signal is not Signal.FRESHNESS and now.value != self.value
+        return grown or self.tier is not now.tier or self.ended_at is not None
+
+
+_Known = Mapping[Subject, _Kept]
+
+
 def register(database: Database, judged: Iterable[Judged], now: dt.datetime) -> Sequence[Anomaly]:
     """Keep what was found, end what is no anomaly any more, and tell what is new or worse; this. Raises UnavailableError."""
     judged = list(judged)
@@ -33,17 +53,19 @@ def register(database: Database, judged: Iterable[Judged], now: dt.datetime) -> 
         # Two schedulers for a moment: the second sees what the first has told.
         conn.execute("LOCK TABLE anomaly IN SHARE ROW EXCLUSIVE MODE")
         mutes = read_mutes(conn, now)
-        told = []
+        news = []
         for one in judged:
             known = _known(conn, one.signal, one.at)
             for anomaly in one.found:
                 before = known.get(anomaly.subject)
-                if before is None or (before[0], before[1]) != (anomaly.tier, None):
+                if before is None or before.differs(anomaly):
                     _keep(conn, anomaly)
-                if before is None or (before[0] is Tier.WARN and anomaly.tier is Tier.ERROR):
-                    told.append(anomaly)
+                if before is None or (before.tier is Tier.WARN and anomaly.tier is Tier.ERROR):
+                    news.append(anomaly)
             _end(conn, one, known, now)
-        told = [one for one in told if not any(mute.covers(one) for mute in mutes)]
+        told = [one for one in news if not any(mute.covers(one) for mute in mutes)]
+        _put_off(conn, news, told)
+        told += _put_off_until_now(conn, mutes)
         append_changes(conn, BREACH_CHANNEL, "anomaly", [_told(one) for one in told], now)
     for anomaly in told:
         _log.warning("anomaly_found", **{name: str(value) for name, value in _told(anomaly).items()})
@@ -70,11 +92,12 @@ def _anomaly(row: Sequence[Any]) -> Anomaly:
     return Anomaly(**{**values, "signal": Signal(values["signal"]), "tier": Tier(values["tier"])})
 
 
-def _known(conn: Connection, signal: Signal, at: dt.datetime) -> dict[Subject, tuple[Tier, dt.datetime | None]]:
+def _known(conn: Connection, signal: Signal, at: dt.datetime) -> _Known:
     rows = conn.execute(
-        "SELECT source, stream, name, tier, ended_at FROM anomaly WHERE signal = %s AND at = %s", [str(signal), at]
+        "SELECT source, stream, name, tier, ended_at, value FROM anomaly WHERE signal = %s AND at = %s",
+        [str(signal), at],
     ).fetchall()
-    return {(source, stream, name): (Tier(tier), ended) for source, stream, name, tier, ended in rows}
+    return {(source, stream, name): _Kept(Tier(tier), *rest) for source, stream, name, tier, *rest in rows}
 
 
 def _keep(conn: Connection, anomaly: Anomaly) -> None:
@@ -89,13 +112,31 @@ def _keep(conn: Connection, anomaly: Anomaly) -> None:
     )
 
 
-def _end(
-    conn: Connection, judged: Judged, known: dict[Subject, tuple[Tier, dt.datetime | None]], now: dt.datetime
-) -> None:
+def _put_off(conn: Connection, news: Sequence[Anomaly], told: Sequence[Anomaly]) -> None:
+    """Note which silences a mute keeps from being told. A day is over, and what was known of it then need not be told."""
+    for anomaly in news:
+        if anomaly.signal is Signal.FRESHNESS:
+            conn.execute(
+                f"UPDATE anomaly SET untold = %s WHERE ({', '.join(_KEY)}) = (%s, %s, %s, %s, %s)",
+                [anomaly not in told, str(anomaly.signal), *anomaly.subject, anomaly.at],
+            )
+
+
+def _put_off_until_now(conn: Connection, mutes: Sequence[Mute]) -> list[Anomaly]:
+    """The silences that go on, and whose mute is over."""
+    rows = conn.execute(
+        f"SELECT {', '.join(_COLUMNS)} FROM anomaly WHERE untold AND ended_at IS NULL ORDER BY {', '.join(_KEY)}"
+    ).fetchall()
+    due = [one for one in map(_anomaly, rows) if not any(mute.covers(one) for mute in mutes)]
+    _put_off(conn, due, due)
+    return due
+
+
+def _end(conn: Connection, judged: Judged, known: _Known, now: dt.datetime) -> None:
     still = {anomaly.subject for anomaly in judged.found}
     over: defaultdict[str, list[str]] = defaultdict(list)
-    for subject, (_, ended) in known.items():
-        if ended is None and subject in judged.subjects and subject not in still:
+    for subject, kept in known.items():
+        if kept.ended_at is None and subject in judged.subjects and subject not in still:
             for column, value in zip(("source", "stream", "name"), subject, strict=True):
                 over[column].append(value)
     if over:

@@ -200,9 +200,11 @@ class Quarantine:
         Those that only `selection.ids` can mean because they are not held go through the contract in force, but for
         what would hold them. Raises as `replay`.
         """
-        states = (
-            (*OPEN, "dismissed") if selection.ids else ("held",) if selection.load is None else ("held", "dismissed")
-        )
+        states = ("held",) if selection.load is None else ("held", "dismissed")
+        if selection.ids:
+            states = (*OPEN, "dismissed")
+        if selection.states != OPEN:
+            states = tuple(state for state in states if state in selection.states)
         selection = dataclasses.replace(selection, states=states)
         self._decide_load(selection, "released", author)
         outcome = self._begun(selection)

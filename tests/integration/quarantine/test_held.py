@@ -92,6 +92,15 @@ def test_only_those_are_released_that_exactly_these_checks_hold(filled: Shop) ->
     assert filled.run("release", "--all")[1]["matched"] == 0, "what is in quarantine is not released by the way"
 
 
+def test_a_state_that_is_named_is_the_only_one_meant(filled: Shop) -> None:
+    [(wrong,)] = filled.site.query("SELECT id FROM quarantine WHERE state = 'quarantined'")
+    with filled.site.runtime() as runtime, runtime.door:
+        for ids, state in (((), "quarantined"), ((wrong,), "held")):
+            outcome = runtime.quarantine.release(QuarantineSelection(ids=ids, states=(state,)), Author("test"))
+            assert (outcome.matched, outcome.decided) == (0, 0)
+        assert runtime.quarantine.release(QuarantineSelection(states=("held",)), Author("test")).decided == 4
+
+
 def test_a_release_is_of_the_record_under_the_contract_that_held_it(filled: Shop) -> None:
     """Whatever came into force since: as it stood it was right."""
     stricter = holding("free", "paid").replace("amount >= 0", "amount >= 0 AND amount < 901")

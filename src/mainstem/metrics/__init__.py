@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mainstem.metrics.journey import Journey, JourneyKind, Subject, Track
     from mainstem.metrics.journey_reader import EVENT_KEYS, JOURNEY_KEYS, check_journey, read_declared
     from mainstem.metrics.known import DirtyCell, dirty_cells, value_as_known
-    from mainstem.metrics.merge import merge_cells, prepare_cells, touch_customers
+    from mainstem.metrics.merge import begin_merge, merge_cells, prepare_cells, touch_customers
     from mainstem.metrics.metric_set import MetricSet
     from mainstem.metrics.query import TIMEFRAMES, Point, Trend, TrendRequest, read_trend
     from mainstem.metrics.reader import builtin_metrics, read_metric
@@ -50,7 +50,7 @@ else:
             "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
             "fields": "Fields read_yaml",
             "known": "DirtyCell dirty_cells value_as_known",
-            "merge": "merge_cells prepare_cells touch_customers",
+            "merge": "begin_merge merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
             "query": "TIMEFRAMES Point Trend TrendRequest read_trend",
             "journey": "Journey JourneyKind Subject Track",
@@ -102,6 +102,7 @@ __all__ = [
     "activate_declaration",
     "active_declarations",
     "attributes_used",
+    "begin_merge",
     "builtin_metrics",
     "check_journey",
     "copy_in",

@@ -1,9 +1,9 @@
 """Deltas into cells and tracks, inside the sink's transaction.
 
-One COPY brings all changes to a temporary table, then one sorted upsert a way of merging applies them. A cell has one
-writer at a time (DESIGN: one owner a partition), and still nothing is lost when there are two: sums are added by
-PostgreSQL, states are read under a row lock. All statements lock in the same order, so two writers cannot block each
-other for ever.
+One COPY brings all changes to a temporary table, then one sorted upsert a way of merging applies them. Mostly a cell has
+one writer at a time (one owner a partition); where partitions share customers it has several, and nothing is lost: sums
+are added by PostgreSQL, states are read under a row lock. All writers lock in the same order, so that none waits in a
+circle; one that has to go through a table twice does so while nobody else merges (`begin_merge`).
 
 A cell whose bucket is closed (its end and the stream's grace lie before the sink's data clock) and that was known before
 keeps what it was: the change appends a correction.
@@ -16,7 +16,7 @@ import datetime as dt
 import enum
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from psycopg import sql
 
 from mainstem.errors import UnavailableError
 from mainstem.metrics.definition import Measure, Series
-from mainstem.metrics.deltas import CellDeltas
+from mainstem.metrics.deltas import CELL_DELTAS, CellDeltas
 from mainstem.metrics.journey import MOST_MOMENTS
 from mainstem.metrics.sketch import REGISTERS
 from mainstem.metrics.state import DISTINCT_BOUND, merge_distinct
@@ -33,24 +33,25 @@ from mainstem.metrics.transfer import copy_in
 from mainstem.model import Span
 from mainstem.store import Connection, Database, ensure_partitions
 
-__all__ = ["merge_cells", "prepare_cells", "touch_customers"]
+__all__ = ["begin_merge", "merge_cells", "prepare_cells", "touch_customers"]
 
 
 class _Way(enum.IntEnum):
     """How rows merge; the order is that of the statements, and so of the locks."""
 
     ADD = 1
-    ADD_CLOSED = 2
-    LEAST = 3
-    GREATEST = 4
-    DISTINCT = 5
-    SET_KNOWN = 6
-    SET_NEW = 7
+    LEAST = 2
+    GREATEST = 3
+    DISTINCT = 4
+    SET_KNOWN = 5
+    SET_NEW = 6
 
 
-_BARE = (_Way.ADD, _Way.ADD_CLOSED, _Way.DISTINCT)
+_BARE = (_Way.ADD, _Way.DISTINCT)
 _PICKED = (_Way.LEAST, _Way.GREATEST)
 _serials = itertools.count()
+# Any number nobody else uses, together with the fold's.
+_TURN = int.from_bytes(b"cell") >> 1
 
 _WAYS = {
     Measure.COUNT: _Way.ADD,
@@ -153,13 +154,13 @@ _ADD = """
         dirty = {table}.dirty OR EXCLUDED.dirty OR {stale}
     """
 # A cell that this merge made has first_known_at = known_at; any other was known before, and is corrected.
-_ADD_CLOSED = """
+_ADD_CORRECTING = """
     WITH changed AS ({add} RETURNING ref, series, bucket, value, first_known_at)
     INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, cause, place)
     SELECT %(known_at)s, changed.ref, changed.series, changed.bucket, trim_scale(changed.value - delta.value),
            changed.value, %(cause)s, concat_ws('-', %(span)s::text, delta.position, delta.index)
     FROM changed JOIN cell_delta AS delta USING (ref, series, bucket)
-    WHERE changed.first_known_at <> %(known_at)s AND delta.value <> 0 AND delta.way = %(way)s
+    WHERE changed.first_known_at <> %(known_at)s AND delta.value <> 0 AND delta.closed AND delta.way = %(way)s
     """
 # Here and below LIMIT keeps the planner from joining the whole table: the staging table has no statistics.
 _CORRECT_STATE = """
@@ -245,6 +246,16 @@ def _register(connection: Connection, series: Sequence[Series]) -> None:
     )
 
 
+def begin_merge(conn: Connection, *, alone: bool) -> None:
+    """First in a transaction that merges, before it locks anything else.
+
+    `alone`: it will come to the same tables more than once (two versions of a contract in one batch, a fixed record), so
+    its locks are in no order, and it waits until nobody else merges in this fold. Raises UnavailableError.
+    """
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    conn.execute(f"SELECT {lock}(%s, hashtext(current_schema()))", [_TURN])
+
+
 def merge_cells(
     conn: Connection,
     deltas: CellDeltas,
@@ -254,7 +265,7 @@ def merge_cells(
     span: Span,
     cause: str | None,
 ) -> None:
-    """Inside the sink's transaction, after `prepare_cells`: apply the deltas, keep corrections, touch the customers.
+    """Inside the sink's transaction, after `prepare_cells` and `begin_merge`: apply the deltas, keep corrections.
 
     `known_at` is when the change came to be known, `data_now` the data clock that decides what is closed, `span` where
     the records lie: a correction names the last of those that changed its cell. `cause` is late, decision or erasure; None keeps no corrections, for a rebuild, which restores them.
@@ -267,7 +278,6 @@ def merge_cells(
         _Merge(conn, _CELL, moment, part.series).apply(part.cells)
         _Merge(conn, _ROLLUP, moment, part.series).apply(part.rollups)
         _Merge(conn, _TRACK, moment, part.series).apply(part.tracks)
-    _touch(conn, deltas)
 
 
 def _beginning(span: Span) -> str:
@@ -275,18 +285,22 @@ def _beginning(span: Span) -> str:
     return str(span.place(0, 0)).removesuffix("-0-0")
 
 
-def touch_customers(conn: Connection, refs: Sequence[bytes], since: dt.datetime) -> None:
-    """Have these customers scored anew: an input other than a cell changed for them, from `since` (data time) on."""
-    distinct = sorted(set(refs))
-    conn.execute(_TOUCH, {"refs": [uuid.UUID(bytes=ref) for ref in distinct], "since": [since] * len(distinct)})
+def touch_customers(
+    conn: Connection, deltas: Iterable[CellDeltas], others: Iterable[bytes], since: dt.datetime
+) -> None:
+    """Have customers scored anew: those whose cells changed, from the change on, and `others`, from `since` (data time) on.
 
-
-def _touch(conn: Connection, deltas: CellDeltas) -> None:
-    changes = pa.concat_tables([part.cells.select(["ref", "first_at"]) for part in deltas.layers()])
-    since = changes.group_by("ref").aggregate([("first_at", "min")])
-    if since.num_rows:
-        refs = [uuid.UUID(bytes=ref) for ref in since["ref"].to_pylist()]
-        conn.execute(_TOUCH, {"refs": refs, "since": since["first_at_min"].to_pylist()})
+    Once in a transaction, for all of them: so that two transactions lock them in the same order.
+    """
+    parts = [part.cells.select(["ref", "first_at"]) for several in deltas for part in several.layers()]
+    changed = [CELL_DELTAS.empty_table().select(["ref", "first_at"]), *parts]
+    earliest = pa.concat_tables(changed).group_by("ref").aggregate([("first_at", "min")])
+    touched = dict(zip(earliest["ref"].to_pylist(), earliest["first_at_min"].to_pylist(), strict=True))
+    for ref in others:
+        touched[ref] = min(since, touched.get(ref, since))
+    if touched:
+        refs = [uuid.UUID(bytes=ref) for ref in touched]
+        conn.execute(_TOUCH, {"refs": refs, "since": list(touched.values())})
 
 
 class _Merge:
@@ -299,6 +313,7 @@ class _Merge:
         self._series = {one.id: one for one in series}
         # The staging table is emptied by the commit only: rows of earlier merges in the transaction have other ways.
         self._serial = next(_serials) * 10
+        self._corrects = target.historic and moment.cause is not None
 
     def apply(self, changes: pa.Table) -> None:
         """Merge all rows, way by way."""
@@ -313,9 +328,7 @@ class _Merge:
         picked = changes.filter(pc.is_in(changes["way"], pa.array([self._serial + way for way in _PICKED])))
         copy_in(self._conn, self._target.staging, picked)
         if _Way.ADD in ways:
-            self._run(_ADD, _Way.ADD)
-        if _Way.ADD_CLOSED in ways:
-            self._run(_ADD_CLOSED, _Way.ADD_CLOSED, add=self._target.fill(_ADD))
+            self._add(changes)
         if _Way.LEAST in ways:
             self._pick(_Way.LEAST, "least", "<=")
         if _Way.GREATEST in ways:
@@ -339,13 +352,19 @@ class _Merge:
             ]
             limits = np.array([np.datetime64(edge.astimezone(dt.UTC).replace(tzinfo=None), "us") for edge in edges])
             closed = changes["bucket"].to_numpy().astype("datetime64[us]") < limits[rows]
-            if self._moment.cause is not None:
-                ways[closed & (ways == _Way.ADD)] = _Way.ADD_CLOSED
             changes = changes.append_column("closed", pa.array(closed))
             changes = changes.drop_columns(["first_at"])
         else:
             changes = changes.drop_columns([name for name in ("first_at", "last_at") if name in changes.column_names])
         return changes.append_column("way", pa.array(ways + self._serial))
+
+    def _add(self, changes: pa.Table) -> None:
+        # Open and closed cells in one statement: what is closed for one writer may be open for another, whose data clock
+        # is a little behind, and both have to lock in the same order.
+        if self._corrects and pc.any(changes["closed"]).as_py():
+            self._run(_ADD_CORRECTING, _Way.ADD, add=self._target.fill(_ADD))
+        else:
+            self._run(_ADD, _Way.ADD)
 
     def _pick(self, way: _Way, pick: str, better: str) -> None:
         self._correct(way, sql.SQL("{}(old.state, delta.state) <> old.state").format(sql.SQL(pick)))
@@ -383,7 +402,7 @@ class _Merge:
             raise UnavailableError("Another writer made one of these cells.", retry_after=0.05)
 
     def _correct(self, way: _Way, changed: sql.Composable) -> None:
-        if self._target.historic and self._moment.cause is not None:
+        if self._corrects:
             self._run(_CORRECT_STATE, way, changed=changed)
 
     def _run(self, template: str, way: _Way, **parts: sql.Composable) -> int:

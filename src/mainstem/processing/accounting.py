@@ -58,6 +58,11 @@ class Plan:
     corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
 
+    @property
+    def again(self) -> bool:
+        """Whether the transaction writes to the same tables more than once."""
+        return bool(self.deltas.more or self.corrected_deltas.series or self.corrected_states)
+
 
 def terms_of(effects: Effects, plan: Plan, merged: Merged, corrected: Merged) -> Terms:
     """What the ledger gains, each term from what was written for it."""

@@ -23,7 +23,7 @@ import structlog
 from mainstem.clock import Clock
 from mainstem.errors import FencedError, UnavailableError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed
-from mainstem.metrics import CellDeltas, MetricSet, merge_cells, prepare_cells, touch_customers
+from mainstem.metrics import CellDeltas, MetricSet, begin_merge, merge_cells, prepare_cells, touch_customers
 from mainstem.model import Lane, Span
 from mainstem.privacy import Hasher, Sealer
 from mainstem.processing.accounting import Correction, Plan, change_of, commit_of, stream_times, terms_of
@@ -309,6 +309,7 @@ class PostgresSink:
     def _write(self, conn: Connection, effects: Effects, plan: Plan, owned: _Owned) -> _Written:
         """The transaction."""
         span = effects.span
+        begin_merge(conn, alone=plan.again)
         check_lease(conn, lease_name(span.epoch, span.partition, self._fold), owned.lease_epoch)
         self._parts.metrics.prove(conn, plan.metrics)
         self._advance(conn, span, owned, plan.known_at)
@@ -326,9 +327,7 @@ class PostgresSink:
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects, plan))
-        customers = merged.customers | corrected.customers
-        if customers:
-            touch_customers(conn, sorted(customers), plan.now)
+        touch_customers(conn, (plan.deltas, plan.corrected_deltas), merged.customers | corrected.customers, plan.now)
         commit = commit_of(effects, plan, merged)
         changes = [("ledger", change_of(span, terms)), *(("drift", one) for one in noticed)]
         append_all(conn, [(span.partition, kind, body) for kind, body in changes], plan.known_at)

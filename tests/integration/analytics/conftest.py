@@ -86,7 +86,7 @@ class World:
                     """,
                     [ref, ref, source, at, ref, ref, Jsonb(attributes)],
                 )
-            touch_customers(conn, [self.ref(name).bytes for name in names], self.clock.data())
+            touch_customers(conn, (), [self.ref(name).bytes for name in names], self.clock.data())
 
     def happens(self, *events: tuple[str, dt.datetime], stream: str = "usage", **values: Any) -> None:
         """Events (customer, occurred_at) take effect now."""
@@ -99,6 +99,7 @@ class World:
         span = Span(1, 0, Lane.LIVE, self._records, self._records)
         with self.database.transaction() as conn:
             merge_cells(conn, deltas, known_at=known, data_now=self.clock.data(), span=span, cause="late")
+            touch_customers(conn, [deltas], (), self.clock.data())
             conn.execute(
                 """
                 INSERT INTO stream_clock AS c VALUES (1, 0, %s, %s, %s, %s)

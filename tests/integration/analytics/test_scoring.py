@@ -396,7 +396,7 @@ def test_who_is_touched_while_being_scored_comes_again(world: Any) -> None:
     with world.database.transaction() as conn:
         claims, _ = claim_touched(conn, range(16), turn_now(conn), 10)
         with world.database.transaction() as sink:
-            touch_customers(sink, [world.ref("a").bytes], world.clock.data() - 60 * DAY)
+            touch_customers(sink, (), [world.ref("a").bytes], world.clock.data() - 60 * DAY)
         release(conn, claims)
     assert world.query("SELECT ref FROM touched") == [{"ref": world.ref("a")}]
 

@@ -14,7 +14,15 @@ import pyarrow as pa
 import pytest
 from psycopg.rows import dict_row
 
-from mainstem.metrics import CellDeltas, MetricSet, builtin_metrics, merge_cells, prepare_cells, read_metric
+from mainstem.metrics import (
+    CellDeltas,
+    MetricSet,
+    builtin_metrics,
+    merge_cells,
+    prepare_cells,
+    read_metric,
+    touch_customers,
+)
 from mainstem.model import Lane, Span
 from mainstem.processing import EVENT_EFFECTS
 from mainstem.store import Database, migrate
@@ -84,6 +92,7 @@ class Cells:
         prepare_cells(self.database, deltas, known_at)
         with self.database.transaction() as conn:
             merge_cells(conn, deltas, known_at=known_at, data_now=data_now, span=SPAN, cause=cause)
+            touch_customers(conn, [deltas], (), data_now)
 
     def happens(self, *events: Mapping[str, Any], **moment: Any) -> None:
         self.merge(self.deltas(self.rows(events)), **moment)

@@ -8,6 +8,7 @@ import hashlib
 import random
 import threading
 from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -285,3 +286,29 @@ def test_events_that_carry_nothing_are_still_counted(cells: Any, taken_back: boo
     assert values["events"] == (-2 if taken_back else 2)
     # `kinds` counts different events; everything else measures what is not there.
     assert values.keys() == {"events", "kinds"}
+
+
+def test_two_writers_for_one_of_whom_a_bucket_is_closed_lock_in_one_order(cells: Any) -> None:
+    cells.metrics = MetricSet(metric for metric in builtin_metrics() if metric.name == "events")
+    hours = [NOW - 3 * HOUR, NOW]
+    cells.happens(*({"customer": "a", "occurred_at": at} for at in hours))
+    deltas = cells.deltas(cells.rows([{"customer": "a", "occurred_at": at} for at in hours]))
+
+    def merge(data_now: dt.datetime) -> None:
+        with cells.database.transaction() as conn:
+            merge_cells(conn, deltas, known_at=NOW + HOUR, data_now=data_now, span=SPAN, cause="late")
+
+    with ThreadPoolExecutor(2) as pool:
+        with cells.database.transaction() as conn:
+            conn.execute("SELECT FROM cell WHERE bucket >= %s FOR UPDATE", [NOW - HOUR])
+            merges: list[Future[None]] = []
+            # The first finds the older cell closed, the second does not yet.
+            for data_now in (NOW, NOW - 2 * HOUR):
+                merges.append(pool.submit(merge, data_now))
+                while cells.query("SELECT count(DISTINCT pid) AS n FROM pg_locks WHERE NOT granted")[0]["n"] < len(
+                    merges
+                ):
+                    assert not any(one.done() for one in merges)
+        for one in merges:
+            one.result()
+    assert sorted(cells.cells("events").values()) == [3, 3]

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
+    from mainstem.processing.tables.drift import join_drift_days
     from mainstem.processing.tables.entities import entity_context
     from mainstem.processing.tables.quality_counts import join_quality_days
     from mainstem.processing.tables.references import open_reference
@@ -62,6 +63,7 @@ else:
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
+            "tables.drift": "join_drift_days",
             "tables.entities": "entity_context",
             "tables.quality_counts": "join_quality_days",
             "tables.references": "open_reference",
@@ -112,6 +114,7 @@ __all__ = [
     "WorkerParts",
     "count_entries",
     "entity_context",
+    "join_drift_days",
     "join_quality_days",
     "lease_name",
     "merge_patch",

@@ -49,6 +49,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("copy_control", _MINUTE, lambda: copy_control(runtime)),
         Job("trim_timeline", _HOUR, lambda: _trim_timeline(runtime)),
         Job("join_quality_days", _HOUR, lambda: _join_quality_days(runtime)),
+        Job("join_drift_days", _HOUR, lambda: _join_drift_days(runtime)),
         Job("trim_history", _HOUR, lambda: _trim_history(runtime)),
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
@@ -108,6 +109,10 @@ def _find_anomalies(runtime: Runtime) -> None:
 
 def _join_quality_days(runtime: Runtime) -> None:
     processing.join_quality_days(runtime.database, (runtime.clock.wall() - _DAYS_OPEN).date())
+
+
+def _join_drift_days(runtime: Runtime) -> None:
+    processing.join_drift_days(runtime.database, (runtime.clock.wall() - _DAYS_OPEN).date())
 
 
 def _trim_log(runtime: Runtime) -> None:

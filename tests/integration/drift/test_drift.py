@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 from collections import Counter
@@ -12,10 +13,10 @@ import pytest
 from mainstem.cli.main import main
 from mainstem.contracts import Policy, read_contract
 from mainstem.errors import UnavailableError
-from mainstem.processing import sink_postgres
+from mainstem.processing import join_drift_days, sink_postgres
 from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.runtime.activation_replay import replay_activations
-from mainstem.store import append_all
+from mainstem.store import Database, append_all
 
 from .conftest import Orders, order, payloads
 
@@ -343,4 +344,13 @@ def test_a_storm_of_keys_is_bounded_and_none_that_may_be_somebodys_is_kept(
         [(leaks,)] = orders.site.query(f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE '%%example.org%%'")
         assert leaks == 0
     assert copies == 3000, "each key of each record"
+    counts = orders.counts()
+    [(rows, day)] = orders.site.query("SELECT count(*)::int, max(day) FROM drift_count")
+    assert rows > paths
+    with Database(orders.site.dsn) as database:
+        assert [join_drift_days(database, day + n * dt.timedelta(days=1)) for n in range(3)] == [0, paths, 0]
+    assert orders.counts() == counts
+    assert orders.site.query("SELECT count(*)::int, max(epoch) FROM drift_count") == [(paths, 0)]
+    orders.work(*(order(n, **{f"late_{n}": n}) for n in range(1500, 1600)))
+    assert orders.counts()["new_field", "*"][0] == counts["new_field", "*"][0] + 100
     assert orders.rebuild(capsys)["identical"] is True

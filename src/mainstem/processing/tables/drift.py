@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from mainstem.contracts import DriftKind
 from mainstem.model import Span
 from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, DriftEffects, Finding
-from mainstem.store import Connection
+from mainstem.store import Connection, Database
 
-__all__ = ["FindingRegister", "Known"]
+__all__ = ["FindingRegister", "Known", "join_drift_days"]
 
 # A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that.
 _EXPECTED = 20
@@ -32,6 +32,29 @@ _KNOWN_BETTER = """(coalesce(f.evidence @> '{"read": false}', false) OR coalesce
 
 _STREAM = ("source", "stream", "contract_version")
 _PRESENT = ("field", "records", "absent", "refused", "run")
+
+
+_COUNTED = "source, stream, contract_version, kind, path, day"
+_ADD = f"""
+    ON CONFLICT (epoch, partition, {_COUNTED}) DO UPDATE SET n = d.n + excluded.n, discarded = d.discarded + excluded.discarded,
+        first_at = least(d.first_at, excluded.first_at), last_at = greatest(d.last_at, excluded.last_at)
+    """
+# No log has an epoch 0.
+_JOIN = f"""
+    WITH gone AS (DELETE FROM drift_count WHERE day < %s AND epoch <> 0 RETURNING *)
+    INSERT INTO drift_count AS d (epoch, partition, {_COUNTED}, n, discarded, first_at, last_at)
+    SELECT 0, 0, {_COUNTED}, sum(n)::bigint, sum(discarded)::bigint, min(first_at), max(last_at) FROM gone
+    GROUP BY {_COUNTED} {_ADD}
+    """
+
+
+def join_drift_days(database: Database, before: dt.date) -> int:
+    """Put the counts of all partitions into one a stream, contract version, kind, path and day, for days before this.
+
+    How many they are then. What is written to such a day later is joined the next time. Raises UnavailableError.
+    """
+    with database.transaction() as conn:
+        return conn.execute(_JOIN, [before]).rowcount
 
 
 Known = Mapping[tuple[Any, ...], object]
@@ -78,14 +101,11 @@ def _write_counts(conn: Connection, span: Span, counts: pa.Table, found: Known) 
     sums = [("n", "sum"), ("discarded", "sum"), ("first_at", "min"), ("last_at", "max")]
     rows = named.group_by(key).aggregate(sums).sort_by([(name, "ascending") for name in key])
     conn.execute(
-        """
-        INSERT INTO drift_count AS d (epoch, partition, source, stream, contract_version, kind, path, day, n, discarded,
-            first_at, last_at)
+        f"""
+        INSERT INTO drift_count AS d (epoch, partition, {_COUNTED}, n, discarded, first_at, last_at)
         SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::date[],
             %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
-        ON CONFLICT (epoch, partition, source, stream, contract_version, kind, path, day) DO UPDATE SET
-            n = d.n + excluded.n, discarded = d.discarded + excluded.discarded,
-            first_at = least(d.first_at, excluded.first_at), last_at = greatest(d.last_at, excluded.last_at)
+        {_ADD}
         """,
         [
             span.epoch,
@@ -124,7 +144,7 @@ def _named(conn: Connection, span: Span, counts: pa.Table, found: Known) -> pa.T
     known: dict[tuple[Any, ...], set[str]] = {}
     for key in {_stream(rows[n]) for n in fresh}:
         paths = conn.execute(
-            "SELECT DISTINCT path FROM drift_count WHERE epoch = %s AND partition = %s AND kind = 'new_field'"
+            "SELECT DISTINCT path FROM drift_count WHERE (epoch, partition) IN ((%s, %s), (0, 0)) AND kind = 'new_field'"
             " AND source = %s AND stream = %s AND contract_version = %s AND path <> %s",
             [span.epoch, span.partition, *key, NO_NAME],
         ).fetchall()

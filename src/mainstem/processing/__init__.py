@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         read_entry,
         read_history,
     )
-    from mainstem.processing.replay import Author, Failing, Outcome, Quarantine, QuarantineParts
+    from mainstem.processing.replay import Author, Failing, Outcome, Quarantine, QuarantineParts, Stretch
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
@@ -59,7 +59,7 @@ else:
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
             "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
-            "replay": "Author Failing Outcome Quarantine QuarantineParts",
+            "replay": "Author Failing Outcome Quarantine QuarantineParts Stretch",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
@@ -108,6 +108,7 @@ __all__ = [
     "Sink",
     "SinkParts",
     "StateEffects",
+    "Stretch",
     "TimelineEvent",
     "Violation",
     "Worker",

@@ -38,7 +38,7 @@ from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
 
-__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts"]
+__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "Stretch"]
 
 _BATCH = 2000
 # What is decided together is some times as much in memory, and one commit.
@@ -82,6 +82,14 @@ class Failing:
     example: uuid.UUID
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a selection, by id: what follows a record, and at most so many."""
+
+    following: uuid.UUID = _FIRST
+    most: int | None = None
+
+
 @dataclasses.dataclass(slots=True)
 class Outcome:
     """What became of a selection, or would become of it."""
@@ -96,6 +104,8 @@ class Outcome:
     """Of those named by id: decided already. Of all others: somebody else decided about them meanwhile."""
     heads: tuple[Head, ...] = ()
     """Up to where the log has to take effect until the decisions do."""
+    reached: uuid.UUID | None = None
+    """Where a `Stretch` ended before the selection did: its last record."""
 
     def told(self) -> dict[str, Any]:
         """For answers: the counts, and `failures` by what is wrong."""
@@ -171,7 +181,7 @@ class Quarantine:
             selection = dataclasses.replace(selection, source=source, stream=contract.stream)
         outcome = self._begun(selection)
         told = _Told()
-        for entries in self._pages(selection):
+        for entries in self._pages(selection, None, outcome):
             cases = self._cases(entries, self._opened(entries), contracts)
             bad = told.add(cases, engine.failing(_table(cases)))
             outcome.matched += len(cases)
@@ -186,21 +196,21 @@ class Quarantine:
         """
         outcome = self._begun(selection)
         told = _Told()
-        for entries in self._pages(selection):
+        for entries in self._pages(selection, None, outcome):
             cases = self._cases(entries, self._opened(entries), self._parts.contracts)
             outcome.matched += len(cases)
             self._let_pass(outcome, told, cases, _Word(author, OPEN))
         outcome.failing = told.failing()
         return outcome
 
-    def release(self, selection: QuarantineSelection, author: Author) -> Outcome:
+    def release(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
         """Have held records take effect as they stand: checked by the contract that held them, but for what held them.
 
         A load is released as a whole, past nothing but the number of its rows: what else holds some of them goes on to.
         Those that only `selection.ids` can mean because they are not held go through the contract in force, but for
         what would hold them. Raises as `replay`.
         """
-        states = ("held",) if selection.load is None else ("held", "dismissed")
+        states: tuple[str, ...] = ("held",) if selection.load is None else ("held", "dismissed")
         if selection.ids:
             states = (*OPEN, "dismissed")
         if selection.states != OPEN:
@@ -209,7 +219,7 @@ class Quarantine:
         self._decide_load(selection, "released", author)
         outcome = self._begun(selection)
         told = _Told()
-        for page in self._pages(selection):
+        for page in self._pages(selection, stretch, outcome):
             entries = page if selection.load is None else [entry for entry in page if entry.held_by]
             cases = self._standing(entries, self._opened(entries))
             outcome.matched += len(cases)
@@ -238,11 +248,11 @@ class Quarantine:
         outcome.failing = told.failing()
         return outcome
 
-    def dismiss(self, selection: QuarantineSelection, author: Author) -> Outcome:
+    def dismiss(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
         """Give records up, or a whole load: they stay counted, and can still be fixed. Raises as `replay`."""
         self._decide_load(selection, "dismissed", author)
         outcome = self._begun(selection)
-        for entries in self._pages(selection):
+        for entries in self._pages(selection, stretch, outcome):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
             self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
@@ -277,18 +287,24 @@ class Quarantine:
                 )
         return Outcome(settled=sum(state not in selection.states for state in states.values()))
 
-    def _pages(self, selection: QuarantineSelection) -> Iterator[Sequence[QuarantineEntry]]:
+    def _pages(
+        self, selection: QuarantineSelection, stretch: Stretch | None, outcome: Outcome
+    ) -> Iterator[Sequence[QuarantineEntry]]:
         """By id, so that what is decided meanwhile moves nothing. A load that is held is not parted, unless by naming ids."""
         if selection.load is None and not selection.ids:
             selection = dataclasses.replace(selection, parted=False)
-        last = _FIRST
-        while True:
+        stretch = stretch or Stretch()
+        last, left = stretch.following, stretch.most
+        while left is None or left > 0:
+            limit = _BATCH if left is None else min(_BATCH, left)
             with self._parts.database.autocommit() as conn:
-                entries = read_page(conn, selection, following=last, limit=_BATCH, most_bytes=_BATCH_BYTES)
+                entries = read_page(conn, selection, following=last, limit=limit, most_bytes=_BATCH_BYTES)
             if not entries:
                 return
             yield entries
             last = entries[-1].id
+            left = None if left is None else left - len(entries)
+        outcome.reached = last
 
     def _opened(self, entries: Sequence[QuarantineEntry]) -> list[QuarantinedRecord]:
         return self._freed(entries, [open_record(self._parts.sealer, entry.place, entry.sealed) for entry in entries])

@@ -11,6 +11,7 @@ from psycopg import sql
 from mainstem import analytics, lake, metrics, processing
 from mainstem.processing import rebuild
 from mainstem.runtime.control_copy import copy_control
+from mainstem.runtime.load_settling import LoadSettling
 from mainstem.runtime.scheduler import Job
 from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions, prune_changes
 
@@ -38,7 +39,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
         Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
         Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
-        Job("settle_loads", _MINUTE / 6, lambda: _settle_loads(runtime)),
+        Job("settle_loads", _MINUTE / 6, LoadSettling(runtime).step),
         Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
         Job("watch_ages", _MINUTE, lambda: _watch_ages(runtime)),
         Job("find_anomalies", 10 * _MINUTE, lambda: _find_anomalies(runtime)),
@@ -70,13 +71,6 @@ def _replay_activations(runtime: Runtime) -> None:
     from mainstem.runtime.activation_replay import replay_activations
 
     replay_activations(runtime)
-
-
-def _settle_loads(runtime: Runtime) -> None:
-    """Do to all of a load what was decided about it."""
-    from mainstem.runtime.load_settling import settle_loads
-
-    settle_loads(runtime)
 
 
 def _find_breaches(runtime: Runtime) -> None:

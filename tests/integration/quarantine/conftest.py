@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from mainstem.cli.main import main
+from mainstem.intake import Load, LoadReport, load_files
+from mainstem.model import HeldLoad
 from mainstem.testing.site import Site
 
 _CONTRACT = """
@@ -134,3 +136,65 @@ def shop(migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     shop = Shop(Site.begin(tmp_path / "data", migrated_dsn), capsys)
     shop.declare("free", "paid")
     return shop
+
+
+BAND = "      - {property: loadVolume, value: {from: 0.5, to: 2, loads: 3}}\n"
+
+
+def banded(*plans: str, row_count: str = "") -> str:
+    """The contract of shop.views with a band for its loads."""
+    text = holding(*plans).replace("      - property: mapping\n", f"{BAND}      - property: mapping\n")
+    return text + row_count
+
+
+class Loads:
+    """What is loaded into shop.views, a file at a time."""
+
+    def __init__(self, shop: Shop, folder: Path) -> None:
+        self.shop, self.folder = shop, folder
+        self._next = 0
+
+    def file(self, count: int, **payload: Any) -> Path:
+        """A file of so many new views."""
+        path = self.folder / f"load-{self._next}.ndjson"
+        rows = [view(n, amount=n % 90, **payload)["payload"] for n in range(self._next, self._next + count)]
+        self._next += count
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    def bring(self, path: Path) -> LoadReport:
+        """Load a file, and let it take effect."""
+        with self.shop.site.runtime() as runtime, runtime.door as door:
+            report = load_files(Load(str(path), "shop", "views"), door)
+        self.shop.site.work()
+        return report
+
+    def held(self, path: Path) -> HeldLoad:
+        """Load a file that is to be held."""
+        report = self.bring(path)
+        assert report.held is not None
+        return report.held
+
+    def terms(self) -> tuple[int, ...]:
+        """Of shop.views: received, accepted, duplicate, quarantined, held; what is counted is what there is."""
+        with self.shop.site.runtime() as runtime:
+            assert runtime.ledger.deep_check() == []
+        names = ("received", "accepted", "duplicate", "quarantined", "held")
+        lines = [line for line in self.shop.site.status() if line.source == "shop"]
+        return tuple(sum(getattr(line, name) for line in lines) for name in names)
+
+
+def declare(site: Site, text: str) -> None:
+    site.declare("contracts/shop/views.yaml", text)
+    site.query("UPDATE contract SET activated_at = activated_at - interval '1 minute'")
+
+
+@pytest.fixture
+def loads(shop: Shop, tmp_path: Path) -> Loads:
+    """Three usual loads of ten rows are there: five to twenty are expected."""
+    declare(shop.site, banded("free", "paid"))
+    loads = Loads(shop, tmp_path)
+    for _ in range(3):
+        assert loads.bring(loads.file(10)).held is None
+    assert loads.terms() == (30, 30, 0, 0, 0)
+    return loads

@@ -5,85 +5,21 @@ from __future__ import annotations
 import concurrent.futures
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mainstem.cli.main import main
 from mainstem.errors import UnavailableError
-from mainstem.intake import Door, Load, LoadReport, Receipt, Rows, load_files
-from mainstem.model import HeldLoad
+from mainstem.intake import Door, Load, Receipt, Rows, load_files
 from mainstem.processing import Author, Quarantine, QuarantineSelection
 from mainstem.runtime.activation_replay import replay_activations
-from mainstem.runtime.load_settling import settle_loads
-from mainstem.testing.site import Site
+from mainstem.runtime.load_settling import LoadSettling
 
-from .conftest import Shop, holding, view
-
-BAND = "      - {property: loadVolume, value: {from: 0.5, to: 2, loads: 3}}\n"
-
-
-def banded(*plans: str, row_count: str = "") -> str:
-    """The contract of shop.views with a band for its loads."""
-    text = holding(*plans).replace("      - property: mapping\n", f"{BAND}      - property: mapping\n")
-    return text + row_count
-
-
-class Loads:
-    """What is loaded into shop.views, a file at a time."""
-
-    def __init__(self, shop: Shop, folder: Path) -> None:
-        self.shop, self.folder = shop, folder
-        self._next = 0
-
-    def file(self, count: int, **payload: Any) -> Path:
-        """A file of so many new views."""
-        path = self.folder / f"load-{self._next}.ndjson"
-        rows = [view(n, amount=n % 90, **payload)["payload"] for n in range(self._next, self._next + count)]
-        self._next += count
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return path
-
-    def bring(self, path: Path) -> LoadReport:
-        """Load a file, and let it take effect."""
-        with self.shop.site.runtime() as runtime, runtime.door as door:
-            report = load_files(Load(str(path), "shop", "views"), door)
-        self.shop.site.work()
-        return report
-
-    def held(self, path: Path) -> HeldLoad:
-        """Load a file that is to be held."""
-        report = self.bring(path)
-        assert report.held is not None
-        return report.held
-
-    def terms(self) -> tuple[int, ...]:
-        """Of shop.views: received, accepted, duplicate, quarantined, held; what is counted is what there is."""
-        with self.shop.site.runtime() as runtime:
-            assert runtime.ledger.deep_check() == []
-        names = ("received", "accepted", "duplicate", "quarantined", "held")
-        lines = [line for line in self.shop.site.status() if line.source == "shop"]
-        return tuple(sum(getattr(line, name) for line in lines) for name in names)
-
-
-def _declare(site: Site, text: str) -> None:
-    site.declare("contracts/shop/views.yaml", text)
-    site.query("UPDATE contract SET activated_at = activated_at - interval '1 minute'")
-
-
-@pytest.fixture
-def loads(shop: Shop, tmp_path: Path) -> Loads:
-    """Three usual loads of ten rows are there: five to twenty are expected."""
-    _declare(shop.site, banded("free", "paid"))
-    loads = Loads(shop, tmp_path)
-    for _ in range(3):
-        assert loads.bring(loads.file(10)).held is None
-    assert loads.terms() == (30, 30, 0, 0, 0)
-    return loads
+from .conftest import Loads, Shop, banded, declare, view
 
 
 def test_the_first_loads_are_not_judged_and_live_records_are_none(shop: Shop, tmp_path: Path) -> None:
-    _declare(shop.site, banded("free", "paid"))
+    declare(shop.site, banded("free", "paid"))
     loads = Loads(shop, tmp_path)
     for count in (10, 1, 30):
         assert loads.bring(loads.file(count)).held is None
@@ -216,7 +152,7 @@ def test_no_other_word_parts_a_held_load(loads: Loads) -> None:
     assert loads.terms() == (34, 30, 0, 2, 2)
     assert shop.run("release", "--all")[1]["matched"] == 0
     assert shop.run("dismiss", "--source", "shop", "--reason", "no")[1]["matched"] == 0
-    _declare(shop.site, banded("free", "paid", "trial"))
+    declare(shop.site, banded("free", "paid", "trial"))
     with shop.site.runtime() as runtime:
         assert replay_activations(runtime) == 0
     assert shop.run("dismiss", "--load", str(held.id), "--source", "shop", "--reason", "no")[0] == 2
@@ -244,8 +180,9 @@ def test_what_comes_after_the_word_about_a_load_follows_it(loads: Loads) -> None
     loads.shop.site.work()
     assert loads.terms() == (35, 30, 0, 0, 5)
     with loads.shop.site.runtime() as runtime:
-        assert settle_loads(runtime) == 5
-        assert settle_loads(runtime) == 0, "they are on their way"
+        settling = LoadSettling(runtime)
+        assert settling.step() == 5
+        assert settling.step() == 0, "they are on their way"
     loads.shop.site.work()
     assert loads.terms() == (35, 32, 0, 0, 3)
     assert loads.shop.site.query("SELECT DISTINCT decision, decided_by, reason FROM quarantine_decision ORDER BY 1") == [
@@ -255,7 +192,7 @@ def test_what_comes_after_the_word_about_a_load_follows_it(loads: Loads) -> None
 
 def test_a_fixed_band_needs_no_history(shop: Shop, tmp_path: Path) -> None:
     count = "      - {type: library, metric: rowCount, mustBeBetween: [5, 8], severity: hold}\n"
-    _declare(shop.site, banded("free", "paid", row_count=count))
+    declare(shop.site, banded("free", "paid", row_count=count))
     loads = Loads(shop, tmp_path)
     assert [loads.bring(loads.file(n)).held is None for n in (5, 8, 4, 9)] == [True, True, False, False]
 

@@ -146,6 +146,14 @@ def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
         openapi_extra={"parameters": _PARAMETERS, "requestBody": _BODY},
         route_class_override=_LeanRoute,
     )
+    # No name has a slash, and what sends one is told so.
+    app.router.add_api_route(
+        INGEST_PATH.replace("}", ":path}"),
+        ingest,
+        methods=["POST"],
+        include_in_schema=False,
+        route_class_override=_LeanRoute,
+    )
 
 
 async def _delivery(request: Request, source: str, limit: int) -> Delivery:

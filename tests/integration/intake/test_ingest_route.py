@@ -208,6 +208,16 @@ async def test_mainstems_own_source_is_nobodys(parts: DoorParts) -> None:
     check_problem(response, 403, "forbidden")
 
 
+@pytest.mark.parametrize("source", ["a%2Fb", "a/b", "", "Shop", "a%00b"])
+async def test_a_source_that_is_no_name_is_refused_by_its_field(parts: DoorParts, source: str) -> None:
+    with Door(parts) as door:
+        transport = httpx.ASGITransport(application(door, lambda _request, _source: None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            response = await client.post(f"/api/v1/data/ingest/{source}", json=ENVELOPE)
+    body = check_problem(response, 400, "invalid")
+    assert [(one["field"], one["reason"]) for one in body["errors"]] == [("source", "bad_source")]
+
+
 async def test_authorise_comes_before_the_body_and_may_be_async(parts: DoorParts) -> None:
     async def nobody(request: Request, source: str) -> None:
         raise PermissionDeniedError("Nobody.")

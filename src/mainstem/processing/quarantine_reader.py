@@ -28,6 +28,7 @@ __all__ = [
 OPEN = ("quarantined", "held")
 """States of records that wait for a decision."""
 _MOST_CAUSES = 1000
+_CAUSE = "source, stream, reason, field, rule, held_by, load, contract_version"
 _COLUMNS = (
     "id, epoch, partition, lane, position, index, source, stream, contract_version, received_at, reason, field, rule, message,"
     " state, decided_at, held_by, load"
@@ -135,12 +136,20 @@ class QuarantineEntry:
 def read_causes(conn: Connection, selection: QuarantineSelection) -> list[Cause]:
     """The selected records by cause, the most frequent first; a thousand causes at most."""
     condition, given = selection.condition()
+    # The example is looked up: to have it from the groups, all rows would be sorted.
     rows = conn.execute(
         f"""
-        SELECT source, stream, reason, field, rule, held_by, load, contract_version, min(message), count(*), min(received_at),
-            max(received_at), (array_agg(id ORDER BY received_at DESC, id DESC))[1]
-        FROM quarantine WHERE {condition}
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 10 DESC, 1, 2, 3, 4, 5, 6, 7, 8 LIMIT {_MOST_CAUSES}
+        SELECT cause.*, example.id FROM (
+            SELECT {_CAUSE}, min(message) AS message, count(*) AS n, min(received_at) AS first_at, max(received_at) AS last_at
+            FROM quarantine WHERE {condition} GROUP BY {_CAUSE} ORDER BY n DESC, {_CAUSE} LIMIT {_MOST_CAUSES}
+        ) AS cause CROSS JOIN LATERAL (
+            SELECT id FROM quarantine AS one
+            WHERE {condition} AND (one.source, one.stream, one.reason, one.received_at, one.contract_version, one.held_by)
+                = (cause.source, cause.stream, cause.reason, cause.last_at, cause.contract_version, cause.held_by)
+                AND one.field IS NOT DISTINCT FROM cause.field AND one.rule IS NOT DISTINCT FROM cause.rule
+                AND one.load IS NOT DISTINCT FROM cause.load
+            ORDER BY id DESC LIMIT 1
+        ) AS example ORDER BY n DESC, {_CAUSE}
         """,
         given,
     ).fetchall()

@@ -121,20 +121,21 @@ class _Loader:
             contract is not None and contract.kind is EntityKind.EVENT and contract.repeat is Repeat.OCCURRENCE
         )
         with contextlib.ExitStack() as stack:
-            numbering, rows = None, None
+            numbering, rows, id_, held = None, None, None, None
+            if contract is not None and contract.volume is not None:
+                # Before they are counted: files that grow are then another load when they are brought again.
+                id_ = self._id(unit)
             if occurrences:
                 numbering = stack.enter_context(contextlib.closing(Numbering(folder, self._settings.memory)))
                 rows = self._number(unit, reader, numbering)
-            id_, held = None, None
-            if contract is not None and contract.volume is not None:
+            if contract is not None and id_ is not None:
                 rows = self._counted(unit, reader) if rows is None else rows
-                id_ = self._id(unit)
                 held = self._loads.announce(id_, self._load.source, contract, rows)
                 self._origin = "load" if held is None else held.origin
             carriers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(_CARRIERS, "load"))
-            self._bring(unit, reader, numbering, carriers)
+            self._bring(unit, reader, numbering, carriers, rows)
             if rows is not None and rows != self._rows:
-                raise IntegrityError("The files changed while they were loaded.", hint="Load them again.")
+                raise _changed()
             if id_ is not None:
                 self._loads.complete(id_)
         self._warn_of_folders(unit)
@@ -170,7 +171,12 @@ class _Loader:
         return numbering.rows
 
     def _bring(
-        self, unit: Unit, reader: RowReader, numbering: Numbering | None, carriers: concurrent.futures.Executor
+        self,
+        unit: Unit,
+        reader: RowReader,
+        numbering: Numbering | None,
+        carriers: concurrent.futures.Executor,
+        announced: int | None,
     ) -> None:
         under_way: collections.deque[concurrent.futures.Future[Receipt]] = collections.deque()
         told: collections.deque[tuple[DataFile, Chunk, float]] = collections.deque()
@@ -183,6 +189,8 @@ class _Loader:
                 if numbering is not None:
                     numbers = numbering.numbers(self._rows, len(chunk.payloads))
                 self._rows += len(chunk.payloads)
+                if announced is not None and self._rows > announced:
+                    raise _changed()
                 under_way.append(carriers.submit(self._carry, chunk, identities[file.path], numbers))
                 told.append((file, chunk, done))
                 if len(under_way) >= self._settings.chunks_under_way:
@@ -246,6 +254,10 @@ class _Loader:
         if names:
             listed = ", ".join(sorted(names))
             self._warnings[f"Lines of NDJSON are kept as they are: the folders' {listed} was not added to them."] = None
+
+
+def _changed() -> IntegrityError:
+    return IntegrityError("The files changed while they were loaded.", hint="Load them again.")
 
 
 def occurrence_ids(hasher: Hasher, payloads: pa.Array, numbers: pa.Array) -> pa.Array:

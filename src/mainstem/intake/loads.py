@@ -66,8 +66,8 @@ class Loads:
                 [id_],
             )
 
-    def decide(self, id_: uuid.UUID, decided: Decided, by: str, reason: str) -> bool:
-        """Somebody's word about a load that is held; what was decided before stays. False for one that is not known."""
+    def decide(self, id_: uuid.UUID, decided: Decided, by: str, reason: str) -> str | None:
+        """Somebody's word about a load that is held; a release stays. What it is now; None for one that is not known."""
         with self.database.transaction() as conn:
             conn.execute(
                 """
@@ -77,7 +77,16 @@ class Loads:
                 """,
                 {"to": decided, "by": by, "reason": reason, "id": id_},
             )
-            return bool(conn.execute("SELECT FROM load WHERE id = %s", [id_]).rowcount)
+            return next((state for (state,) in conn.execute("SELECT state FROM load WHERE id = %s", [id_])), None)
+
+    def recall(self, held: HeldLoad, source: str, stream: str) -> None:
+        """Know again of a load that is held, of which only its records tell."""
+        with self.database.autocommit() as conn:
+            conn.execute(
+                "INSERT INTO load (id, source, stream, rows, state, least, most) VALUES (%s, %s, %s, %s, 'held', %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [held.id, source, stream, held.rows, held.least, held.most],
+            )
 
     def released(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
         """Which of these loads were released."""

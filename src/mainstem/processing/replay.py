@@ -18,10 +18,10 @@ import msgspec
 import pyarrow as pa
 
 from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason
-from mainstem.errors import MainstemError, NotFoundError
+from mainstem.errors import ConfigurationError, MainstemError, NotFoundError
 from mainstem.eventlog import Head
 from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed
-from mainstem.model import ENVELOPE
+from mainstem.model import ENVELOPE, HeldLoad
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.patching import members_of
@@ -30,7 +30,6 @@ from mainstem.processing.quarantine_reader import (
     OPEN,
     QuarantineEntry,
     QuarantineSelection,
-    count_entries,
     read_entry,
     read_page,
 )
@@ -249,7 +248,10 @@ class Quarantine:
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
-        """Give records up, or a whole load: they stay counted, and can still be fixed. Raises as `replay`."""
+        """Give records up, or a whole load that was not released: they stay counted, and can still be fixed.
+
+        Raises as `replay`, and ConfigurationError for a load that was released.
+        """
         self._decide_load(selection, "dismissed", author)
         outcome = self._begun(selection)
         for entries in self._pages(selection, stretch, outcome):
@@ -261,16 +263,31 @@ class Quarantine:
     def _decide_load(
         self, selection: QuarantineSelection, decided: Literal["released", "dismissed"], author: Author
     ) -> None:
-        """Note somebody's word about a whole load, so that what is still on its way follows. Raises NotFoundError."""
-        if selection.load is None:
+        """Note somebody's word about a whole load, so that what is on its way follows. Raises NotFoundError, ConfigurationError."""
+        load = selection.load
+        if load is None:
             return
-        if self._loads.decide(selection.load, decided, author.by, author.reason):
-            return
-        # Of a load that was announced just before the database was lost only its records know.
+        state = self._loads.decide(load, decided, author.by, author.reason)
+        if state is None:
+            self._recall(load)
+            state = self._loads.decide(load, decided, author.by, author.reason)
+        if state == "released" and decided == "dismissed":
+            raise ConfigurationError(
+                f"The load {load} was released: some of it is in effect.",
+                hint="What is left of it can be given up by source and stream, by reason or by ids.",
+            )
+
+    def _recall(self, load: uuid.UUID) -> None:
+        """Of a load that was announced just before the database was lost only its records know. Raises NotFoundError."""
+        every = QuarantineSelection(load=load, states=(*OPEN, "dismissed", "fixed"))
         with self._parts.database.autocommit() as conn:
-            if count_entries(conn, QuarantineSelection(load=selection.load, states=(*OPEN, "dismissed", "fixed"))):
+            entries = read_page(conn, every, following=_FIRST, limit=1, most_bytes=_BATCH_BYTES)
+        for entry in entries:
+            held = HeldLoad.of(open_record(self._parts.sealer, entry.place, entry.sealed).origin)
+            if held is not None:
+                self._loads.recall(held, entry.source, entry.stream)
                 return
-        raise NotFoundError(f"No load {selection.load} was held.", hint="List what is: mainstem quarantine list")
+        raise NotFoundError(f"No load {load} was held.", hint="List what is: mainstem quarantine list")
 
     def _begun(self, selection: QuarantineSelection) -> Outcome:
         """An outcome that knows which of the ids named are decided already. Raises NotFoundError for unknown ones."""

@@ -24,14 +24,18 @@ _WEEKS = 12
 
 # One look-up a customer in each month's cells: what it costs grows with the customers asked for and not with the cells.
 _MEASURED = """
-    SELECT who.cohort, ((cell.bucket AT TIME ZONE 'UTC')::date - who.began) / %(days)s AS bracket, sum(cell.value),
-           count(DISTINCT who.ref)
-    FROM unnest(%(refs)s::uuid[], %(began)s::date[], %(cohorts)s::integer[]) AS who (ref, began, cohort)
-    JOIN cell ON cell.ref = who.ref AND cell.series = ANY(%(series)s) AND cell.value <> 0
-      AND cell.bucket >= who.began AT TIME ZONE 'UTC'
-      AND cell.bucket < (who.began + %(days)s * %(brackets)s) AT TIME ZONE 'UTC'
-    WHERE cell.bucket < %(as_of)s AND cell.bucket >= %(from)s
-    GROUP BY who.cohort, bracket
+    SELECT cohort, bracket, sum(value), count(*) FILTER (WHERE value <> 0)
+    FROM (
+        SELECT who.cohort, ((cell.bucket AT TIME ZONE 'UTC')::date - who.began) / %(days)s AS bracket,
+               sum(cell.value) AS value
+        FROM unnest(%(refs)s::uuid[], %(began)s::date[], %(cohorts)s::integer[]) AS who (ref, began, cohort)
+        JOIN cell ON cell.ref = who.ref AND cell.series = ANY(%(series)s) AND cell.value <> 0
+          AND cell.bucket >= who.began AT TIME ZONE 'UTC'
+          AND cell.bucket < (who.began + %(days)s * %(brackets)s) AT TIME ZONE 'UTC'
+        WHERE cell.bucket < %(as_of)s AND cell.bucket >= %(from)s
+        GROUP BY who.cohort, bracket, who.ref
+    ) AS customer
+    GROUP BY cohort, bracket
     """
 
 
@@ -100,13 +104,19 @@ def read_cohorts(
     segment: str | None,
 ) -> Cohorts:
     """What the metric comes to for those that began in the span; both ends of it are midnights. Raises UnavailableError."""
+    found: dict[tuple[int, int], tuple[decimal.Decimal, int]] = {}
+    parts: list[Ints] = []
     with database.snapshot() as conn:
-        read = read_tracks(conn, [Asked(journey.steps[0], None, as_of)], segment)
-        began = began_in(read.tracks[0], journey.period, span)
         rows = conn.execute("SELECT series, source, stream FROM series WHERE metric = %s", [metric.name]).fetchall()
-        found = _measured(conn, journey, began, read.refs, [row[0] for row in rows], as_of)
+        for read in read_tracks(conn, [Asked(journey.steps[0], None, as_of)], segment):
+            began = began_in(read.tracks[0], journey.period, span)
+            parts.append(began.sizes())
+            measured = _measured(conn, journey, began, read.refs, [row[0] for row in rows], as_of)
+            for cell, (total, customers) in measured.items():
+                before = found.get(cell, (decimal.Decimal(0), 0))
+                found[cell] = before[0] + total, before[1] + customers
+    sizes = np.sum(parts, axis=0)
     table: list[list[Measured | None]] = [[] for _ in began.periods]
-    sizes = began.sizes()
     for bracket in range(journey.brackets + 1):
         begun, over = began.reach(journey.every, bracket, as_of)
         for place, row in enumerate(table):
@@ -148,25 +158,30 @@ def read_adoption(
 ) -> Adoption:
     """The adoption in the span, from what happened before `as_of`; both ends of it are midnights. Raises UnavailableError."""
     active, feature = journey.steps
-    with database.snapshot() as conn:
-        read = read_tracks(conn, [Asked(active, None, as_of), Asked(feature, None, as_of)], segment)
-    everywhere = began_in(read.tracks[0], journey.period, span)
-    periods = tuple(everywhere.periods)
-    active_in, used_in = (_by_period(one, everywhere) for one in read.tracks)
-    both = np.intersect1d(active_in, used_in, assume_unique=True)
-    counts, users = (np.bincount(pairs % len(periods), minlength=len(periods)) for pairs in (active_in, both))
+    parts: list[tuple[Ints, Ints]] = []
+    waited: list[tuple[Ints, Ints]] = []
     today = moment_of(as_of, Resolution.DAY)
-    waits = _waits(everywhere, read.tracks[1])
+    with database.snapshot() as conn:
+        for read in read_tracks(conn, [Asked(active, None, as_of), Asked(feature, None, as_of)], segment):
+            began = began_in(read.tracks[0], journey.period, span)
+            active_in, used_in = (_by_period(one, began) for one in read.tracks)
+            both = np.intersect1d(active_in, used_in, assume_unique=True)
+            size = len(began.periods)
+            counted = [np.bincount(pairs % size, minlength=size).astype(np.int64) for pairs in (active_in, both)]
+            parts.append((counted[0], counted[1]))
+            waited.append((_waits(began, read.tracks[1]), today - began.days))
+    counts, users = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
+    waits, known = (np.concatenate(each) for each in zip(*waited, strict=True))
     adopted = waits[waits >= 0]
     return Adoption(
         periods=tuple(
             Adopted(period, int(one), int(some), _share(int(some), int(one)), int(end) <= today)
-            for period, one, some, end in zip(periods, counts, users, everywhere.ends, strict=True)
+            for period, one, some, end in zip(began.periods, counts, users, began.ends, strict=True)
         ),
         began=len(waits),
         adopted=len(adopted),
         median_days=float(np.median(adopted)) if len(adopted) else None,
-        by_week=tuple(_adopted_by(waits, today - everywhere.days, week) for week in range(_WEEKS + 1)),
+        by_week=tuple(_adopted_by(waits, known, week) for week in range(_WEEKS + 1)),
         streams=read.streams,
     )
 

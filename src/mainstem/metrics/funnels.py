@@ -90,6 +90,16 @@ class Walks:
     moments: Ints
     """(subjects, steps)."""
     latest_entry: Ints
+    variant: Ints
+    """The place of the breakdown's value that it entered with first; their number for another value."""
+    values: Ints
+    """With how many of them it entered."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Walks]) -> Walks:
+        """The ways of all parts, at least one; subjects' numbers are those of their parts."""
+        fields = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
 def read_funnel(
@@ -100,20 +110,24 @@ def read_funnel(
     last = min(end + journey.window, as_of)
     asked = [Asked(track, start, end if place == 0 else last) for place, track in enumerate(journey.steps)]
     asked += [Asked(track, start, end) for track in journey.variants]
-    with database.snapshot() as conn:
-        read = read_tracks(conn, asked, segment)
     count, window = len(journey.steps), journey.window // journey.resolution.length
-    walks = walk(read.tracks[:count], window, strict=journey.strict)
+    parts: list[Walks] = []
+    streams: tuple[tuple[str, str], ...] = ()
+    with database.snapshot() as conn:
+        for read in read_tracks(conn, asked, segment):
+            ways = walk(read.tracks[:count], window, strict=journey.strict)
+            parts.append(_told_apart(ways, read.tracks[count:]))
+            streams = read.streams
+    walks = Walks.joined(parts)
     unfinished = walks.taken < count
     now = moment_of(as_of, journey.resolution)
-    variants, crossed = _variants(journey, walks, read.tracks[count:])
     return Funnel(
-        steps=_steps(journey, walks, np.ones(len(walks.subjects), np.bool_)),
-        conversion=_share(int((walks.taken == count).sum()), len(walks.subjects)),
+        steps=_steps(journey, walks, np.ones(len(walks.taken), np.bool_)),
+        conversion=_share(int((walks.taken == count).sum()), len(walks.taken)),
         open=int((unfinished & (walks.latest_entry + window >= now)).sum()),
-        variants=variants,
-        crossed=crossed,
-        streams=read.streams,
+        variants=_variants(journey, walks),
+        crossed=int((walks.values > 1).sum()),
+        streams=streams,
     )
 
 
@@ -136,7 +150,8 @@ def walk(steps: Sequence[Occurrences], window: int, *, strict: bool) -> Walks:
     best = order[begins]
     # Entries are ordered by subject and moment: a subject's last one comes before the next subject's first.
     lasts = np.append(np.flatnonzero(np.diff(subjects)), len(subjects) - 1)[: len(best)]
-    return Walks(subjects[best], taken[best], moments[best], entries.moments[lasts])
+    nobody = np.zeros(len(best), np.int64)
+    return Walks(subjects[best], taken[best], moments[best], entries.moments[lasts], nobody, nobody)
 
 
 def _first_from(step: Occurrences, subjects: Ints, moments: Ints) -> Ints:
@@ -175,22 +190,28 @@ def _steps(journey: Journey, walks: Walks, mask: np.ndarray[tuple[int], np.dtype
     return tuple(steps)
 
 
-def _variants(journey: Journey, walks: Walks, entered: Sequence[Occurrences]) -> tuple[tuple[Variant, ...], int]:
-    """The subjects by the value they entered with first, and how many entered with several."""
-    if journey.breakdown is None:
-        return (), 0
-    size = len(walks.subjects)
-    first = np.full((size, len(entered)), np.iinfo(np.int64).max, np.int64)
+def _told_apart(walks: Walks, entered: Sequence[Occurrences]) -> Walks:
+    """The ways with the value of the breakdown that each belongs to. `entered`: the entries with each value."""
+    if not entered:
+        return walks
+    first = np.full((len(walks.subjects), len(entered)), np.iinfo(np.int64).max, np.int64)
     for place, one in enumerate(entered):
         earliest = one.firsts()
         first[np.searchsorted(walks.subjects, earliest.subjects), place] = earliest.moments
     known = first != np.iinfo(np.int64).max
     # Of two values in one moment the one declared first.
-    group = np.where(known.any(axis=1), first.argmin(axis=1), len(entered))
+    variant = np.where(known.any(axis=1), first.argmin(axis=1), len(entered))
+    return dataclasses.replace(walks, variant=variant, values=known.sum(axis=1))
+
+
+def _variants(journey: Journey, walks: Walks) -> tuple[Variant, ...]:
+    """The subjects by the value they entered with first."""
+    if journey.breakdown is None:
+        return ()
     values: list[str | None] = [*journey.breakdown.values, None]
     variants: list[Variant] = []
     for place, value in enumerate(values):
-        mask = group == place
+        mask = walks.variant == place
         if value is None and not mask.any():
             continue
         steps = _steps(journey, walks, mask)
@@ -205,7 +226,7 @@ def _variants(journey: Journey, walks: Walks, entered: Sequence[Occurrences]) ->
                 difference(converted, size, base[-1].count, base[0].count) if base else None,
             )
         )
-    return tuple(variants), int((known.sum(axis=1) > 1).sum())
+    return tuple(variants)
 
 
 def difference(converted: int, size: int, base_converted: int, base_size: int) -> Difference | None:

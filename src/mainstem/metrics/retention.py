@@ -102,11 +102,12 @@ def read_retention(
     """
     start, back = journey.steps
     since = Granularity(journey.every).floor(span[0])
+    parts: list[tuple[Ints, Ints]] = []
     with database.snapshot() as conn:
-        read = read_tracks(conn, [Asked(start, None, as_of), Asked(back, since, as_of)], segment)
-    began = began_in(read.tracks[0], Granularity(journey.every), span)
-    counts = retained(began, read.tracks[1], journey)
-    sizes = began.sizes()
+        for read in read_tracks(conn, [Asked(start, None, as_of), Asked(back, since, as_of)], segment):
+            began = began_in(read.tracks[0], Granularity(journey.every), span)
+            parts.append((began.sizes(), retained(began, read.tracks[1], journey)))
+    sizes, counts = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
     table: list[list[Bracket | None]] = [[] for _ in began.periods]
     overall: list[Bracket | None] = []
     for bracket in range(journey.brackets + 1):

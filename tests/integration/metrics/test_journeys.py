@@ -25,9 +25,11 @@ from mainstem.metrics import (
     read_declared,
     read_funnel,
     read_retention,
+    tracks,
 )
 from mainstem.metrics.funnels import difference
 from mainstem.metrics.journey import MOST_MOMENTS, Resolution
+from mainstem.metrics.tracks import Asked, read_tracks
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 TODAY = dt.datetime(2026, 1, 15, tzinfo=dt.UTC)
@@ -314,6 +316,48 @@ def test_retention_is_what_a_count_says(travels: Any, journey: Journey) -> None:
     for n, overall in enumerate(answer.overall):
         whole = [one for cohort in answer.cohorts if (one := cohort.brackets[n]) is not None and one.complete]
         assert (overall.count if overall else 0) == sum(one.count for one in whole)
+
+
+def _answers(travels: Any) -> list[Any]:
+    """What all journeys come to, one after another."""
+    database, metric = travels.database, travels.metrics.metrics["quantity"]
+    span = (TODAY - 20 * DAY, TODAY + DAY)
+    return [
+        *(read_funnel(database, journey, EVER, NOW, None) for journey in FUNNELS.values()),
+        *(read_retention(database, journey, span, NOW, None) for journey in RETENTIONS),
+        read_cohorts(database, OTHERS[0], metric, span, NOW, None),
+        read_adoption(database, OTHERS[1], span, NOW, None),
+    ]
+
+
+def test_more_moments_than_memory_should_hold_are_read_in_parts(travels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _merge(travels, _events(700, 17, people=120))
+    whole = _answers(travels)
+    monkeypatch.setattr(tracks, "MOST_AT_ONCE", 60)
+    assert _answers(travels) == whole
+    journey = FUNNELS["person_3h_second_loose"]
+    asked = [Asked(track, None, NOW) for track in journey.tracks]
+    with travels.database.snapshot() as conn:
+        parts = list(read_tracks(conn, asked, None))
+    assert len(parts) > 4
+    assert all(sum(map(len, part.tracks)) <= 60 for part in parts)
+    refs = [ref for part in parts for ref in part.refs.to_pylist()]
+    assert len(set(refs)) == len(refs) > 60
+
+
+def test_who_comes_to_nothing_is_not_counted_in_a_cohort(travels: Any) -> None:
+    travels.happens(
+        *(
+            {"id": n, "customer": "a", "occurred_at": NOW - n * DAY, "event": "view", "quantity": Decimal(quantity)}
+            for n, quantity in enumerate((5, -5))
+        )
+    )
+    metric = travels.metrics.metrics["quantity"]
+    answer = read_cohorts(travels.database, OTHERS[0], metric, (TODAY - 7 * DAY, TODAY + DAY), NOW, None)
+    [began] = [cohort for cohort in answer.cohorts if cohort.size]
+    [first, *_] = began.brackets
+    assert first is not None
+    assert (first.total, first.customers) == (Decimal(0), 0)
 
 
 def test_a_late_first_day_moves_a_subject(travels: Any) -> None:

@@ -8,7 +8,7 @@ import json as json_format
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
 from mainstem.cli.wording import counted
@@ -33,7 +33,7 @@ def drift(
     since: Annotated[
         dt.datetime | None, Parameter(help="Only what was first seen then or later (UTC without an offset).")
     ] = None,
-    limit: Annotated[int, Parameter(help="At most so many.")] = 200,
+    limit: Annotated[int, Parameter(help="At most so many.", validator=validators.Number(gte=1, lte=_MOST))] = 200,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     config: ConfigFile = None,
     json: AsJson = False,
@@ -52,7 +52,7 @@ def drift(
     selection = DriftSelection(source, stream, None if kind is None else DriftKind(kind), since)
     with connect_runtime(data_dir, config) as runtime:
         with runtime.database.autocommit() as conn:
-            entries = read_drift(conn, selection, limit=max(limit, 1))
+            entries = read_drift(conn, selection, limit=limit)
         rows = [told_drift(entry, runtime.registry) for entry in entries]
     if json:
         print(json_format.dumps(rows))

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import DEFAULT_DATA_DIR, AsJson, ConfigFile, DataDir
@@ -26,6 +26,8 @@ app = App(
 )
 
 _PATIENCE = 120.0
+# As many are read into memory.
+_MOST_LISTED = 100_000
 
 _Source = Annotated[str | None, Parameter(help="Only of this source.")]
 _Stream = Annotated[str | None, Parameter(help="Only of this stream.")]
@@ -47,7 +49,9 @@ def list_(
     reason: _Reason = None,
     state: _State = None,
     records: Annotated[bool, Parameter(negative="", help="Single records instead of causes.")] = False,
-    limit: Annotated[int, Parameter(help="Of single records: at most so many.")] = 50,
+    limit: Annotated[
+        int, Parameter(help="Of single records: at most so many.", validator=validators.Number(gte=1, lte=_MOST_LISTED))
+    ] = 50,
     before: Annotated[uuid.UUID | None, Parameter(help="Of single records: those that follow this one.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     config: ConfigFile = None,

@@ -224,6 +224,14 @@ class _Coherence:
                         f"{name!r} identifies, and cannot have `{word}`.",
                         "Remove it, or declare a second field with the same `path` for what is shown.",
                     )
+        for name, field in contract.fields.items():
+            for word, value in (*(("codes", value) for _, value in field.form.codes), ("default", field.form.default)):
+                if field.allowed and value is not None and not _allows(field, value):
+                    raise self._wrong(
+                        f"{self._field_place(name)}.customProperties",
+                        f"`{word}` of {name!r} is {value!r}, which is none of the allowed values.",
+                        "Allow it, or use an allowed one.",
+                    )
 
     def _check_partition_key(self) -> None:
         contract = self._contract
@@ -240,3 +248,10 @@ class _Coherence:
                 f"{name!r} is neither mapped to a customer or person nor the primary key.",
                 "Name the field of the customer, so that all of a customer's records have one owner.",
             )
+
+
+def _allows(field: ContractField, value: str) -> bool:
+    """Whether a value that the contract itself gives is an allowed one; a factor goes for it as for all others."""
+    if field.type not in {_T.INTEGER, _T.NUMBER}:
+        return value in field.allowed
+    return Decimal(value) * (field.form.factor or 1) in map(Decimal, field.allowed)

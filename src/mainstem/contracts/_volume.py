@@ -55,7 +55,7 @@ def _bounds(entry: DataQuality, place: str, where: str) -> tuple[int | None, int
         raise entered.wrong("metric", "has two bounds of one side.", "Keep one of them.")
     if not least and not most:
         raise entered.wrong("metric", "has no bound.", "Write mustBeBetween: [least, most].")
-    if least and most and least[0] > most[0]:
+    if most and max([0, *least]) > most[0]:
         raise entered.wrong("metric", "has a band in which no load can be.", "Write the lesser number first.")
     return next(iter(least), None), next(iter(most), None)
 

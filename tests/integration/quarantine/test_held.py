@@ -192,3 +192,10 @@ def test_an_unknown_record_is_told(shop: Shop) -> None:
     status, told = shop.run("release", str(uuid.UUID(int=1)))
     assert status > 1
     assert "No record" in told
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", str(10**20)])
+def test_a_page_has_a_size(shop: Shop, limit: str) -> None:
+    status, told = shop.run("list", "--records", "--limit", limit)
+    assert status == 2
+    assert "--limit" in told

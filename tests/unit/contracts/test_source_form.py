@@ -259,6 +259,9 @@ def test_a_tombstone_is_what_the_codes_say_it_is(state_contract: Make, check: Ch
         ({"logicalType": "integer", "codes": {"Y": 1.5}}, "1.5 is no integer"),
         ({"logicalType": "string", "codes": {"Y": "true"}}, "something else than a text"),
         ({"logicalType": "string", "required": True, "default": "a"}, "Keep one of them"),
+        ({"logicalType": "string", "enum": [{"value": "a"}], "default": "b"}, "`default` of 'x' is 'b'"),
+        ({"logicalType": "string", "enum": [{"value": "a"}], "codes": {"1": "a", "2": "b"}}, "`codes` of 'x' is 'b'"),
+        ({"logicalType": "number", "enum": [{"value": 2}], "default": 2, "factor": 0.5}, "`default` of 'x' is '2'"),
     ],
 )
 def test_forms_that_cannot_be(event_text: Text, field: dict[str, Any], message: str) -> None:
@@ -266,6 +269,15 @@ def test_forms_that_cannot_be(event_text: Text, field: dict[str, Any], message: 
         read_contract(event_text({"name": "x", **field}), "c.yaml")
     assert message in str(caught.value)
     assert str(caught.value).startswith("c.yaml: schema[0].properties[3]")
+
+
+def test_forms_within_the_allowed_values(event_contract: Make) -> None:
+    for field in (
+        {"logicalType": "string", "enum": [{"value": "a"}, {"value": "b"}], "codes": {"1": "a"}, "default": "b"},
+        {"logicalType": "number", "enum": [{"value": 1.0}], "default": 2, "factor": 0.5},
+        {"logicalType": "integer", "enum": [{"value": 1}], "codes": {"one": 1}},
+    ):
+        assert event_contract({"name": "x", **field}).fields["x"].allowed
 
 
 def test_what_identifies_has_no_codes(event_text: Text) -> None:

@@ -62,6 +62,7 @@ def test_a_share_of_earlier_loads(event_text: Text) -> None:
     [
         ({}, None, "has no bound"),
         ({"mustBeBetween": [10, 5]}, None, "in which no load can be"),
+        ({"mustBeLessThan": 0}, None, "in which no load can be"),
         ({"mustBeBetween": [5]}, None, "at least 2 items"),
         ({"mustBeBetween": [5, 10], "mustBeLessThan": 9}, None, "two bounds of one side"),
         ({"mustBeGreaterThan": 1.5}, None, "is no number of records"),

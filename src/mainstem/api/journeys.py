@@ -18,7 +18,7 @@ from mainstem.api.conservation import Conservation
 from mainstem.api.envelope import Meta, answer, graded, zoned
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
-from mainstem.errors import NotFoundError
+from mainstem.errors import NotFoundError, UnavailableError
 from mainstem.hints import near_miss
 from mainstem.metrics import (
     Adoption,
@@ -44,6 +44,7 @@ _MOST_PERIODS: Final = 400
 _LONGEST: Final = 3_660 * _DAY
 _SPANS: Final = {Granularity.DAY: 14 * _DAY, Granularity.WEEK: 84 * _DAY, Granularity.MONTH: 365 * _DAY}
 """What is looked at where nothing else is asked for, by what is put together; a funnel looks at 90 days."""
+_EARLIEST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FUNNEL_SPAN: Final = 90 * _DAY
 _LENGTHS: Final = {Granularity.DAY: _DAY, Granularity.WEEK: 7 * _DAY, Granularity.MONTH: 28 * _DAY}
 """The least of each."""
@@ -96,9 +97,11 @@ class Shared:
     """Answers that whoever asks the same meanwhile is given too; each is computed by one thread at a time.
 
     An answer is given again for 20 times as long as it took to compute, two seconds at least and a minute at most: so a
-    question takes a twentieth of a processor at most, however many ask it.
+    question takes a twentieth of a processor at most, however many ask it. Of all questions two are computed at a time, and
+    as many may wait as leave half of the server's threads, and of the database's connections, to everything else.
     """
 
+    _COMPUTED, _ADMITTED = 2, 20
     _TIMES = 20.0
     _LEAST, _MOST = 2.0, 60.0
     _KEPT = 200
@@ -107,9 +110,11 @@ class Shared:
         self._now = now
         self._lock = threading.Lock()
         self._entries: dict[Hashable, _Entry] = {}
+        self._turns = threading.BoundedSemaphore(self._COMPUTED)
+        self._room = threading.BoundedSemaphore(self._ADMITTED)
 
     def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """The answer to a question that is asked by `key`."""
+        """The answer to a question that is asked by `key`. Raises UnavailableError when too many wait for theirs."""
         with self._lock:
             if key not in self._entries and len(self._entries) >= self._KEPT:
                 now = self._now()
@@ -117,13 +122,24 @@ class Shared:
                 if len(self._entries) >= self._KEPT:
                     self._entries.clear()
             entry = self._entries.setdefault(key, _Entry())
-        with entry.lock:
-            begun = self._now()
-            if entry.until <= begun:
-                entry.value = compute()
-                done = self._now()
-                entry.until = done + min(max(self._TIMES * (done - begun), self._LEAST), self._MOST)
+        if entry.until > self._now():
             return entry.value
+        if not self._room.acquire(blocking=False):
+            raise UnavailableError("Too many questions about journeys wait for their answers.", retry_after=self._LEAST)
+        try:
+            with entry.lock:
+                if entry.until <= self._now():
+                    self._answer(entry, compute)
+                return entry.value
+        finally:
+            self._room.release()
+
+    def _answer(self, entry: _Entry, compute: Callable[[], Any]) -> None:
+        with self._turns:
+            begun = self._now()
+            entry.value = compute()
+            done = self._now()
+        entry.until = done + min(max(self._TIMES * (done - begun), self._LEAST), self._MOST)
 
 
 def journeys_router(conservation: Conservation, metrics: Metrics) -> APIRouter:
@@ -200,6 +216,8 @@ def _found(current: MetricSet, kind: JourneyKind, name: str) -> Journey:
 def _asked(journey: Journey, question: _Question, now: dt.datetime) -> _Asked:
     """The question, with what was left open. Raises ProblemError 400 for what cannot be asked."""
     as_of = zoned(question.as_of) or now
+    if as_of < _EARLIEST:
+        raise ProblemError(400, "invalid", "The instant `as_of` lies before 1970.")
     if as_of > now:
         raise ProblemError(400, "invalid", "The instant `as_of` lies ahead of the data.")
     grain = {

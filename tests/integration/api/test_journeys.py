@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 from mainstem.access import Role
 from mainstem.api.app import Services
 from mainstem.api.journeys import Shared
+from mainstem.errors import UnavailableError
 from mainstem.metrics import Metrics, merge_cells, prepare_cells, read_declared
 from mainstem.model import Lane, Span
 from mainstem.processing import EVENT_EFFECTS
@@ -156,6 +159,8 @@ async def test_the_other_kinds_are_answered(client: httpx.AsyncClient, viewer: d
         ("funnels/buying?from=2001-01-02", 400, "ten years"),
         ("retention/returning?from=2024-01-02", 400, "400 periods"),
         ("funnels/buying?as_of=2026-01-16T00:00:00Z", 400, "lies ahead"),
+        ("funnels/buying?as_of=0001-01-01T00:00:00Z", 400, "`as_of` lies before 1970"),
+        ("retention/returning?as_of=0001-01-01T00:00:00%2B14:00", 400, "`as_of` lies before 1970"),
         ("funnels/buying?from=2026-01-02&days=3", 400, "or for `days`"),
         ("funnels/buying?form=2026-01-02", 422, "form"),
         ("funnels/buying?from=0001-01-01", 422, "from"),
@@ -234,6 +239,32 @@ def test_those_who_ask_at_once_wait_for_one() -> None:
     for thread in threads:
         thread.join()
     assert (answers, computed) == ([1, 1, 1], [1])
+
+
+def test_questions_leave_room_for_everything_else() -> None:
+    shared, release = Shared(), threading.Event()
+    known = shared.get("known", lambda: "answer")
+    lock, active, most = threading.Lock(), [0], [0]
+
+    def compute() -> str:
+        with lock:
+            active[0] += 1
+            most[0] = max(most[0], active[0])
+        release.wait(30)
+        with lock:
+            active[0] -= 1
+        return "answer"
+
+    with ThreadPoolExecutor(26) as pool:
+        asked = [pool.submit(shared.get, number, compute) for number in range(26)]
+        # Six find no room; the others wait for their turns.
+        refused = list(itertools.islice(as_completed(asked, timeout=30), 6))
+        assert all(isinstance(one.exception(), UnavailableError) for one in refused)
+        # What is known is told without a turn.
+        assert shared.get("known", compute) == known
+        release.set()
+        assert [one.result() for one in asked if one not in refused] == ["answer"] * 20
+    assert most == [2]
 
 
 def test_what_nobody_asks_any_more_is_forgotten() -> None:

@@ -149,6 +149,18 @@ def test_the_series_of_another_room_are_judged_as_well(
     assert (found.subject, found.tier, found.at.date()) == (("", "", "events"), Tier.ERROR, yesterday)
 
 
+def test_of_many_series_the_right_one_is_told(clock: FixedClock, yesterday: dt.date) -> None:
+    values = np.tile(1000.0 + np.arange(HISTORY + 1) % 7, (2500, 1))
+    values[1::2] = 500.0
+    values[2301, -1], values[2400, -2] = 9.0, 9000.0
+    subjects = [("shop", "orders", f"f{n}") for n in range(2500)]
+    judged = list(Series(Signal.METRIC, Scale.COUNT, subjects, yesterday, values).judged(2, clock.wall()))
+    assert [(one.at.date(), [(found.name, found.value) for found in one.found]) for one in judged] == [
+        (yesterday, [("f2301", 9.0)]), (yesterday - DAY, [("f2400", 9000.0)])
+    ]  # fmt: skip
+    assert all(one.subjects == frozenset(subjects) for one in judged)
+
+
 def test_a_mute_keeps_from_telling_and_not_from_finding(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:
     now = clock.wall()
     mute = Mute(now + 2 * DAY, "the shop is closed", "kim", signal=Signal.VOLUME, source="shop")

@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float64]
 Subject = tuple[str, str, str]
 """Source, stream, and the name of a field or metric; '' where there is none."""
 
+# Rows that are judged together: a table of windows is made of each.
+_AT_ONCE = 1000
+
 
 class Signal(enum.StrEnum):
     """What is watched."""
@@ -92,37 +95,42 @@ class Series:
     def judged(self, days: int, seen_at: dt.datetime) -> Iterator[Judged]:
         """Each of the last `days` days, by the days before it."""
         width = self.values.shape[1]
+        # What was always the same is as it was expected.
+        moving = np.flatnonzero(np.fmax.reduce(self.values, axis=1) > np.fmin.reduce(self.values, axis=1))
         for back in range(min(days, width)):
             end = width - 1 - back
-            past = self.values[:, max(end - HISTORY, 0) : end]
-            past = np.pad(past, ((0, 0), (HISTORY - past.shape[1], 0)), constant_values=np.nan)
-            yield self._judged(end, past, _midnight(self.last - dt.timedelta(days=back)), seen_at)
+            at = _midnight(self.last - dt.timedelta(days=back))
+            known = moving[~np.isnan(self.values[moving, end])]
+            parts = (known[start : start + _AT_ONCE] for start in range(0, len(known), _AT_ONCE))
+            found = [one for part in parts for one in self._found(end, part, at, seen_at)]
+            yield Judged(self.signal, at, frozenset(self.subjects), found)
 
-    def _judged(self, column: int, past: Floats, at: dt.datetime, seen_at: dt.datetime) -> Judged:
-        value = self.values[:, column]
-        expected = expect(past, value, self.scale, None if self.weights is None else self.weights[:, column])
-        found = []
-        for row in np.flatnonzero(np.abs(expected.deviation) > Tier.WARN.distance).tolist():
-            source, stream, name = self.subjects[row]
-            tier = Tier.of(expected.deviation[row])
+    def _found(
+        self, column: int, rows: npt.NDArray[np.intp], at: dt.datetime, seen_at: dt.datetime
+    ) -> Iterator[Anomaly]:
+        """Those of some rows whose value in a column is beyond its band."""
+        past = self.values[rows, max(column - HISTORY, 0) : column]
+        past = np.pad(past, ((0, 0), (HISTORY - past.shape[1], 0)), constant_values=np.nan)
+        value = self.values[rows, column]
+        expected = expect(past, value, self.scale, None if self.weights is None else self.weights[rows, column])
+        for n in np.flatnonzero(np.abs(expected.deviation) > Tier.WARN.distance).tolist():
+            source, stream, name = self.subjects[rows[n]]
+            tier = Tier.of(expected.deviation[n])
             if tier is not None:
-                found.append(
-                    Anomaly(
-                        signal=self.signal,
-                        source=source,
-                        stream=stream,
-                        name=name,
-                        at=at,
-                        tier=tier,
-                        value=float(value[row]),
-                        expected=float(expected.centre[row]),
-                        low=float(expected.low[row]),
-                        high=float(expected.high[row]),
-                        deviation=float(expected.deviation[row]),
-                        seen_at=seen_at,
-                    )
+                yield Anomaly(
+                    signal=self.signal,
+                    source=source,
+                    stream=stream,
+                    name=name,
+                    at=at,
+                    tier=tier,
+                    value=float(value[n]),
+                    expected=float(expected.centre[n]),
+                    low=float(expected.low[n]),
+                    high=float(expected.high[n]),
+                    deviation=float(expected.deviation[n]),
+                    seen_at=seen_at,
                 )
-        return Judged(self.signal, at, frozenset(self.subjects), found)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

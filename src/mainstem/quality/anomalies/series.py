@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mainstem.quality.anomalies.anomaly import Series, Signal, Subject
 from mainstem.quality.anomalies.expectation import HISTORY, Scale
-from mainstem.store import Database
+from mainstem.store import Connection, Database
 
 __all__ = ["DAYS_JUDGED", "SeriesReader", "read_received_series"]
 
@@ -26,53 +26,75 @@ _DAYS = HISTORY + DAYS_JUDGED
 # Fewer say little of a share.
 _LEAST_RECORDS = 50
 _LEDGER = """
-    SELECT source, stream, '' AS name, day, sum(n)::bigint,
-        coalesce(sum(n) FILTER (WHERE term IN ('accepted', 'duplicate')), 0)::bigint,
-        coalesce(sum(n) FILTER (WHERE term = 'duplicate'), 0)::bigint
-    FROM ledger WHERE day BETWEEN %s AND %s GROUP BY 1, 2, 4 ORDER BY 1, 2
+    SELECT source, stream, '' AS name, day, sum(n) AS n,
+        coalesce(sum(n) FILTER (WHERE term IN ('accepted', 'duplicate')), 0) AS told,
+        coalesce(sum(n) FILTER (WHERE term = 'duplicate'), 0) AS repeated
+    FROM ledger WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 4
     """
 _RECORDS = """
-    SELECT source, stream, '' AS name, day, sum(timed)::bigint, sum(late)::bigint
-    FROM quality_count WHERE day BETWEEN %s AND %s GROUP BY 1, 2, 4 ORDER BY 1, 2
+    SELECT source, stream, '' AS name, day, sum(timed) AS timed, sum(late) AS late
+    FROM quality_count WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 4
     """
 _FIELDS = """
-    SELECT source, stream, field, day, sum(checked)::bigint, sum(missing)::bigint, sum(checked - missing)::bigint,
-        sum(bad)::bigint
-    FROM quality_count CROSS JOIN LATERAL unnest(fields, field_checked, field_missing, field_invalid)
-        AS one (field, checked, missing, bad)
-    WHERE day BETWEEN %s AND %s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3
+    SELECT source, stream, fields, day - %(first)s::date, field_checked, field_missing, field_invalid
+    FROM quality_count WHERE day BETWEEN %(first)s AND %(last)s
     """
-
-_Row = tuple[str, str, str, dt.date, *tuple[int, ...]]
 
 
 def read_received_series(database: Database, last: dt.date) -> list[Series]:
     """The signals that are counted by received day, up to the day `last`. Raises UnavailableError."""
     first = last - dt.timedelta(days=_DAYS - 1)
     with database.snapshot() as conn:
-        ledger, records, fields = (
-            conn.execute(query, [first, last]).fetchall() for query in (_LEDGER, _RECORDS, _FIELDS)
-        )
-    subjects, (received, told, repeated) = _table(ledger, first, 3)
+        ledger = _table(conn, _LEDGER, ("n", "told", "repeated"), first, last)
+        records = _table(conn, _RECORDS, ("timed", "late"), first, last)
+        fields = _field_table(conn, first, last)
+    subjects, (received, told, repeated) = ledger
     series = [
         Series(Signal.VOLUME, Scale.COUNT, subjects, last, _since_first(received)),
         _shares(Signal.REPEATED, subjects, last, repeated, told),
     ]
-    subjects, (timed, late) = _table(records, first, 2)
+    subjects, (timed, late) = records
     series.append(_shares(Signal.LATE, subjects, last, late, timed))
-    subjects, (checked, missing, present, invalid) = _table(fields, first, 4)
+    subjects, (checked, missing, invalid) = fields
     series.append(_shares(Signal.MISSING, subjects, last, missing, checked))
-    series.append(_shares(Signal.INVALID, subjects, last, invalid, present))
+    series.append(_shares(Signal.INVALID, subjects, last, invalid, checked - missing))
     return [one for one in series if one.subjects]
 
 
-def _table(rows: Sequence[_Row], first: dt.date, width: int) -> tuple[Sequence[Subject], Floats]:
-    """The subjects, and of each of the `width` numbers of a row a table of subjects and days, 0 where there is no row."""
-    subjects = list(dict.fromkeys(row[:3] for row in rows))
+def _table(
+    conn: Connection, query: str, numbers: Sequence[str], first: dt.date, last: dt.date
+) -> tuple[Sequence[Subject], Floats]:
+    """The subjects, and of each of the numbers a table of subjects and days, 0 where there is no row."""
+    columns = ", ".join(f"array_agg({name}::double precision)" for name in numbers)
+    rows = conn.execute(
+        f"SELECT source, stream, name, array_agg(day - %(first)s::date), {columns} FROM ({query}) AS one"
+        " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        {"first": first, "last": last},
+    )
+    subjects: list[Subject] = []
+    tables: list[Floats] = []
+    for source, stream, name, days, *values in rows:
+        subjects.append((source, stream, name))
+        table = np.zeros((len(numbers), _DAYS))
+        table[:, days] = values
+        tables.append(table)
+    return subjects, np.stack(tables, axis=1) if tables else np.zeros((len(numbers), 0, _DAYS))
+
+
+def _field_table(conn: Connection, first: dt.date, last: dt.date) -> tuple[Sequence[Subject], Floats]:
+    """The same of fields: values checked, missing and invalid."""
+    # A row has all fields of a stream, and is added up as it comes: a row a field and day would be millions.
+    found: dict[tuple[str, str, tuple[str, ...]], Floats] = {}
+    for source, stream, names, day, *numbers in conn.execute(_FIELDS, {"first": first, "last": last}, binary=True):
+        key = (source, stream, tuple(names))
+        if key not in found:
+            found[key] = np.zeros((3, len(names), _DAYS))
+        found[key][:, :, day] += numbers
+    subjects = sorted({(source, stream, name) for source, stream, names in found for name in names})
     places = {subject: place for place, subject in enumerate(subjects)}
-    tables = np.zeros((width, len(subjects), _DAYS))
-    for row in rows:
-        tables[:, places[row[:3]], (row[3] - first).days] = row[4:]
+    tables = np.zeros((3, len(subjects), _DAYS))
+    for (source, stream, names), added in found.items():
+        tables[:, [places[source, stream, name] for name in names]] += added
     return subjects, tables
 
 

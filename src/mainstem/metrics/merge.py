@@ -162,18 +162,19 @@ _ADD_CORRECTING = """
     FROM changed JOIN cell_delta AS delta USING (ref, series, bucket)
     WHERE changed.first_known_at <> %(known_at)s AND delta.value <> 0 AND delta.closed AND delta.way = %(way)s
     """
-# Here and below LIMIT keeps the planner from joining the whole table: the staging table has no statistics.
+# Here and below LIMIT keeps the planner from joining the whole table: the staging table has no statistics. Open cells are
+# locked too, in their order: see `_Merge._closed`.
 _CORRECT_STATE = """
     INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, old_state, new_state, cause, place)
     SELECT %(known_at)s, delta.ref, delta.series, delta.bucket, old.value, trim_scale(delta.value), old.state,
            delta.state, %(cause)s, concat_ws('-', %(span)s::text, delta.position, delta.index)
-    FROM (SELECT * FROM cell_delta WHERE way = %(way)s AND closed ORDER BY ref, series, bucket) AS delta
+    FROM (SELECT * FROM cell_delta WHERE way = %(way)s {chosen} ORDER BY ref, series, bucket) AS delta
     CROSS JOIN LATERAL (
-        SELECT value, state, first_known_at FROM cell
+        SELECT value, state, first_known_at, delta.closed AS closed FROM cell
         WHERE cell.ref = delta.ref AND cell.series = delta.series AND cell.bucket = delta.bucket
         LIMIT 1 FOR UPDATE
     ) AS old
-    WHERE old.first_known_at <> %(known_at)s AND {changed}
+    WHERE old.closed AND old.first_known_at <> %(known_at)s AND {changed}
     """
 _PICK = """
     INSERT INTO {table} ({keys}, {times} dirty, value, state)
@@ -314,6 +315,9 @@ class _Merge:
         # The staging table is emptied by the commit only: rows of earlier merges in the transaction have other ways.
         self._serial = next(_serials) * 10
         self._corrects = target.historic and moment.cause is not None
+        self._closed = False
+        """Whether cells are changed that are closed and so corrected. What is closed for one writer may be open for another,
+        whose data clock is a little behind: no statement locks one kind before the other."""
 
     def apply(self, changes: pa.Table) -> None:
         """Merge all rows, way by way."""
@@ -327,8 +331,11 @@ class _Merge:
         copy_in(self._conn, self._target.staging, bare.drop_columns(["state"]))
         picked = changes.filter(pc.is_in(changes["way"], pa.array([self._serial + way for way in _PICKED])))
         copy_in(self._conn, self._target.staging, picked)
-        if _Way.ADD in ways:
-            self._add(changes)
+        self._closed = self._corrects and bool(pc.any(changes["closed"]).as_py())
+        if _Way.ADD in ways and self._closed:
+            self._run(_ADD_CORRECTING, _Way.ADD, add=self._target.fill(_ADD))
+        elif _Way.ADD in ways:
+            self._run(_ADD, _Way.ADD)
         if _Way.LEAST in ways:
             self._pick(_Way.LEAST, "least", "<=")
         if _Way.GREATEST in ways:
@@ -358,16 +365,8 @@ class _Merge:
             changes = changes.drop_columns([name for name in ("first_at", "last_at") if name in changes.column_names])
         return changes.append_column("way", pa.array(ways + self._serial))
 
-    def _add(self, changes: pa.Table) -> None:
-        # Open and closed cells in one statement: what is closed for one writer may be open for another, whose data clock
-        # is a little behind, and both have to lock in the same order.
-        if self._corrects and pc.any(changes["closed"]).as_py():
-            self._run(_ADD_CORRECTING, _Way.ADD, add=self._target.fill(_ADD))
-        else:
-            self._run(_ADD, _Way.ADD)
-
     def _pick(self, way: _Way, pick: str, better: str) -> None:
-        self._correct(way, sql.SQL("{}(old.state, delta.state) <> old.state").format(sql.SQL(pick)))
+        self._correct(way, sql.SQL(""), sql.SQL("{}(old.state, delta.state) <> old.state").format(sql.SQL(pick)))
         self._run(_PICK, way, pick=sql.SQL(pick), better=sql.SQL(better))
 
     def _distinct(self, changes: pa.Table) -> None:
@@ -396,14 +395,15 @@ class _Merge:
             changes = changes.set_column(changes.column_names.index(name), name, values)
         copy_in(self._conn, self._target.staging, changes)
         if len(known):
-            self._correct(_Way.SET_KNOWN, sql.SQL("old.value <> delta.value"))
+            # Locked all, in their order, when they were read.
+            self._correct(_Way.SET_KNOWN, sql.SQL("AND closed"), sql.SQL("old.value <> delta.value"))
             self._run(_SET_KNOWN, _Way.SET_KNOWN)
         if self._run(_SET_NEW, _Way.SET_NEW) != size - len(known):
             raise UnavailableError("Another writer made one of these cells.", retry_after=0.05)
 
-    def _correct(self, way: _Way, changed: sql.Composable) -> None:
-        if self._corrects:
-            self._run(_CORRECT_STATE, way, changed=changed)
+    def _correct(self, way: _Way, chosen: sql.Composable, changed: sql.Composable) -> None:
+        if self._closed:
+            self._run(_CORRECT_STATE, way, chosen=chosen, changed=changed)
 
     def _run(self, template: str, way: _Way, **parts: sql.Composable) -> int:
         return self._conn.execute(self._target.fill(template, parts), self._parameters(way)).rowcount

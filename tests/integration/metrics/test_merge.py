@@ -288,27 +288,33 @@ def test_events_that_carry_nothing_are_still_counted(cells: Any, taken_back: boo
     assert values.keys() == {"events", "kinds"}
 
 
-def test_two_writers_for_one_of_whom_a_bucket_is_closed_lock_in_one_order(cells: Any) -> None:
-    cells.metrics = MetricSet(metric for metric in builtin_metrics() if metric.name == "events")
-    hours = [NOW - 3 * HOUR, NOW]
-    cells.happens(*({"customer": "a", "occurred_at": at} for at in hours))
-    deltas = cells.deltas(cells.rows([{"customer": "a", "occurred_at": at} for at in hours]))
+@pytest.mark.parametrize("measure", ["count", "max\nvalue: quantity", "distinct\nvalue: event"])
+@pytest.mark.parametrize("customers", ["bb", "ba"])
+def test_two_writers_for_one_of_whom_a_bucket_is_closed_lock_in_one_order(
+    cells: Any, measure: str, customers: str
+) -> None:
+    cells.metrics = MetricSet([read_metric(f"name: some\nentity: usage_event\nbucket: hour\nmeasure: {measure}")])
+    closed, still_open = NOW - 3 * HOUR, NOW
+    # Cells are locked by customer first: b, whose reference is the lesser one, then a.
+    hours = (closed, still_open) if customers == "bb" else (still_open, closed)
+    rows = cells.rows([{"customer": who, "occurred_at": at} for who, at in zip(customers, hours, strict=True)])
+    deltas = cells.deltas(rows)
+    cells.merge(deltas)
 
     def merge(data_now: dt.datetime) -> None:
         with cells.database.transaction() as conn:
             merge_cells(conn, deltas, known_at=NOW + HOUR, data_now=data_now, span=SPAN, cause="late")
 
+    waiting = "SELECT count(DISTINCT pid) AS n FROM pg_locks WHERE NOT granted"
     with ThreadPoolExecutor(2) as pool:
         with cells.database.transaction() as conn:
-            conn.execute("SELECT FROM cell WHERE bucket >= %s FOR UPDATE", [NOW - HOUR])
+            conn.execute("SELECT FROM cell WHERE bucket = %s FOR UPDATE", [hours[1]])
             merges: list[Future[None]] = []
-            # The first finds the older cell closed, the second does not yet.
+            # For the first the older bucket is closed, for the second it is not yet.
             for data_now in (NOW, NOW - 2 * HOUR):
                 merges.append(pool.submit(merge, data_now))
-                while cells.query("SELECT count(DISTINCT pid) AS n FROM pg_locks WHERE NOT granted")[0]["n"] < len(
-                    merges
-                ):
+                while cells.query(waiting) != [{"n": len(merges)}]:
                     assert not any(one.done() for one in merges)
         for one in merges:
             one.result()
-    assert sorted(cells.cells("events").values()) == [3, 3]
+    assert len(cells.cells("some")) == 2

@@ -359,7 +359,7 @@ class PostgresSink:
             write_turn(conn, span.epoch, span.partition, Turn(owned.positions.get(Lane.LIVE, 0), span.last))
 
     def _apply_decisions(self, conn: Connection, span: Span, plan: Plan) -> None:
-        decided = [Decided(one.place, one.decision, one.at) for one in plan.corrections if one.changes]
+        decided = [Decided(one.place, one.decision, one.at, one.changes) for one in plan.corrections]
         if not decide_quarantine(conn, decided):
             raise UnavailableError("Another partition decided about the same record.", retry_after=0.05)
         if self._parts.decisions is None:

@@ -183,6 +183,29 @@ def test_a_rebuild_comes_to_the_same(filled: Shop, capsys: pytest.CaptureFixture
     assert (_terms(filled), filled.site.query("SELECT * FROM quarantine_decision ORDER BY id, decided_at")) == before
 
 
+def test_a_rebuild_knows_who_gave_up_what_was_mended_later(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """As another customer's: in a partition that a rebuild may fold before the one where it was given up."""
+    shop.site.declare("contracts/shop/views.yaml", holding("free", "paid"))
+    shop.site.send("shop", [view(n, amount=900) for n in range(12)])
+    shop.site.work()
+    held = [id_ for (id_,) in shop.site.query("SELECT id FROM quarantine ORDER BY index")]
+    with shop.site.runtime() as runtime, runtime.door:
+        assert runtime.quarantine.dismiss(QuarantineSelection(), Author("ann", "strange")).decided == 12
+    shop.site.work()
+    with shop.site.runtime() as runtime, runtime.door:
+        for number, id_ in enumerate(held):
+            mended = json.dumps(view(number, amount=1, customer=f"z{number}")["payload"]).encode()
+            assert runtime.quarantine.fix(id_, mended, Author("bob")).decided == 1
+    shop.site.work()
+    before = shop.site.query("SELECT * FROM quarantine_decision ORDER BY id, decided_at")
+    assert Counter(row[7] for row in before) == {"dismissed": 12, "fixed": 12}
+    shop.site.fill_lake()
+    capsys.readouterr()
+    assert main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(shop.site.data_dir)]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["tables"]["quarantine_decision"]["rows"] == 24
+    assert shop.site.query("SELECT * FROM quarantine_decision ORDER BY id, decided_at") == before
+
+
 @pytest.mark.parametrize("arguments", [["release"], ["release", "--all", "--source", "shop"]])
 def test_what_was_not_meant_is_asked_back(shop: Shop, arguments: list[str]) -> None:
     assert shop.run(*arguments)[0] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -210,6 +211,24 @@ async def test_a_key_of_one_source_decides_about_no_other(client: httpx.AsyncCli
         answer = await client.post(f"{BASE}/{path}", json=body, headers=bound)
         assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
     own = await client.post(f"{BASE}/replay", json={"source": "crm"}, headers=bound)
+    assert (own.status_code, own.json()["data"]["matched"]) == (202, 0)
+
+
+@pytest.mark.parametrize("route", ["release", "dismiss"])
+async def test_a_load_is_decided_by_no_key_of_another_source(client: httpx.AsyncClient, shop: Shop, route: str) -> None:
+    """Neither one that is in quarantine, nor one of which nothing has come yet."""
+    [arrived, announced, unknown] = [str(uuid.uuid4()) for _ in range(3)]
+    shop.site.query(
+        "INSERT INTO load (id, source, stream, rows, state) SELECT one, 'shop', 'views', 4, 'held' FROM unnest(%s::uuid[]) AS one",
+        [arrived, announced],
+    )
+    shop.site.query("UPDATE quarantine SET load = %s", arrived)
+    bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}
+    for load, status in ((arrived, 403), (announced, 403), (unknown, 404)):
+        answer = await client.post(f"{BASE}/{route}", json={"load": load, "why": "why"}, headers=bound)
+        assert answer.status_code == status
+    assert shop.site.query("SELECT DISTINCT state FROM load") == [("held",)]
+    own = await client.post(f"{BASE}/{route}", json={"load": announced, "why": "why"})
     assert (own.status_code, own.json()["data"]["matched"]) == (202, 0)
 
 

@@ -101,7 +101,12 @@ _TABLES: Mapping[str, _Declared] = {
         FROM {fold}.drift_count WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
-    "quarantine": _Declared("id", "state, reason, rule, held_by", "SELECT * FROM {fold}.quarantine"),
+    "quarantine": _Declared("id", "state, reason, rule, held_by, load", "SELECT * FROM {fold}.quarantine"),
+    "quarantine_decision": _Declared(
+        "id, epoch, partition, lane, position, index",
+        "decided_at, decision, decided_by, reason, contract_version, released",
+        "SELECT * FROM {fold}.quarantine_decision",
+    ),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }
 

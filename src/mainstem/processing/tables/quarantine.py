@@ -79,6 +79,8 @@ class Decided:
     place: Place
     decision: QuarantineDecision
     at: dt.datetime
+    changes: bool
+    """As foreseen."""
 
 
 def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.Table) -> None:
@@ -145,11 +147,23 @@ def foresee_decisions(conn: Connection, decisions: Sequence[QuarantineDecision])
 
 
 def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
-    """Apply decisions that were foreseen to change what they are about, inside the sink's transaction.
+    """Apply decisions inside the sink's transaction, and keep that they were made.
 
-    False when one of them would not: somebody else decided meanwhile, and the transaction has to be given up. What is
-    fixed stays fixed; what is dismissed can still be fixed.
+    False when one that was foreseen to change what it is about would not: somebody else decided meanwhile, and the
+    transaction has to be given up. What is fixed stays fixed; what is dismissed can still be fixed. A rebuild may meet the
+    fix first: so what changes nothing was decided all the same.
     """
+    if not decided:
+        return True
+    if not _apply(conn, [one for one in decided if one.changes]):
+        return False
+    history = _columns([_history(one) for one in decided], _HISTORY_TYPES)
+    copy_rows(conn, "quarantine_decision", {**history, "released": Jsonb(history["released"])})
+    return True
+
+
+def _apply(conn: Connection, decided: Sequence[Decided]) -> bool:
+    """Move records to the states that decisions lead to; False when one does not move."""
     if not decided:
         return True
     # Of several about one record the first says what they lead from, the last one where to.
@@ -176,11 +190,7 @@ def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
         ))
         """
     ).rowcount
-    if changed != len(rows):
-        return False
-    history = _columns([_history(one) for one in decided], _HISTORY_TYPES)
-    copy_rows(conn, "quarantine_decision", {**history, "released": Jsonb(history["released"])})
-    return True
+    return changed == len(rows)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:

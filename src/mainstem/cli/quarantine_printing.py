@@ -110,6 +110,9 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None
         print(f"About {outcome.underway:,} another decision is on its way: look again in a moment.")
     for one in outcome.failing:
         print(f"{one.count:,} {one.source}.{one.stream} {one.reason}: {one.message} For example record {one.example}.")
+    rest = outcome.failed - sum(one.count for one in outcome.failing)
+    if rest:
+        print(f"{rest:,} for other causes.")
 
 
 def _entry(entry: QuarantineEntry) -> dict[str, Any]:

@@ -48,6 +48,8 @@ _NO_PLACE = (
     "The door finds no partition key in the payload: the keys that lead to it are there twice. Send them once, or the customer "
     "in the envelope."
 )
+# A sender may invent a stream, and with it a cause, for each record.
+_MOST_FAILING = 1000
 _FIRST = uuid.UUID(int=0)
 _SCHEMA = pa.schema(
     [
@@ -96,6 +98,9 @@ class Outcome:
     matched: int = 0
     passing: int = 0
     failing: Sequence[Failing] = ()
+    """The most frequent first, at most a thousand."""
+    failed: int = 0
+    """Records that do not pass, also those that are not in `failing`."""
     decided: int = 0
     underway: int = 0
     """Of those that pass: another decision about them is on its way, and nothing was decided here."""
@@ -110,8 +115,7 @@ class Outcome:
         """For answers: the counts, and `failures` by what is wrong."""
         names = ("matched", "passing", "decided", "underway", "settled")
         failures = [{**dataclasses.asdict(one), "example": str(one.example)} for one in self.failing]
-        failing = sum(one.count for one in self.failing)
-        return {**{name: getattr(self, name) for name in names}, "failing": failing, "failures": failures}
+        return {**{name: getattr(self, name) for name in names}, "failing": self.failed, "failures": failures}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class Quarantine:
             bad = told.add(cases, engine.failing(_table(cases)))
             outcome.matched += len(cases)
             outcome.passing += len(cases) - len(bad)
-        outcome.failing = told.failing()
+        told.tell(outcome)
         return outcome
 
     def replay(self, selection: QuarantineSelection, author: Author) -> Outcome:
@@ -199,7 +203,7 @@ class Quarantine:
             cases = self._cases(entries, self._opened(entries), self._parts.contracts)
             outcome.matched += len(cases)
             self._let_pass(outcome, told, cases, _Word(author, OPEN))
-        outcome.failing = told.failing()
+        told.tell(outcome)
         return outcome
 
     def release(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
@@ -225,7 +229,7 @@ class Quarantine:
             held = self._by_what_holds(cases) if selection.load is None else {(ROW_COUNT,): cases}
             for released, some in held.items():
                 self._let_pass(outcome, told, some, _Word(author, selection.states, released))
-        outcome.failing = told.failing()
+        told.tell(outcome)
         return outcome
 
     def fix(self, id_: uuid.UUID, payload: bytes, author: Author, *, release: bool = False) -> Outcome:
@@ -244,7 +248,7 @@ class Quarantine:
         word = _Word(author, (*OPEN, "dismissed"), released, unchanged=payload == record.payload)
         told, outcome = _Told(), Outcome(matched=1)
         self._let_pass(outcome, told, cases, word)
-        outcome.failing = told.failing()
+        told.tell(outcome)
         return outcome
 
     def dismiss(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
@@ -449,9 +453,11 @@ class _Told:
         self._counts[cause] += 1
         self._examples.setdefault(cause, case.entry.id)
 
-    def failing(self) -> list[Failing]:
-        """The most frequent first."""
-        return [Failing(*cause, count, self._examples[cause]) for cause, count in self._counts.most_common()]
+    def tell(self, outcome: Outcome) -> None:
+        """Note all of it in an outcome."""
+        most = self._counts.most_common(_MOST_FAILING)
+        outcome.failing = [Failing(*cause, count, self._examples[cause]) for cause, count in most]
+        outcome.failed = self._counts.total()
 
 
 def _table(cases: Sequence[_Case]) -> pa.Table:

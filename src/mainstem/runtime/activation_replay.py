@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 _LEARNT = dt.timedelta(seconds=5)
 # What was stamped before may wait for its commit.
 _COMMITTED = dt.timedelta(seconds=10)
+# Of the causes for which records stay.
+_TOLD = 20
 
 
 def replay_activations(runtime: Runtime) -> int:
@@ -77,8 +79,8 @@ def _replay(runtime: Runtime, source: str, stream: str, version: int) -> int:
         # What somebody has claimed who is no more would else never come to its turn.
         _note_replayed(runtime, source, stream, version)
     if outcome.decided or (outcome.matched and not outcome.underway):
-        failing = {f"{one.reason}/{one.field or ''}": one.count for one in outcome.failing}
-        counts = {"matched": outcome.matched, "decided": outcome.decided, "failing": failing}
+        failing = {f"{one.reason}/{one.field or ''}": one.count for one in outcome.failing[:_TOLD]}
+        counts = {"matched": outcome.matched, "decided": outcome.decided, "failed": outcome.failed, "failing": failing}
         _log.info("quarantine_replayed", source=source, stream=stream, version=version, **counts)
     return outcome.decided
 

@@ -222,3 +222,12 @@ def test_a_page_has_a_size(shop: Shop, limit: str) -> None:
     status, told = shop.run("list", "--records", "--limit", limit)
     assert status == 2
     assert "--limit" in told
+
+
+def test_causes_that_a_sender_invents_are_counted_and_not_all_told(shop: Shop) -> None:
+    shop.site.send("shop", [{**view(n), "stream": f"stream_{n}"} for n in range(1100)])
+    shop.site.work()
+    with shop.site.runtime() as runtime:
+        outcome = runtime.quarantine.preview(QuarantineSelection())
+    assert (outcome.matched, outcome.failed, len(outcome.failing)) == (1100, 1100, 1000)
+    assert "100 for other causes" in shop.said("replay", "--all", "--dry-run")

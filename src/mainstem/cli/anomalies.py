@@ -28,6 +28,8 @@ app = App(
     help_format="plaintext",
 )
 
+_MOST_DAYS = 10_000
+
 _Source = Annotated[str | None, Parameter(help="Only of this source.")]
 _Stream = Annotated[str | None, Parameter(help="Only of this stream.")]
 _Name = Annotated[str | None, Parameter(name="--name", help="Only of this field or metric.")]
@@ -54,8 +56,8 @@ def list_(
     from mainstem.quality.anomalies import read_anomalies, read_mutes
     from mainstem.runtime.wiring import connect_runtime
 
-    if days < 1:
-        raise ConfigurationError("There is nothing in less than one day.", where="--days")
+    if not 1 <= days <= _MOST_DAYS:
+        raise ConfigurationError(f"Days are 1 to {_MOST_DAYS:,}.", where="--days")
     with connect_runtime(data_dir, config) as runtime, runtime.database.snapshot() as conn:
         today = runtime.clock.data().astimezone(dt.UTC).date()
         query = QualityQuery(today - dt.timedelta(days=days - 1), today, source, stream, name)

@@ -76,7 +76,7 @@ def evolve(
     Keep the printed text as the contract's file: an older file that is activated later would be a new version again.
     """
     from mainstem.contracts import propose_evolution
-    from mainstem.processing import DriftSelection, observed_drift, read_drift
+    from mainstem.processing import DriftSelection, counted_renames, observed_drift, read_drift
     from mainstem.runtime.control_copy import copy_control
     from mainstem.runtime.declarations import activate_contract
     from mainstem.runtime.wiring import connect_runtime
@@ -93,7 +93,8 @@ def evolve(
         selection = DriftSelection(source, stream, contract_version=contract.version)
         with runtime.database.autocommit() as conn:
             entries = read_drift(conn, selection, limit=_MOST)
-        evolution = propose_evolution(contract, source, observed_drift(entries))
+            observed = [*observed_drift(entries), *counted_renames(conn, contract, source, entries)]
+        evolution = propose_evolution(contract, source, observed)
         activated = None
         if activate and evolution.text is not None:
             with runtime.door:

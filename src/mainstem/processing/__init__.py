@@ -8,7 +8,14 @@ from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
     from mainstem.processing.dedup import DedupSettings, LocalSegments, SegmentStore, sweep
-    from mainstem.processing.drift.reader import DriftEntry, DriftSelection, observed_drift, read_drift, told_drift
+    from mainstem.processing.drift.reader import (
+        DriftEntry,
+        DriftSelection,
+        counted_renames,
+        observed_drift,
+        read_drift,
+        told_drift,
+    )
     from mainstem.processing.effects import (
         EVENT_EFFECTS,
         QUARANTINE_EFFECTS,
@@ -52,7 +59,7 @@ else:
         {
             "dedup": "DedupSettings LocalSegments SegmentStore sweep",
             "effects": "EVENT_EFFECTS QUARANTINE_EFFECTS REFERENCES SEALED STATE_EFFECTS DecisionEffect Effects EventEffects StateEffects",
-            "drift.reader": "DriftEntry DriftSelection observed_drift read_drift told_drift",
+            "drift.reader": "DriftEntry DriftSelection counted_renames observed_drift read_drift told_drift",
             "embedded": "Contracts EmbeddedEngine",
             "engine": "Engine",
             "ledger": "Ledger Line Violation",
@@ -114,6 +121,7 @@ __all__ = [
     "Worker",
     "WorkerParts",
     "count_entries",
+    "counted_renames",
     "entity_context",
     "join_drift_days",
     "join_quality_days",

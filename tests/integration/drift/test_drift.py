@@ -13,6 +13,7 @@ import pytest
 from mainstem.cli.main import main
 from mainstem.contracts import Policy, read_contract
 from mainstem.errors import UnavailableError
+from mainstem.model import PiiClass
 from mainstem.processing import join_drift_days, sink_postgres
 from mainstem.processing.drift.effects import MOST_PATHS
 from mainstem.runtime.activation_replay import replay_activations
@@ -195,6 +196,24 @@ def test_what_waited_in_its_old_form_when_a_field_was_renamed_takes_effect(
     assert orders.terms() == {"received": 121, "accepted": 121}
     assert orders.amounts() == 24 * (1 + 2 + 3 + 4 + 5) + 1
     assert orders.rebuild(capsys)["identical"] is True
+
+
+@pytest.mark.parametrize("still_comes", [False, True])
+def test_a_rename_that_no_worker_remembers_is_known_by_the_counts(
+    orders: Orders, capsys: pytest.CaptureFixture[str], *, still_comes: bool
+) -> None:
+    orders.declare({"name": "nick", "logicalType": "string", "pii": "name"})
+    orders.work(*(order(n, nick=f"n{n}") for n in range(40)))
+    # Each work is a worker of its own, which has not met the field.
+    orders.work(*(order(n, nick_name=f"n{n}", nick=f"n{n}" if still_comes else None) for n in range(40, 80)))
+    assert set(orders.findings()) == {("new_field", "nick_name", "")}
+    text = _run(orders, capsys, "evolve", "shop.orders")["text"]
+    fields = read_contract(text, "next").fields
+    if still_comes:
+        assert (fields["nick"].paths, fields["nick_name"].path) == ((("nick",),), ("nick_name",))
+    else:
+        assert (fields["nick"].paths, fields["nick"].pii) == ((("nick_name",), ("nick",)), PiiClass.NAME)
+        assert "nick_name" not in fields
 
 
 def test_findings_and_proposals_are_told_to_people(orders: Orders, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from mainstem.model import FieldType, PiiClass
 from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, Finding
 from mainstem.processing.drift.likeness import compare, likely
 
-__all__ = ["Sampled", "StreamMemory", "are_key_names", "is_key_name", "json_type", "sampled", "value_at"]
+__all__ = ["Sampled", "StreamMemory", "are_key_names", "fits_type", "is_key_name", "json_type", "sampled", "value_at"]
 
 _KEPT_VALUES = 300
 _LOOKED_AT = 200
@@ -190,8 +190,7 @@ class StreamMemory:
         for name in known.absent:
             field = self._contract.fields[name]
             before = self._values[name]
-            declared = {*_DECLARED.get(field.type, ()), *_READ.get(field.type, ())}
-            same = bool(known.types) and (known.types <= declared if declared else field.type.value in known.types)
+            same = fits_type(field, known.types)
             # Of a field that was never met only a name can tell, and only a required one is known to have been there.
             if before or field.required:
                 one = compare(field.path[-1], key.rsplit(".", 1)[-1], before, known.values, same_type=same)
@@ -239,6 +238,12 @@ def are_key_names(keys: pa.Array) -> npt.NDArray[np.bool_]:
     """`is_key_name` of each text."""
     like_names = pc.match_substring_regex(keys, rf"\A(?:{_NAME.pattern})\z")
     return np.asarray(pc.and_not(like_names, pc.match_substring_regex(keys, _DIGITS.pattern)))
+
+
+def fits_type(field: ContractField, types: Collection[str]) -> bool:
+    """Whether values of these JSON types, of which there are some, can be the field's."""
+    declared = {*_DECLARED.get(field.type, ()), *_READ.get(field.type, ())}
+    return bool(types) and (declared.issuperset(types) if declared else field.type.value in types)
 
 
 def json_type(value: object) -> str:

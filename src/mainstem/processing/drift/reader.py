@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from mainstem.contracts import Contract, DriftKind, Observed
 from mainstem.errors import NotFoundError
 from mainstem.processing.drift.effects import NO_NAME
+from mainstem.processing.drift.likeness import compare, likely
+from mainstem.processing.drift.memory import fits_type
 from mainstem.store import Connection
 
-__all__ = ["DriftEntry", "DriftSelection", "observed_drift", "read_drift", "told_drift"]
+__all__ = ["DriftEntry", "DriftSelection", "counted_renames", "observed_drift", "read_drift", "told_drift"]
 
 
 class _Contracts(Protocol):
@@ -134,6 +136,36 @@ def _text(at: dt.datetime | None) -> str | None:
 def observed_drift(entries: Sequence[DriftEntry]) -> list[Observed]:
     """Findings as a proposal is made from them."""
     return [Observed(one.kind, one.path, one.observed, one.types, one.evidence) for one in entries]
+
+
+def counted_renames(conn: Connection, contract: Contract, source: str, entries: Sequence[DriftEntry]) -> list[Observed]:
+    """Renames that no worker noticed, because it began too late to know the field: by counts, names and types.
+
+    `entries` are the findings of the contract's version. The field did come, and since then lacks in at least half as many
+    records in a row as have the new key.
+    """
+    known = {one.path for one in entries if one.kind is DriftKind.RENAME}
+    found = {one.observed for one in entries if one.kind is DriftKind.RENAME}
+    rows = conn.execute(
+        """
+        SELECT field, sum(absent)::bigint, sum(refused)::bigint, sum(run)::bigint, sum(records)::bigint FROM field_presence
+        WHERE source = %s AND stream = %s AND contract_version = %s GROUP BY field
+        """,
+        [source, contract.stream, contract.version],
+    ).fetchall()
+    whole = next((records for field, _, _, _, records in rows if not field), 0)
+    runs = {name: run for name, absent, refused, run, _ in rows if run and whole + refused > absent}
+    gone = [contract.fields[name] for name in sorted(runs) if name in contract.fields and name not in found]
+    renames = []
+    for one in entries:
+        if one.kind is not DriftKind.NEW_FIELD or one.path in known or one.records is None:
+            continue
+        for field in gone:
+            alike = compare(field.path[-1], one.path, (), (), same_type=fits_type(field, one.types))
+            if 2 * runs[field.name] >= one.records and likely(alike):
+                renames.append((alike, Observed(DriftKind.RENAME, one.path, field.name, one.types, alike.told())))
+    # The likeliest first: a field is read from one other key.
+    return [observed for _, observed in sorted(renames, key=lambda pair: -pair[0].score)]
 
 
 def _policy(entry: DriftEntry, contracts: _Contracts) -> str | None:

@@ -57,6 +57,7 @@ _ENTRY = np.dtype([("hash", ">u8"), ("count", ">i4")])
 ENTRY_BYTES = _ENTRY.itemsize
 _MOST = 2**31 - 1
 _SIGN = 1 << 63
+_HASH_BITS = 64
 _NUMBER_BYTES = 16
 
 
@@ -207,13 +208,20 @@ def _summed(groups: Ints, states: pa.Array) -> tuple[Ints, sketch.Hashes, Ints]:
 
 
 def _entry_order(owners: Ints, hashes: sketch.Hashes) -> Ints:
-    """How to order entries by owner and hash."""
+    """How to order entries by owner and hash.
+
+    States hold their entries in this order, and mostly come in the order of their owners too: what is sorted are a few
+    long runs, which a stable sort joins.
+    """
     bits = int(owners.max()).bit_length()
-    if not bits:
-        return np.argsort(hashes)
+    least = hashes.min()
+    rest = int(hashes.max() - least).bit_length()
+    if bits + rest <= _HASH_BITS:
+        # Moments of tracks, or few owners: both fit into one number.
+        return np.argsort((owners.astype(np.uint64) << np.uint64(rest)) | (hashes - least), kind="stable")
     # The owner and as much of the hash as fits beside it: one sort of numbers instead of two.
-    keys = (owners.astype(np.uint64) << np.uint64(64 - bits)) | (hashes >> np.uint64(bits))
-    order = np.argsort(keys)
+    keys = (owners.astype(np.uint64) << np.uint64(_HASH_BITS - bits)) | (hashes >> np.uint64(bits))
+    order = np.argsort(keys, kind="stable")
     keys, ordered = keys[order], hashes[order]
     if ((keys[1:] == keys[:-1]) & (ordered[1:] != ordered[:-1])).any():
         # Two hashes that begin alike: all but impossible where owners are few.

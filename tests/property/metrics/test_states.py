@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import struct
 from collections import Counter
 from collections.abc import Sequence
 
@@ -70,6 +71,32 @@ def test_a_set_is_exact_up_to_its_bound_and_near_above_it(a: list[int], b: list[
     assert approximate == (different > BOUND)
     # In the range of a few dozen of 4,096 registers a sketch is off by a collision at most.
     assert abs(count - different) <= (1 if approximate else 0)
+
+
+# Moments around 1970 and now, and numbers that begin alike: neighbours in all ways of putting entries in order.
+NEIGHBOURS = st.one_of(
+    st.integers(-4, 4), st.integers(1_768_435_200, 1_768_435_209), st.integers(0, 3).map(lambda n: (1 << 62) + n)
+)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 40), NEIGHBOURS), max_size=30), max_size=4))
+def test_sets_of_neighbours_are_told_apart(parts: list[list[tuple[int, int]]]) -> None:
+    total = 41
+    groups, states, expected = [], [], Counter[tuple[int, int]]()
+    for part in parts:
+        counts = Counter((group, value % 2**64) for group, value in part)
+        keys = sorted(counts)
+        owners = np.array([group for group, _ in keys], np.int64)
+        hashes = np.array([value for _, value in keys], np.uint64)
+        groups.append(np.arange(total))
+        states.append(encode_distinct(owners, hashes, np.array([counts[key] for key in keys], np.int64), total))
+        expected += counts
+    merged = merge_distinct(
+        np.concatenate([*groups, np.empty(0, np.int64)]), pa.concat_arrays([*states, pa.array([], pa.binary())]), total
+    )
+    for group, state in enumerate(merged.states.to_pylist()):
+        entries = {value: count for (owner, value), count in expected.items() if owner == group}
+        assert state[2:] == b"".join(struct.pack(">Qi", value, entries[value]) for value in sorted(entries))
 
 
 @given(VALUES, VALUES)

@@ -171,7 +171,7 @@ def release_(
     with connect_runtime(data_dir, config) as runtime, runtime.door:
         outcome = runtime.quarantine.release(selection, Author(_user(), why))
         applied = runtime.await_effect(outcome.heads, _PATIENCE)
-    report("released", outcome, applied=applied, as_json=json)
+    report("released", outcome, applied=applied, as_json=json, load=load)
     return ExitCode.FAILED if outcome.failing else ExitCode.OK
 
 
@@ -244,7 +244,7 @@ def dismiss(
     with connect_runtime(data_dir, config) as runtime, runtime.door:
         outcome = runtime.quarantine.dismiss(selection, Author(_user(), reason))
         applied = runtime.await_effect(outcome.heads, _PATIENCE)
-    report("dismissed", outcome, applied=applied, as_json=json)
+    report("dismissed", outcome, applied=applied, as_json=json, load=load)
 
 
 def _states(state: str | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json as json_format
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,8 @@ def print_entry(
     print(record.payload.decode(errors="replace"))
 
 
-def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None:
-    """What became of a selection. `applied`: the decisions are in effect."""
+def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool, load: uuid.UUID | None = None) -> None:
+    """What became of a selection, or of a `load`. `applied`: the decisions are in effect."""
     if as_json:
         print(json_format.dumps({**outcome.told(), "applied": applied}))
         return
@@ -103,6 +104,8 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool) -> None
     elif outcome.decided:
         state = "in effect" if applied else "decided, and will be in effect when the worker comes to them"
         print(f"{outcome.decided:,} of {counted(outcome.matched, 'record')} {what}: {state}.")
+    elif load is not None and not outcome.matched:
+        print(f"The load {load} is {what}. None of its records waits now; what is still on its way follows.")
     else:
         settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
         print(f"Nothing was changed: of {counted(outcome.matched, 'record')} that waited, none was {what}.{settled}")

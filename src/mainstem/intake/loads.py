@@ -89,11 +89,13 @@ class Loads:
             )
 
     def released(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-        """Which of these loads were released."""
+        """Which of these loads were released, or were let pass when they came again."""
         if not ids:
             return set()
         with self.database.autocommit() as conn:
-            rows = conn.execute("SELECT id FROM load WHERE id = ANY(%s) AND state = 'released'", [list(ids)]).fetchall()
+            rows = conn.execute(
+                "SELECT id FROM load WHERE id = ANY(%s) AND state IN ('passed', 'released')", [list(ids)]
+            ).fetchall()
         return {one for (one,) in rows}
 
 

@@ -74,7 +74,7 @@ class QuarantineSelection:
             parts.append("id = ANY(%(ids)s)")
             given["ids"] = list(self.ids)
         if not self.parted:
-            parts.append("(load IS NULL OR load IN (SELECT id FROM load WHERE state = 'released'))")
+            parts.append("(load IS NULL OR load IN (SELECT id FROM load WHERE state IN ('passed', 'released')))")
         if self.held_by is not None:
             parts.append("held_by = %(held_by)s::jsonb")
             given["held_by"] = json.dumps(list(self.held_by))

@@ -7,8 +7,10 @@ import uuid
 
 import pytest
 
+from mainstem.cli.main import main
 from mainstem.contracts import Contract
 from mainstem.errors import IntegrityError
+from mainstem.intake import Load, load_files
 from mainstem.intake import Loads as Judged
 from mainstem.model import HeldLoad
 from mainstem.processing import Author, QuarantineSelection
@@ -90,3 +92,25 @@ def test_what_loads_came_to_is_in_the_copy_of_the_control_plane(loads: Loads) ->
         assert restore_control(runtime) == len(before) == 5
     assert shop.site.query("SELECT * FROM load ORDER BY id") == before
     assert (loads.held(loads.file(2)).least, waiting.least) == (5, 5)
+
+
+def test_what_was_left_of_a_load_that_passed_when_it_came_again_is_no_load_any_more(loads: Loads) -> None:
+    shop, path = loads.shop, loads.file(3)
+    loads.held(path)
+    # Dismissed, and nobody came to its records before it was here again, among smaller ones.
+    shop.site.query("UPDATE load SET state = 'dismissed' WHERE rows = 3")
+    shop.site.query("UPDATE load SET rows = 4 WHERE rows = 10")
+    assert loads.bring(path).held is None
+    assert loads.terms() == (36, 33, 0, 0, 3)
+    assert shop.run("release", "--all")[1]["decided"] == 3
+    assert loads.terms() == (36, 33, 3, 0, 0)
+
+
+def test_a_word_before_the_first_record_is_told_to_be_one(loads: Loads, capsys: pytest.CaptureFixture[str]) -> None:
+    site = loads.shop.site
+    with site.runtime() as runtime, runtime.door as door:
+        held = load_files(Load(str(loads.file(3)), "shop", "views"), door).held
+    assert held is not None
+    capsys.readouterr()
+    assert main(["quarantine", "release", "--load", str(held.id), "--data-dir", str(site.data_dir)]) == 0
+    assert f"The load {held.id} is released." in capsys.readouterr().out

@@ -197,6 +197,19 @@ def test_a_mute_ends_before_its_time_and_none_is_for_ever(database: Database, cl
             add_mute(database, Mute(until, "why", "kim"), now)
 
 
+def test_mutes_are_not_without_end(database: Database, clock: FixedClock) -> None:
+    now = clock.wall()
+    with database.transaction() as conn:
+        conn.execute(
+            "INSERT INTO anomaly_mute SELECT gen_random_uuid(), NULL, 'shop', NULL, 'f' || n, %s, 'why', 'kim', %s"
+            " FROM generate_series(1, 1000) AS n",
+            [now + DAY, now],
+        )
+    with pytest.raises(ConfigurationError, match="1,000 mutes"):
+        add_mute(database, Mute(now + DAY, "why", "kim"), now)
+    add_mute(database, Mute(now + 3 * DAY, "why", "kim"), now + 2 * DAY)
+
+
 class _Stream:
     """A stream whose records come when they are said to."""
 

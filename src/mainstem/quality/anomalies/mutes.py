@@ -15,6 +15,8 @@ __all__ = ["LONGEST_MUTE", "Mute", "add_mute", "end_mute", "read_mutes"]
 
 LONGEST_MUTE = dt.timedelta(days=400)
 """Every mute expires: one for ever would be forgotten."""
+# All are told with every list, and looked at for every anomaly.
+_MOST_MUTES = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +40,10 @@ class Mute:
 
 
 def add_mute(database: Database, mute: Mute, now: dt.datetime) -> None:
-    """Mute from now on. Raises ConfigurationError for a time that is past or too far, and UnavailableError."""
+    """Mute from now on.
+
+    Raises ConfigurationError for a time that is past or too far, and where too many are in force, and UnavailableError.
+    """
     if not now < mute.until <= now + LONGEST_MUTE:
         raise ConfigurationError(
             f"A mute ends within {LONGEST_MUTE.days} days, and not before it begins.",
@@ -46,6 +51,12 @@ def add_mute(database: Database, mute: Mute, now: dt.datetime) -> None:
             hint=f"It is {now:%Y-%m-%d %H:%M} UTC now.",
         )
     with database.transaction() as conn:
+        [(count,)] = conn.execute("SELECT count(*) FROM anomaly_mute WHERE until > %s", [now]).fetchall()
+        if count >= _MOST_MUTES:
+            raise ConfigurationError(
+                f"{_MOST_MUTES:,} mutes are in force already.",
+                hint="Mute a whole source or signal, and end some others.",
+            )
         conn.execute(
             "INSERT INTO anomaly_mute (id, signal, source, stream, name, until, why, author, at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",

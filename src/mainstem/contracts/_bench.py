@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
     ]
 )
 
+_FEW_ROWS = 32
 # More contracts than a worker meets; the oldest goes first.
 _MOST_PREPARED = 256
 
@@ -72,7 +73,15 @@ class Bench:
     def run(self, sql: str, columns: Mapping[str, Any]) -> pa.Table:
         """The result of a query over a table `records` of these columns. Raises duckdb.Error."""
         name = self._prepared.get(sql) or self._prepare(sql)
-        self._rows.table = pa.table(dict(columns), schema=_SCHEMA)
+        rows = pa.table(dict(columns), schema=_SCHEMA)
+        try:
+            return self._execute(name, rows)
+        except duckdb.OutOfMemoryException:
+            # What is parsed of a chunk of rows is held to its end, once for each use: of wide or long records fewer fit.
+            return self._execute(name, pa.Table.from_batches(rows.to_batches(max_chunksize=_FEW_ROWS)))
+
+    def _execute(self, name: str, rows: pa.Table) -> pa.Table:
+        self._rows.table = rows
         try:
             return self._cursor.execute(f"EXECUTE {name}").to_arrow_table()
         finally:

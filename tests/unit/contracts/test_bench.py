@@ -82,3 +82,13 @@ def test_threads_use_one_plan_each_on_its_connection(event_contract: Make) -> No
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(run, range(4)))
     assert results == [[f"{number}-{row}" for row in range(500)] * 3 for number in range(4)]
+
+
+def test_rows_that_do_not_fit_into_memory_together_are_read_a_few_at_a_time(event_contract: Make) -> None:
+    fields = [{"name": f"n{i}", "logicalType": "timestamp"} for i in range(20)]
+    plan = CheckPlan.compile(event_contract(*fields))
+    members = "".join(f',"n{i}":"5"' for i in range(20))
+    payload = PAYLOAD[:-1] + f'{members},"text":"{"x" * 2000}"}}'.encode()
+    with connect(memory_limit="60MB") as connection:
+        checked = plan.run(connection, _records(*[payload] * 1999, PAYLOAD))
+    assert checked["reason"].to_pylist() == ["invalid_time"] * 1999 + [None]

@@ -36,6 +36,8 @@ from mainstem.model import EntityKind, FieldType
 
 __all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "Check", "CheckPlan", "bench_columns"]
 
+# Every record that is held keeps the words, and the names of all that hold it.
+_MOST_TOLD = 5
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
 
@@ -178,8 +180,10 @@ class CheckPlan:
 
     def told_held(self, checks: Sequence[Check]) -> str:
         """Why a record is held that fails these checks, and what to do."""
-        broken = " ".join(self._broken(check.rule, check.field) for check in checks)
-        return f"{broken} Release the record if it is right; else fix or dismiss it."
+        broken = " ".join(self._broken(check.rule, check.field) for check in checks[:_MOST_TOLD])
+        more = len(checks) - _MOST_TOLD
+        others = f" {more} other {'check holds' if more == 1 else 'checks hold'} it too." if more > 0 else ""
+        return f"{broken}{others} Release the record if it is right; else fix or dismiss it."
 
     def _broken(self, rule: str, field: str | None) -> str:
         """The words of a rule or limit that a record breaks."""

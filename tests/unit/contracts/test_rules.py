@@ -200,6 +200,15 @@ def test_what_warns_lets_through_and_is_told(check: Check, event_text: Text) -> 
     }
 
 
+@pytest.mark.parametrize(("rules", "told"), [(5, None), (6, "1 other check holds it"), (8, "3 other checks hold it")])
+def test_not_all_that_holds_is_told_in_words(event_text: Text, rules: int, told: str | None) -> None:
+    each = [_rule("event <> 'e'", f"rule_{n}", severity="hold", description=f"reason {n}") for n in range(rules)]
+    plan = CheckPlan.compile(read_contract(_stream(event_text(), *each), "c.yaml"))
+    message = plan.told_held(plan.holding)
+    assert ("reason 4" in message, "reason 5" in message) == (True, False)
+    assert told is None or told in message
+
+
 def test_what_holds_is_no_defect_and_all_of_it_is_named(check: Check, event_text: Text) -> None:
     import yaml
 

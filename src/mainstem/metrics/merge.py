@@ -49,6 +49,7 @@ class _Way(enum.IntEnum):
 
 _BARE = (_Way.ADD, _Way.DISTINCT)
 _PICKED = (_Way.LEAST, _Way.GREATEST)
+_MOST_BYTES = 32_000_000
 _serials = itertools.count()
 # Any number nobody else uses, together with the fold's.
 _TURN = int.from_bytes(b"cell") >> 1
@@ -377,6 +378,25 @@ class _Merge:
         changes = changes.sort_by([(key, "ascending") for key in self._target.keys])
         known = np.array([place for place, _ in rows], np.int64)
         size = changes.num_rows
+        weights = np.zeros(size, np.int64)
+        weights[known] = [len(state) for _, state in rows]
+        # Added up some at a time: that takes several times the memory of the sets themselves.
+        shares = np.cumsum(weights) // _MOST_BYTES
+        edges = [0, *(np.flatnonzero(np.diff(shares)) + 1).tolist(), size]
+        for first, last in itertools.pairwise(edges):
+            own = rows[slice(*np.searchsorted(known, (first, last)).tolist())]
+            copy_in(self._conn, self._target.staging, self._added(changes.slice(first, last - first), first, own))
+        if len(known):
+            # Locked all, in their order, when they were read.
+            self._correct(_Way.SET_KNOWN, sql.SQL("AND closed"), sql.SQL("old.value <> delta.value"))
+            self._run(_SET_KNOWN, _Way.SET_KNOWN)
+        if self._run(_SET_NEW, _Way.SET_NEW) != size - len(known):
+            raise UnavailableError("Another writer made one of these cells.", retry_after=0.05)
+
+    def _added(self, changes: pa.Table, first: int, rows: Sequence[tuple[int, bytes]]) -> pa.Table:
+        """The changes with the sets that they come to; `rows` are those that are there, by place, from `first` on."""
+        size = changes.num_rows
+        known = np.array([place for place, _ in rows], np.int64) - first
         merged = merge_distinct(
             np.concatenate([np.arange(size), known]),
             pa.concat_arrays([*changes["state"].chunks, pa.array([state for _, state in rows], pa.binary())]),
@@ -385,21 +405,14 @@ class _Merge:
         )
         ways = np.full(size, self._serial + _Way.SET_NEW, np.int64)
         ways[known] = self._serial + _Way.SET_KNOWN
-        dirty = changes["dirty"].to_numpy() | merged.damaged
         for name, values in (
             ("state", merged.states),
             ("value", pa.array(merged.counts).cast(changes.schema.field("value").type)),
             ("way", pa.array(ways)),
-            ("dirty", pa.array(dirty)),
+            ("dirty", pa.array(changes["dirty"].to_numpy() | merged.damaged)),
         ):
             changes = changes.set_column(changes.column_names.index(name), name, values)
-        copy_in(self._conn, self._target.staging, changes)
-        if len(known):
-            # Locked all, in their order, when they were read.
-            self._correct(_Way.SET_KNOWN, sql.SQL("AND closed"), sql.SQL("old.value <> delta.value"))
-            self._run(_SET_KNOWN, _Way.SET_KNOWN)
-        if self._run(_SET_NEW, _Way.SET_NEW) != size - len(known):
-            raise UnavailableError("Another writer made one of these cells.", retry_after=0.05)
+        return changes
 
     def _correct(self, way: _Way, chosen: sql.Composable, changed: sql.Composable) -> None:
         if self._closed:

@@ -20,6 +20,7 @@ from mainstem.metrics import (
     Journey,
     MetricSet,
     builtin_metrics,
+    merge,
     read_adoption,
     read_cohorts,
     read_declared,
@@ -29,6 +30,7 @@ from mainstem.metrics import (
 )
 from mainstem.metrics.funnels import difference
 from mainstem.metrics.journey import MOST_MOMENTS, Resolution
+from mainstem.metrics.state import merge_distinct
 from mainstem.metrics.tracks import Asked, read_tracks
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
@@ -221,6 +223,29 @@ def test_batches_orders_repeats_and_what_is_taken_back_leave_the_same(travels: A
     # Nothing that was taken back is left but empty sets.
     assert not empty_second.query("SELECT FROM track WHERE value = 0 AND state <> '\\x0165'")
     assert not empty_second.query("SELECT FROM track WHERE dirty")
+
+
+def test_sets_too_large_for_memory_are_added_up_some_at_a_time(
+    travels: Any, empty_second: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty_second.metrics = travels.metrics
+    events = [dict(one, id=number) for number, one in enumerate(_events(400, 19))]
+    _merge(empty_second, events)
+    added: list[int] = []
+
+    def spied(groups: Any, states: pa.Array, *more: Any) -> Any:
+        added.append(states.nbytes)
+        return merge_distinct(groups, states, *more)
+
+    monkeypatch.setattr(merge, "_MOST_BYTES", 200)
+    monkeypatch.setattr(merge, "merge_distinct", spied)
+    for start in range(0, len(events), 100):
+        _merge(travels, events[start : start + 100])
+    tracks = "SELECT series, bucket, ref, value, encode(state, 'hex') AS state FROM track ORDER BY 1, 2, 3"
+    assert travels.query(tracks) == empty_second.query(tracks)
+    assert travels.everything() == empty_second.everything()
+    # Four batches of two entities, each with cells, sums and tracks: at once they were 24.
+    assert len(added) > 72
 
 
 def test_what_is_taken_back_before_it_came_did_not_happen(travels: Any) -> None:

@@ -65,7 +65,9 @@ class _Question(BaseModel):
         int | None, Field(ge=1, le=_LONGEST.days, description="So many days up to `to`, instead of `from`.")
     ] = None
     segment: Annotated[str | None, Field(description="Only subjects that belong to this segment today.")] = None
-    as_of: Annotated[dt.datetime | None, Field(description="Only what occurred before this instant.")] = None
+    as_of: Annotated[
+        dt.datetime | None, Field(description="Only what occurred before this instant, or in the moment of it.")
+    ] = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

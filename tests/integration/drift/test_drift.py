@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import yaml
 
 from mainstem.cli.main import main
 from mainstem.contracts import Policy, read_contract
@@ -319,6 +320,17 @@ def test_a_state_gains_an_attribute_and_a_person_stays_sealed(
     assert attributes == {"plan": "free", "tier": "silver"}
     assert sealed
     assert "example.org" not in str(orders.findings())
+    # Under a name of before as under that of today.
+    renamed = yaml.safe_load(evolved["text"])
+    [email] = [one for one in renamed["schema"][0]["properties"] if one.get("physicalName") == "ownerEmail"]
+    email["physicalName"] = "contact"
+    email["customProperties"].append({"property": "formerPaths", "value": ["ownerEmail"]})
+    orders.site.declare("contracts/crm/accounts.yaml", yaml.safe_dump(renamed))
+    send(*({"id": f"b{n}", "plan": "free", key: "z@example.org"} for n, key in enumerate(("ownerEmail", "contact"))))
+    send({"id": "b2", "plan": "free", "ownerEmail": {"at": "z@example.org"}})
+    assert orders.site.query("SELECT count(*)::int, count(sealed)::int FROM entity") == [(14, 14)]
+    for table in ("entity", "entity_version", "quarantine", "drift_finding", "drift_count", "change", "reference"):
+        assert orders.site.query(f"SELECT 1 FROM {table} AS t WHERE t::text LIKE '%%example.org%%'") == []
     assert orders.rebuild(capsys)["identical"] is True
 
 

@@ -9,11 +9,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from mainstem.access import Permission, Principal
 from mainstem.api.conservation import Conservation
 from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.instants import Instant
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.quality import QualityQuery
@@ -59,7 +60,7 @@ class _Muted(BaseModel):
     """What is not to be told, until when, and why; what is not given means any."""
 
     model_config = ConfigDict(extra="forbid")
-    until: AwareDatetime
+    until: Instant
     why: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
     signal: Signal | None = None
     source: _Name | None = None

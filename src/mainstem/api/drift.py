@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from mainstem.access import Permission
 from mainstem.api.envelope import Meta, answer
+from mainstem.api.instants import Instant
 from mainstem.api.security import requires
 from mainstem.clock import Clock
 from mainstem.contracts import DriftKind, Registry
@@ -26,7 +27,7 @@ class _Asked(BaseModel):
     source: _Text | None = None
     stream: _Text | None = None
     kind: DriftKind | None = None
-    since: AwareDatetime | None = None
+    since: Instant | None = None
     """When it was first seen, or later; with an offset."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
 

@@ -89,10 +89,11 @@ def mute(
 
     if not why.strip():
         raise ConfigurationError("Say why.", where="--why")
-    until = until.replace(tzinfo=dt.UTC) if until.tzinfo is None else until.astimezone(dt.UTC)
+    until = until.replace(tzinfo=dt.UTC) if until.tzinfo is None else until
     made = Mute(until, why, getpass.getuser(), _signal(signal), source, stream, name)
     with connect_runtime(data_dir, config) as runtime:
         add_mute(runtime.database, made, runtime.clock.wall())
+    made = dataclasses.replace(made, until=until.astimezone(dt.UTC))
     print(json_format.dumps(_row(made)) if json else f"muted until {made.until:%Y-%m-%d %H:%M} UTC: {made.id}")
 
 

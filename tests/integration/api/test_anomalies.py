@@ -94,6 +94,7 @@ async def test_a_mute_is_made_told_and_ended(
         {"until": "2026-01-15T11:59:59Z"},
         {"until": "2028-01-15T12:00:00Z"},
         {"until": "2026-01-20"},
+        {"until": "9999-12-31T23:59:59-12:00"},
         {"why": " "},
         {"signal": "noise"},
         {"forever": True},

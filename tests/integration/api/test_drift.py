@@ -64,7 +64,16 @@ async def test_findings_are_filtered(ask: Callable[..., Any]) -> None:
     assert len(await ask("?limit=2")) == 2
 
 
-@pytest.mark.parametrize("query", ["?kind=renames", "?since=yesterday", "?since=2026-01-14T12:00:00", "?limit=0"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?kind=renames",
+        "?since=yesterday",
+        "?since=2026-01-14T12:00:00",
+        "?since=0001-01-01T00:00:00%2B12:00",
+        "?limit=0",
+    ],
+)
 async def test_questions_that_make_no_sense_are_refused(
     ask: Callable[..., Any], client: httpx.AsyncClient, bearer: dict[Role, dict[str, str]], query: str
 ) -> None:

@@ -76,6 +76,7 @@ def test_what_the_scheduler_found_is_listed_and_muted(site: Site, capsys: pytest
         (("list", "--days", "1000000"), "1 to 10,000"),
         (("mute", "--until", "2020-01-01", "--why", "x"), "within 400 days"),
         (("mute", "--until", "2099-01-01", "--why", "x"), "within 400 days"),
+        (("mute", "--until", "9999-12-31T23:59:59-12:00", "--why", "x"), "within 400 days"),
         (("mute", "--until", "2099-01-01", "--why", " "), "Say why"),
         (("mute", "--until", "2099-01-01", "--why", "x", "--signal", "volumes"), "volume"),
     ],

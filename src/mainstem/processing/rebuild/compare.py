@@ -71,7 +71,7 @@ _TABLES: Mapping[str, _Declared] = {
         "n",
         "SELECT source, stream, rule, day, sum(n) AS n FROM {fold}.rule_warning GROUP BY 1, 2, 3, 4",
     ),
-    # Of what was received before quality and drift were counted at all, only a rebuild knows.
+    # Of what was received before quality and drift were counted, and decisions kept, only a rebuild knows.
     "quality": _Declared(
         "source, stream, contract_version, day",
         "records, incomplete, invalid, inconsistent, timed, late",
@@ -105,7 +105,10 @@ _TABLES: Mapping[str, _Declared] = {
     "quarantine_decision": _Declared(
         "id, epoch, partition, lane, position, index",
         "decided_at, decision, decided_by, reason, contract_version, released",
-        "SELECT * FROM {fold}.quarantine_decision",
+        """
+        SELECT * FROM {fold}.quarantine_decision
+        WHERE (decided_at AT TIME ZONE 'UTC')::date > ALL (SELECT day FROM quality_begun)
+        """,
     ),
     "reference": _Declared("ref", "source, kind", "SELECT * FROM {fold}.reference"),
 }

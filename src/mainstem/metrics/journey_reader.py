@@ -217,6 +217,13 @@ class _Reader:
     ) -> Track:
         """One kind of event; `also` is a further condition."""
         entity = fields.choice("entity", event_entities(), "usage_event")
+        for key in ("event", "where"):
+            if key in fields.keys() and not fields.text(key):  # noqa: SIM118 - Fields is no mapping
+                raise ConfigurationError(
+                    "A text is expected here.",
+                    where=fields.at(key),
+                    hint=f"Where every event counts, leave {key!r} out.",
+                )
         event, condition = fields.text("event"), fields.text("where")
         conditions = [f"event = {_quoted(event)}" if event else None, condition, also]
         parts = [part for part in conditions if part is not None]

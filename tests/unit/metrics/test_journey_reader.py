@@ -92,6 +92,8 @@ def test_only_what_is_kept_is_its_meaning() -> None:
         (FUNNEL.replace("2d", "90s") + "resolution: minute\n", "A window is a number of whole minutes"),
         (FUNNEL.replace("2d", "0d"), "A window is a number of whole seconds"),
         (FUNNEL.replace("2d", "2d\nresolution: secnd"), "Did you mean 'second'?"),
+        (RETENTION.replace("return: {}", "return: {event: }"), "metric: return.event: A text is expected here."),
+        (RETENTION.replace("return: {}", "return: {where: ''}"), "Where every event counts, leave 'where' out."),
         (FUNNEL + "order: loos\n", "Did you mean 'loose'?"),
         (FUNNEL.replace("name: bought", "name: seen"), "There are two steps 'seen'."),
         (FUNNEL.replace("name: bought", "name: Bought!"), "steps[1].name: 'Bought!' cannot be a name here."),

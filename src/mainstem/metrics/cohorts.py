@@ -21,6 +21,7 @@ __all__ = ["Adopted", "Adoption", "CohortMeasured", "Cohorts", "Measured", "read
 
 # Weeks since a subject was first active that the time to adopt is told for.
 _WEEKS = 12
+_ASKED_AT_ONCE = 50_000
 
 # One look-up a customer in each month's cells: what it costs grows with the customers asked for and not with the cells.
 _MEASURED = """
@@ -135,22 +136,26 @@ def _measured(
     conn: Connection, journey: Journey, began: Began, refs: pa.Array, series: list[int], as_of: dt.datetime
 ) -> dict[tuple[int, int], tuple[decimal.Decimal, int]]:
     """Sums and customers by period and bracket."""
-    owners = refs.take(pa.array(began.subjects)).to_pylist()
-    days = began.days.astype("datetime64[D]").tolist()
-    rows = conn.execute(
-        _MEASURED,
-        {
-            "refs": [uuid.UUID(bytes=ref) for ref in owners],
-            "began": days,
-            "cohorts": began.cohorts.tolist(),
-            "series": series,
-            "days": journey.every.days,
-            "brackets": journey.brackets + 1,
-            "as_of": as_of,
-            "from": time_of(int(began.days.min(initial=0)), Resolution.DAY),
-        },
-    ).fetchall()
-    return {(cohort, bracket): (total, customers) for cohort, bracket, total, customers in rows}
+    found: dict[tuple[int, int], tuple[decimal.Decimal, int]] = {}
+    for first in range(0, len(began.subjects), _ASKED_AT_ONCE):
+        own = slice(first, first + _ASKED_AT_ONCE)
+        rows = conn.execute(
+            _MEASURED,
+            {
+                "refs": [uuid.UUID(bytes=ref) for ref in refs.take(pa.array(began.subjects[own])).to_pylist()],
+                "began": began.days[own].astype("datetime64[D]").tolist(),
+                "cohorts": began.cohorts[own].tolist(),
+                "series": series,
+                "days": journey.every.days,
+                "brackets": journey.brackets + 1,
+                "as_of": as_of,
+                "from": time_of(int(began.days[own].min()), Resolution.DAY),
+            },
+        ).fetchall()
+        for cohort, bracket, total, customers in rows:
+            before = found.get((cohort, bracket), (decimal.Decimal(0), 0))
+            found[cohort, bracket] = before[0] + total, before[1] + customers
+    return found
 
 
 def read_adoption(

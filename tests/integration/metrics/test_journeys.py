@@ -12,6 +12,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -20,6 +21,7 @@ from mainstem.metrics import (
     Journey,
     MetricSet,
     builtin_metrics,
+    cohorts,
     merge,
     read_adoption,
     read_cohorts,
@@ -359,6 +361,7 @@ def test_more_moments_than_memory_should_hold_are_read_in_parts(travels: Any, mo
     _merge(travels, _events(700, 17, people=120))
     whole = _answers(travels)
     monkeypatch.setattr(tracks, "MOST_AT_ONCE", 60)
+    monkeypatch.setattr(cohorts, "_ASKED_AT_ONCE", 3)
     assert _answers(travels) == whole
     journey = FUNNELS["person_3h_second_loose"]
     asked = [Asked(track, None, NOW) for track in journey.tracks]
@@ -368,6 +371,20 @@ def test_more_moments_than_memory_should_hold_are_read_in_parts(travels: Any, mo
     assert all(sum(map(len, part.tracks)) <= 60 for part in parts)
     refs = [ref for part in parts for ref in part.refs.to_pylist()]
     assert len(set(refs)) == len(refs) > 60
+
+
+def test_cells_from_before_anybody_began_are_not_looked_for(travels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    travels.happens({"customer": "a", "occurred_at": NOW - DAY, "event": "view"})
+    asked: list[dict[str, Any]] = []
+    execute = psycopg.Connection.execute
+
+    def spied(conn: Any, statement: Any, parameters: Any = None, **more: Any) -> Any:
+        asked.extend([parameters] if "cohorts" in (parameters or ()) else [])
+        return execute(conn, statement, parameters, **more)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", spied)
+    read_cohorts(travels.database, OTHERS[0], travels.metrics.metrics["quantity"], EVER, NOW, None)
+    assert [one["from"] for one in asked] == [TODAY - DAY]
 
 
 def test_who_comes_to_nothing_is_not_counted_in_a_cohort(travels: Any) -> None:

@@ -33,7 +33,7 @@ class Signal(enum.StrEnum):
     INVALID = "invalid"
     """Share of a field's values of a day that are not valid."""
     REPEATED = "repeated"
-    """Share of a stream's events of a day that were repeats."""
+    """Share of a stream's records of a day that were repeats."""
     LATE = "late"
     """Share of a stream's live records of a day that came late."""
     METRIC = "metric"

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mainstem.contracts import DriftKind
 
-__all__ = ["DISCARDED", "DRIFT_COUNTS", "MOST_PATHS", "NO_NAME", "PRESENCE", "DriftEffects", "Finding"]
+__all__ = ["DISCARDED", "DRIFT_COUNTS", "EXPECTED", "MOST_PATHS", "NO_NAME", "PRESENCE", "DriftEffects", "Finding"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -24,6 +24,9 @@ NO_NAME = "*"
 
 MOST_PATHS = 200
 """Undeclared keys of one contract version that are counted by name, in a partition."""
+
+EXPECTED = 20
+"""A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that."""
 
 _STREAM = (
     pa.field("source", pa.string(), nullable=False),

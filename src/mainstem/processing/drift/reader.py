@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mainstem.contracts import Contract, DriftKind, Observed
 from mainstem.errors import NotFoundError
-from mainstem.processing.drift.effects import NO_NAME
+from mainstem.processing.drift.effects import EXPECTED, NO_NAME
 from mainstem.processing.drift.likeness import compare, likely
 from mainstem.processing.drift.memory import fits_type
 from mainstem.store import Connection
@@ -141,8 +141,8 @@ def observed_drift(entries: Sequence[DriftEntry]) -> list[Observed]:
 def counted_renames(conn: Connection, contract: Contract, source: str, entries: Sequence[DriftEntry]) -> list[Observed]:
     """Renames that no worker noticed, because it began too late to know the field: by counts, names and types.
 
-    `entries` are the findings of the contract's version. The field did come, and since then lacks in at least half as many
-    records in a row as have the new key.
+    `entries` are the findings of the contract's version. The field did come, so often that chance does not explain why it
+    lacks in the latest records, and it lacks in at least half as many in a row as have the new key.
     """
     known = {one.path for one in entries if one.kind is DriftKind.RENAME}
     found = {one.observed for one in entries if one.kind is DriftKind.RENAME}
@@ -154,8 +154,13 @@ def counted_renames(conn: Connection, contract: Contract, source: str, entries: 
         [source, contract.stream, contract.version],
     ).fetchall()
     whole = next((records for field, _, _, _, records in rows if not field), 0)
-    runs = {name: run for name, absent, refused, run, _ in rows if run and whole + refused > absent}
-    gone = [contract.fields[name] for name in sorted(runs) if name in contract.fields and name not in found]
+    runs = {}
+    for name, absent, refused, run, _ in rows:
+        field, seen = contract.fields.get(name), whole + refused
+        present, before = seen - absent, seen - run
+        if field is not None and present > 0 and (field.required or run * present >= EXPECTED * before):
+            runs[name] = run
+    gone = [contract.fields[name] for name in sorted(runs) if runs[name] and name not in found]
     renames = []
     for one in entries:
         if one.kind is not DriftKind.NEW_FIELD or one.path in known or one.records is None:

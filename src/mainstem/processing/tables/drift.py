@@ -12,13 +12,11 @@ import pyarrow.compute as pc
 
 from mainstem.contracts import DriftKind
 from mainstem.model import Span
-from mainstem.processing.drift.effects import MOST_PATHS, NO_NAME, DriftEffects, Finding
+from mainstem.processing.drift.effects import EXPECTED, MOST_PATHS, NO_NAME, DriftEffects, Finding
 from mainstem.store import Connection, Database
 
 __all__ = ["FindingRegister", "Known", "join_drift_days"]
 
-# A field that is met now and then is missing when so many were expected and none came: chance is e to the minus that.
-_EXPECTED = 20
 _LEAST_RUN = 100
 # Of one contract version: new keys, and of each declared field what is observed of it. What comes after is counted, and not
 # told one by one.
@@ -229,7 +227,7 @@ def _missing(rows: Sequence[tuple[Any, ...]], lines: Mapping[tuple[Any, ...], Ma
         present = before + run - absent
         line = lines[source, stream, version, field]
         never = present <= 0 and line["shared"] and not refused
-        if not field or never or run < _LEAST_RUN or (present > 0 and run * present < _EXPECTED * before):
+        if not field or never or run < _LEAST_RUN or (present > 0 and run * present < EXPECTED * before):
             continue
         evidence = {"run": run, "met_before": present, "required": bool(refused)}
         yield Finding(source, stream, version, DriftKind.MISSING_FIELD, field, "", line["last_at"], (), evidence)

@@ -64,6 +64,20 @@ class Keyring:
         """
         return cls._write(folder, secrets.token_bytes(_INDEX_BYTES), new_keyset())
 
+    @staticmethod
+    def made(folder: Path) -> bool:
+        """Whether the folder holds keys, if not all. Where a process was killed while it made them, it is now made up for.
+
+        Raises ConfigurationError when that cannot be written.
+        """
+        try:
+            if any((folder / _staged(name)).exists() for name in (_SEALING, _INDEX)):
+                with _locked(folder):
+                    _end_making(folder)
+        except OSError as error:
+            raise ConfigurationError(f"keys cannot be written: {error.strerror}.", where=str(folder)) from error
+        return any((folder / name).exists() for name in (_SEALING, _INDEX))
+
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The keys of a folder. Raises MissingKeysError when one is missing, unreadable or damaged."""
@@ -139,15 +153,17 @@ class Keyring:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(folder):
+                _end_making(folder)
                 if (folder / _INDEX).exists() or (folder / _SEALING).exists():
                     raise ConfigurationError(
                         "holds keys already; they are never overwritten.",
                         where=str(folder),
                         hint="Name another folder, or move these keys to a safe place first.",
                     )
-                # The index key comes last: a folder that has it has all.
-                _place(folder, _SEALING, keyset.encode())
-                _place(folder, _INDEX, index_key)
+                # Both are there, if not in their places yet, before one is in its place: `_end_making` can go on.
+                _create(folder / _staged(_SEALING), keyset.encode())
+                _create(folder / _staged(_INDEX), index_key)
+                _end_making(folder, forget=False)
             _sync(folder.parent)
         except OSError as error:
             raise ConfigurationError(f"keys cannot be written: {error.strerror}.", where=str(folder)) from error
@@ -184,12 +200,22 @@ def _create(path: Path, data: bytes) -> None:
         raise
 
 
-def _place(folder: Path, name: str, data: bytes) -> None:
-    """Create a file whole or not at all: no reader and no crash sees a part of it."""
-    temporary = folder / f".{name}.{secrets.token_hex(8)}"
-    _create(temporary, data)
-    temporary.rename(folder / name)
-    _sync(folder)
+def _staged(name: str) -> str:
+    return f".{name}.new"
+
+
+def _end_making(folder: Path, *, forget: bool = True) -> None:
+    """Put keys that wait beside their places into them. Called with the folder locked.
+
+    Keys of which none is in its place were given to nobody: a making that was broken off there is forgotten if asked.
+    """
+    if not forget or ((folder / _SEALING).exists() and not (folder / _INDEX).exists()):
+        for name in (_SEALING, _INDEX):
+            with contextlib.suppress(FileNotFoundError):
+                (folder / _staged(name)).rename(folder / name)
+                _sync(folder)
+    for name in (_SEALING, _INDEX):
+        (folder / _staged(name)).unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -34,7 +34,7 @@ def ensure_keys(data_dir: Path, announce: Callable[[str], None]) -> Keyring:
     Raises MissingKeysError when the folder is not new and its keys are missing.
     """
     folder = keys_folder(data_dir)
-    if folder.is_dir() and any(folder.iterdir()):
+    if Keyring.made(folder):
         return Keyring.open(folder)
     if has_cluster(data_dir) or _holds_something(lake_folder(data_dir)):
         raise MissingKeysError(

@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mainstem.errors import ConfigurationError, IntegrityError, MissingKeysError
 from mainstem.privacy import Keyring, sealing
+from mainstem.privacy import keyring as keyring_module
 
 PASSPHRASE = "correct horse battery"
 
@@ -26,6 +29,46 @@ def test_created_keys_are_private_and_open_again(tmp_path: Path) -> None:
     assert opened.check() == created.check()
     assert opened.index_key == created.index_key
     assert opened.sealer.open(created.sealer.seal(b"data", b"context"), b"context") == b"data"
+
+
+class _KilledError(BaseException):
+    """Ends what a process does where `kill -9` would."""
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_keys_whose_making_was_broken_off_are_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    folder, left = tmp_path / "keys", iter(range(steps))
+
+    def until_killed(act: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
+            if next(left, None) is None:
+                raise _KilledError
+            return act(*arguments)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        # Two files are written, and then put into their places.
+        patch.setattr(keyring_module, "_create", until_killed(keyring_module._create))
+        patch.setattr(Path, "rename", until_killed(Path.rename))
+        with pytest.raises(_KilledError):
+            Keyring.create(folder)
+    if Keyring.made(folder):
+        Keyring.open(folder)
+    else:
+        Keyring.create(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["index.key", "sealing.json"]
+
+
+def test_one_key_alone_was_not_broken_off_but_lost(keyring: Keyring) -> None:
+    (keyring.folder / "index.key").unlink()
+    assert Keyring.made(keyring.folder)
+    with pytest.raises(MissingKeysError):
+        Keyring.open(keyring.folder)
+    with pytest.raises(ConfigurationError):
+        Keyring.create(keyring.folder)
 
 
 def test_two_installations_differ(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ JOURNEYS = (
 
 _EVENTS = 400_000
 _CHUNK = 50_000
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.1
+"""Looking costs the role some milliseconds each time."""
 
 
 def run() -> Iterator[Figure]:

@@ -46,6 +46,8 @@ _log = structlog.get_logger()
 # A stream that catches up by more than this has come back: what stood still behind it moves again.
 _CAUGHT_UP = dt.timedelta(minutes=5)
 _RETRY_SECONDS = 1.0
+# While everybody is touched again and again, scoring leaves most of a core to what they are touched by.
+_REST, _LONGEST_REST = 2.0, 5.0
 # However fast data time runs, everybody is not looked at more often than this (wall time), and midnights are let gather
 # for a moment: a customer's cells are then read once for several.
 _SWEEP_SECONDS, _FILL_SECONDS = 1.0, 2.0
@@ -92,13 +94,14 @@ class Scorer:
                 started = time.monotonic()
                 may_sweep, may_fill = started - swept >= _SWEEP_SECONDS, started - filled_up >= _FILL_SECONDS
                 scored, filled = self._step(may_sweep=may_sweep, may_fill=may_fill)
+                took = time.monotonic() - started
                 swept = started if may_sweep else swept
                 if may_fill and not filled:
                     filled_up = time.monotonic()
                 if not scored and not filled:
                     self._database.listen(CHANGE_CHANNEL, settings.poll_seconds)
                 if not filled:
-                    stop.wait(settings.pause_seconds)
+                    stop.wait(max(settings.pause_seconds, min(_REST * took, _LONGEST_REST)))
             except RetryableError as error:
                 _log.warning("scoring_interrupted", error=str(error))
                 stop.wait(error.retry_after or _RETRY_SECONDS)

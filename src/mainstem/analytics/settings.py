@@ -24,7 +24,10 @@ class AnalyticsSettings(BaseModel):
         description="How long such a transaction should take; batches that take longer are made smaller.",
     )
     pause_seconds: float = Field(
-        default=0.25, ge=0, description="Rest between two rounds, so that customers touched often are scored together."
+        default=0.25,
+        ge=0,
+        description="Least rest between two rounds, so that customers touched often are scored together; "
+        "longer rounds are followed by a longer one.",
     )
     poll_seconds: float = Field(default=1.0, gt=0, description="Longest wait for a sign that customers were touched.")
     sweep: dt.timedelta = Field(

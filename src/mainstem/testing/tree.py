@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Self
 
 from mainstem.runtime.processes import ProcessId, process_ids
 from mainstem.runtime.state import RunState, running_state
+from mainstem.testing.scratch import scratch_folder
 
 __all__ = ["RunningTree", "free_port"]
 
@@ -56,7 +56,7 @@ class RunningTree:
         self.data_dir = data_dir
         self.port = port
         self.log = data_dir.with_name(f"{data_dir.name}.log")
-        self.system_folder = Path(tempfile.mkdtemp(prefix="mainstem-tree-"))
+        self.system_folder = scratch_folder("mainstem-tree-")
         self.system_folder.chmod(0o711)
         self.environment = dict(settings)
         """What the next start is given besides our own environment."""

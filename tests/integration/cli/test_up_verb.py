@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from mainstem.cli.main import main
 from mainstem.runtime.folders import make_data_folder
 from mainstem.runtime.processes import wait_gone, with_environment
 from mainstem.runtime.state import read_state
+from mainstem.testing.scratch import scratch_folder
 
 Capture = pytest.CaptureFixture[str]
 
@@ -26,7 +26,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A short path that PostgreSQL's account may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="ms-"))
+    folder = scratch_folder("ms-")
     folder.chmod(0o711)
     yield folder / "data"
     shutil.rmtree(folder)

@@ -104,7 +104,7 @@ def test_one_customer_loaded_twice_at_once_while_everything_is_restarted(tmp_pat
         declare_workload(tree)
         with connect_runtime(tree.data_dir) as runtime, runtime.door:
             activate_folder(runtime, tmp_path / "declared")
-        load = Workload(tree.url, tree.new_key("many", "ingest"), clients=4)
+        load = Workload(tree.url, tree.new_key("many", "ingest"), clients=4, rest=0.2)
         load.start()
         try:
             loads = [begin_load(tree, folder) for folder in folders]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from mainstem.runtime.postgres import EmbeddedPostgres
 from mainstem.runtime.postmaster import server_processes
 from mainstem.runtime.processes import ProcessId, wait_gone, with_environment
 from mainstem.runtime.settings import DatabaseSettings
+from mainstem.testing.scratch import scratch_folder
 
 # Durability against a power cut is not under test, a killed process is.
 PARAMETERS = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "128MB"}
@@ -26,7 +26,7 @@ PARAMETERS = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "128MB"}
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A new folder that every account may enter; short, so that sockets fit in."""
-    path = Path(tempfile.mkdtemp(prefix="ms-"))
+    path = scratch_folder("ms-")
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)
@@ -35,7 +35,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def made_cluster() -> Iterator[Path]:
     """A data folder with a database that was made and stopped: copying it is faster than making one."""
-    path = Path(tempfile.mkdtemp(prefix="ms-"))
+    path = scratch_folder("ms-")
     path.chmod(0o711)
     server = EmbeddedPostgres(path, DatabaseSettings(system_folder=path / "system", parameters=PARAMETERS))
     server.start()

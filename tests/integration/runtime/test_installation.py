@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from mainstem.runtime.tree import prepare
 from mainstem.runtime.wiring import Runtime, connect_runtime
 from mainstem.store import Database
 from mainstem.testing import FixedClock
+from mainstem.testing.scratch import scratch_folder
 
 
 def test_a_new_data_folder_gets_keys_and_says_so_once(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_command_on_a_folder_where_nothing_runs_says_how_to_start(tmp_path: Pa
 
 
 def test_a_command_may_start_the_database_for_itself_and_begin_a_lost_one_anew(tmp_path: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="ms-"))
+    folder = scratch_folder("ms-")
     folder.chmod(0o711)
     try:
         data_dir = make_data_folder(folder / "data")

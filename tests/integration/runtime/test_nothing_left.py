@@ -44,7 +44,7 @@ def test_killed_while_starting_while_recovering_and_while_working(tree: RunningT
         tree.kill_supervisor()
         until(lambda: not tree.left())
     tree.start()
-    load = Workload(tree.url, tree.new_key("nothing-left", "ingest"), clients=3)
+    load = Workload(tree.url, tree.new_key("nothing-left", "ingest"), clients=3, rest=0.05)
     load.start()
     until(lambda: load.acknowledged > 1_000)
     # The server is killed too: the next start has to recover, and is killed in the midst of that.

@@ -253,7 +253,7 @@ def test_any_class_that_is_taken_is_read_alike(duck: duckdb.DuckDBPyConnection, 
     among = "".join(chr(code) for code in [9, 10, *range(32, 127), 0xE9, 0x100])
     taken = 0
     chosen = random.Random(7)
-    for _ in range(400):
+    for _ in range(150):
         pattern = f"[{''.join(chosen.choices(parts, k=chosen.randint(1, 6)))}]"
         try:
             portable = portable_pattern(pattern)
@@ -263,7 +263,7 @@ def test_any_class_that_is_taken_is_read_alike(duck: duckdb.DuckDBPyConnection, 
         matched = _matched(duck, postgres_rows, portable, among)
         assert matched == "".join(letter for letter in among if re.match(portable, letter)), pattern
         assert matched == _matched(duck, None, pattern, among), pattern
-    assert taken > 100
+    assert taken > 40
 
 
 def _both(duck: duckdb.DuckDBPyConnection, postgres: Any, pattern: str, texts: list[str]) -> list[bool]:

@@ -96,10 +96,10 @@ def test_accepted_and_duplicate_are_each_the_same(
     choose = random.Random(seed)
     site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
-    live(site, choose, [("app", clicks(choose, 120)), ("crm", accounts(choose, 120))])
+    live(site, choose, [("app", clicks(choose, 90)), ("crm", accounts(choose, 90))])
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm") + "description: {purpose: another version}\n")
     site.decide({"id": f"e{choose.randrange(60)}", "customer_id": "c1", "event": "opened", "occurred_at": SAMPLE_AT})
-    live(site, choose, [("app", clicks(choose, 60)), ("crm", accounts(choose, 60))])
+    live(site, choose, [("app", clicks(choose, 40)), ("crm", accounts(choose, 40))])
     site.fill_lake()
     before = site.query(TERMS)
     assert {term for *_, term, _ in before} == {"accepted", "duplicate"}

@@ -140,7 +140,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     return Keyring.create(Path(tmp_path_factory.mktemp("keys")) / "keys")
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(POLICIES, POLICIES, RULES, st.sampled_from(["event", "state"])), PAYLOADS, st.booleans())
 def test_every_record_is_in_exactly_one_state(
     keys: Keyring,

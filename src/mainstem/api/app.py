@@ -70,11 +70,11 @@ def create_app(services: Services, static: Path = STATIC_FOLDER) -> FastAPI:
     gate = Gate(services.keys, services.users)
     app.state.gate = gate
     app.state.hub = hub
-    app.add_middleware(Bounds)
-    app.add_middleware(Timing)
     install_problems(app)
     # Its permission is checked by what it is made with, and not by a dependency.
     add_ingest(app, services.door, MayIngest(gate))
+    app.add_middleware(Bounds)
+    app.add_middleware(Timing)
     routers = (
         health_router(services.database, services.clock, services.door.parts.space),
         auth_router(services.users, gate, services.clock),

@@ -19,6 +19,7 @@ from starlette.routing import request_response
 
 from mainstem.api.envelope import Meta, answer
 from mainstem.api.problems import ProblemError, problem
+from mainstem.api.shortcut import Shortcut
 from mainstem.errors import BackPressureError, RefusedError
 from mainstem.intake import Delivery, Door, Receipt
 from mainstem.model import Lane
@@ -109,7 +110,7 @@ class _LeanRoute(APIRoute):
 
 
 def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
-    """Add `POST /api/v1/data/ingest/{source_system}`; the first route is found soonest."""
+    """Add `POST /api/v1/data/ingest/{source_system}`. Comes after the handlers of errors and before other middleware."""
     allowed = _on_loop(authorise)
 
     async def ingest(request: Request) -> Response:
@@ -145,6 +146,9 @@ def add_ingest(app: FastAPI, door: Door, authorise: Authorise) -> None:
         responses=_RESPONSES,
         openapi_extra={"parameters": _PARAMETERS, "requestBody": _BODY},
         route_class_override=_LeanRoute,
+    )
+    app.add_middleware(
+        Shortcut, route=app.router.routes[-1], path=INGEST_PATH, endpoint=ingest, handlers=app.exception_handlers
     )
     # No name has a slash, and what sends one is told so.
     app.router.add_api_route(

@@ -35,7 +35,7 @@ web-check: web
 	cd web && npm run typecheck --silent && npm run lint --silent && npm run test --silent
 
 # Three workers on two cores: tests that start and kill processes wait more than they compute, and come first.
-test: install lint web-check
+test: install web-check
 	$(BIN)/pytest -m "not stack and not soak" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-stack: install

@@ -89,7 +89,7 @@ def restart_one_after_another(tree: RunningTree, roles: tuple[str, ...]) -> None
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rows", [6_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 def test_one_customer_loaded_twice_at_once_while_everything_is_restarted(tmp_path: Path, rows: int) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     write_files(folders[0], rows, seed=1, files=1)

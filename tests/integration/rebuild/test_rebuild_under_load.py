@@ -18,10 +18,11 @@ from mainstem.testing.tree import RunningTree, free_port
 
 _BODY = 200
 _PATIENCE = 300.0
+_REST = 0.05
 
 
 class _Load:
-    """A client that sends one body after another, as fast as the door takes them, until the block ends."""
+    """A client that sends one body after another, with hardly a pause, until the block ends."""
 
     def __init__(self, client: RetryingClient, name: str) -> None:
         self.client = client
@@ -46,6 +47,7 @@ class _Load:
             while not self._ending.is_set():
                 self.client.send([_event(f"{self._name}-{turn}-{n}", f"customer-{n % 40}") for n in range(_BODY)])
                 turn += 1
+                self._ending.wait(_REST)
         except BaseException as error:  # noqa: BLE001 - raised again when the block ends
             self._failure = error
 

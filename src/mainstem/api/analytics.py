@@ -12,7 +12,8 @@ from mainstem.access import Permission
 from mainstem.analytics.overview import spread
 from mainstem.api.conservation import Conservation
 from mainstem.api.customers import CustomerReader
-from mainstem.api.envelope import answer, graded, told_replay, zoned
+from mainstem.api.envelope import answer, graded, told_replay
+from mainstem.api.instants import zoned
 from mainstem.api.live_metrics import counts, throughput
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
@@ -98,7 +99,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
                 granularity=granularity,
                 ref=None if customer_id is None else reader.find(customer_id).bytes,
                 segment=segment,
-                known_at=zoned(known_at),
+                known_at=zoned("known_at", known_at),
             )
             trend = read_trend(database, known[metric], request)
         except ValueError as error:

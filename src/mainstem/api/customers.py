@@ -19,7 +19,8 @@ from mainstem.analytics.model import HealthModel
 from mainstem.analytics.overview import Mover, movers
 from mainstem.analytics.wording import Contribution
 from mainstem.api.conservation import Conservation
-from mainstem.api.envelope import Meta, answer, graded, zoned
+from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.instants import zoned
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.api.timeline import Seen, read_timeline
@@ -166,7 +167,7 @@ def customers_router(reader: CustomerReader, signer: TokenSigner) -> APIRouter:
     def customer_health(
         customer_id: str, as_of: dt.datetime | None = None, known_at: dt.datetime | None = None
     ) -> Response:
-        as_of, known_at = zoned(as_of), zoned(known_at)
+        as_of, known_at = zoned("as_of", as_of), zoned("known_at", known_at)
         model = reader.models.current()
         until = as_of or clock.data()
         with reader.database.snapshot() as connection:

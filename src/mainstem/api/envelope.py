@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from mainstem.clock import Clock
 from mainstem.metrics import Grade, StreamClock
 
-__all__ = ["Meta", "age_seconds", "answer", "encode", "graded", "nearest_to_stale", "told_replay", "zoned"]
+__all__ = ["Meta", "age_seconds", "answer", "encode", "graded", "nearest_to_stale", "told_replay"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,11 +72,6 @@ def nearest_to_stale(streams: Iterable[StreamClock], now: dt.datetime) -> Stream
 def age_seconds(stream: StreamClock, now: dt.datetime) -> float | None:
     """The age of a stream's newest record or heartbeat on the data clock; None where nothing was heard of it."""
     return None if stream.newest_at is None else max((now - stream.newest_at).total_seconds(), 0.0)
-
-
-def zoned(at: dt.datetime | None) -> dt.datetime | None:
-    """A time without a zone is UTC, as everywhere."""
-    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
 
 
 def told_replay(clock: Clock) -> dict[str, Any] | None:

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mainstem.access import Permission
 from mainstem.api.conservation import Conservation
-from mainstem.api.envelope import Meta, answer, graded, zoned
+from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.instants import zoned
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.errors import NotFoundError, UnavailableError
@@ -44,7 +45,6 @@ _MOST_PERIODS: Final = 400
 _LONGEST: Final = 3_660 * _DAY
 _SPANS: Final = {Granularity.DAY: 14 * _DAY, Granularity.WEEK: 84 * _DAY, Granularity.MONTH: 365 * _DAY}
 """What is looked at where nothing else is asked for, by what is put together; a funnel looks at 90 days."""
-_EARLIEST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FUNNEL_SPAN: Final = 90 * _DAY
 _LENGTHS: Final = {Granularity.DAY: _DAY, Granularity.WEEK: 7 * _DAY, Granularity.MONTH: 28 * _DAY}
 """The least of each."""
@@ -217,9 +217,7 @@ def _found(current: MetricSet, kind: JourneyKind, name: str) -> Journey:
 
 def _asked(journey: Journey, question: _Question, now: dt.datetime) -> _Asked:
     """The question, with what was left open. Raises ProblemError 400 for what cannot be asked."""
-    as_of = zoned(question.as_of) or now
-    if as_of < _EARLIEST:
-        raise ProblemError(400, "invalid", "The instant `as_of` lies before 1970.")
+    as_of = zoned("as_of", question.as_of) or now
     if as_of > now:
         raise ProblemError(400, "invalid", "The instant `as_of` lies ahead of the data.")
     grain = {

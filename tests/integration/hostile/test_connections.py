@@ -209,3 +209,27 @@ def test_hostile_addresses_and_headers(target: Any) -> None:
         )
         assert answer.status_code in {401, 422}, (text[:60], answer.text)
         assert answer.json()["type"].startswith("/problems/")
+
+
+_INSTANTS = (
+    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00%2B14:00", "0001-01-20T00:00:00", "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-12:00", "9999-12-01T00:00:00Z",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["as_of", "known_at"])
+def test_instants_at_the_ends_of_time(target: Any, name: str) -> None:
+    known = b'{"customer_id": "known", "event": "used", "occurred_at": "2026-01-10T00:00:00Z"}'
+    assert target.send(known, source="ends", query="?stream=usage_events").status_code == 202
+    target.settled("ends")
+    for path in (
+        "/api/v1/analytics/customer-health/ends:known",
+        "/api/v1/analytics/customers",
+        "/api/v1/analytics/usage-trends/12m",
+    ):
+        for instant in _INSTANTS:
+            answer = target.get(f"{path}?{name}={instant}")
+            assert answer.status_code < 500, (path, instant, answer.text)
+            if name == "as_of" and path.endswith("known"):
+                answer = target.get(f"{path}?as_of=2026-01-01T00:00:00Z&known_at={instant}")
+                assert answer.status_code < 500, (path, instant, answer.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ hypothesis.settings.load_profile("untimed")
 # What runs in a shell's background is told to ignore Ctrl-C, and so are its children: some tests send it to theirs.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What collecting the tests made stays until the end: each collection of garbage would look at all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

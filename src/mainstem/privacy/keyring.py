@@ -209,7 +209,9 @@ def _end_making(folder: Path, *, forget: bool = True) -> None:
 
     Keys of which none is in its place were given to nobody: a making that was broken off there is forgotten if asked.
     """
-    if not forget or ((folder / _SEALING).exists() and not (folder / _INDEX).exists()):
+    # The first had its place already; one that stands there while ours still waits is somebody else's, and is left.
+    half = not any((folder / name).exists() for name in (_INDEX, _staged(_SEALING))) and (folder / _SEALING).exists()
+    if half or not forget:
         for name in (_SEALING, _INDEX):
             with contextlib.suppress(FileNotFoundError):
                 (folder / _staged(name)).rename(folder / name)

@@ -62,6 +62,15 @@ def test_keys_whose_making_was_broken_off_are_made_up_for(
     assert sorted(path.name for path in folder.iterdir()) == ["index.key", "sealing.json"]
 
 
+def test_a_key_that_was_put_beside_a_making_that_was_broken_off_is_left(keyring: Keyring) -> None:
+    (keyring.folder / "index.key").unlink()
+    own = (keyring.folder / "sealing.json").read_bytes()
+    for name in ("sealing.json", "index.key"):
+        (keyring.folder / f".{name}.new").write_bytes(b"of a making that was killed")
+    assert Keyring.made(keyring.folder)
+    assert {path.name: path.read_bytes() for path in keyring.folder.iterdir()} == {"sealing.json": own}
+
+
 def test_one_key_alone_was_not_broken_off_but_lost(keyring: Keyring) -> None:
     (keyring.folder / "index.key").unlink()
     assert Keyring.made(keyring.folder)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainstem.processing.embedded import Contracts, EmbeddedEngine
     from mainstem.processing.engine import Engine
     from mainstem.processing.ledger import Ledger, Line, Violation
+    from mainstem.processing.outcome import Failing, Outcome, Stretch
     from mainstem.processing.patching import merge_patch
     from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
     from mainstem.processing.quarantine_reader import (
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         read_entry,
         read_history,
     )
-    from mainstem.processing.replay import Author, Failing, Outcome, Quarantine, QuarantineParts, Stretch
+    from mainstem.processing.replay import Author, Quarantine, QuarantineParts
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
@@ -66,7 +67,8 @@ else:
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
             "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
-            "replay": "Author Failing Outcome Quarantine QuarantineParts Stretch",
+            "outcome": "Failing Outcome Stretch",
+            "replay": "Author Quarantine QuarantineParts",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",

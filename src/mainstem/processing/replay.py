@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason
 from mainstem.errors import ConfigurationError, MainstemError, NotFoundError
-from mainstem.eventlog import Head
 from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed
 from mainstem.model import ENVELOPE, HeldLoad
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
+from mainstem.processing.outcome import Failing, Outcome, Stretch
 from mainstem.processing.patching import members_of
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
 from mainstem.processing.quarantine_reader import (
@@ -37,7 +37,7 @@ from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
 from mainstem.store import Database
 
-__all__ = ["Author", "Failing", "Outcome", "Quarantine", "QuarantineParts", "Stretch"]
+__all__ = ["Author", "Quarantine", "QuarantineParts"]
 
 _BATCH = 2000
 # What is decided together is some times as much in memory, and one commit.
@@ -67,55 +67,6 @@ class Author:
 
     by: str
     reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failing:
-    """Records that do not pass, by what is wrong with them now; `example` is one's id."""
-
-    source: str
-    stream: str
-    reason: str
-    field: str | None
-    rule: str | None
-    message: str
-    count: int
-    example: uuid.UUID
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of a selection, by id: what follows a record, and at most so many."""
-
-    following: uuid.UUID = _FIRST
-    most: int | None = None
-
-
-@dataclasses.dataclass(slots=True)
-class Outcome:
-    """What became of a selection, or would become of it."""
-
-    matched: int = 0
-    passing: int = 0
-    failing: Sequence[Failing] = ()
-    """The most frequent first, at most a thousand."""
-    failed: int = 0
-    """Records that do not pass, also those that are not in `failing`."""
-    decided: int = 0
-    underway: int = 0
-    """Of those that pass: another decision about them is on its way, and nothing was decided here."""
-    settled: int = 0
-    """Of those named by id: decided already. Of all others: somebody else decided about them meanwhile."""
-    heads: tuple[Head, ...] = ()
-    """Up to where the log has to take effect until the decisions do."""
-    reached: uuid.UUID | None = None
-    """Where a `Stretch` ended before the selection did: its last record."""
-
-    def told(self) -> dict[str, Any]:
-        """For answers: the counts, and `failures` by what is wrong."""
-        names = ("matched", "passing", "decided", "underway", "settled")
-        failures = [{**dataclasses.asdict(one), "example": str(one.example)} for one in self.failing]
-        return {**{name: getattr(self, name) for name in names}, "failing": self.failed, "failures": failures}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

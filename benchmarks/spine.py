@@ -1,8 +1,9 @@
-"""From the log to committed metrics and the raw lake: what `mainstem work` does, timed over a log that is full already.
+"""From the log to committed metrics and the raw lake, timed over a log that is full already.
 
-The figure that is promised is of the whole role in one process, as `mainstem up` starts it: records are parsed, checked,
-deduplicated and merged by the worker while the lake writer puts every copy into the lake, and the time ends when both
-have reached the log's head. Beside it the engine and the sink alone, a batch after another in one thread.
+The figure that is promised is of the roles `work` and `keep`, a process each, as `mainstem up` starts them: records are
+parsed, checked, deduplicated and merged by the worker while the lake writer puts every copy into the lake and customers
+are scored, and the time ends when both have reached the log's head. Beside it the engine and the sink alone, a batch
+after another in one thread.
 
 DuckDB's figure, over the same payloads as a file, is a limit and no peer: it keeps counts only, nothing durable, and would
 count repeats across runs.
@@ -23,11 +24,11 @@ import pyarrow as pa
 
 from benchmarks.events import usage_events
 from benchmarks.recipe import Figure
+from benchmarks.role import role
 from mainstem.intake import Door, Rows
 from mainstem.model import Lane
 from mainstem.processing import lease_name
 from mainstem.runtime.postgres import EmbeddedPostgres
-from mainstem.runtime.roles import work_services
 from mainstem.runtime.settings import DatabaseSettings
 from mainstem.runtime.wiring import Runtime
 from mainstem.store import Lease
@@ -46,18 +47,19 @@ JOURNEYS = (
 )
 """A funnel of three steps with moments of a second, and weekly retention."""
 
-_EVENTS = 400_000
+_EVENTS, _MANY_EVENTS = 400_000, 1_000_000
 _CHUNK = 50_000
 _LOOK_SECONDS = 0.1
-"""Looking costs the role some milliseconds each time."""
+"""Looking costs some milliseconds each time."""
 
 
 def run() -> Iterator[Figure]:
-    payloads = usage_events(_EVENTS)
+    many = usage_events(_MANY_EVENTS)
+    payloads = many[:_EVENTS]
     limit = ("DuckDB over the file, counts only", _duckdb(payloads))
-    with _filled(payloads) as runtime:
-        rate = _EVENTS / _role(runtime)
-    yield Figure("log to committed metrics and lake, one work role", rate, "events/s", 100_000, *limit)
+    with _filled(many) as runtime:
+        rate = _MANY_EVENTS / _roles(runtime)
+    yield Figure("log to committed metrics and lake, as one installation", rate, "events/s", 100_000, *limit)
     with _filled(payloads) as runtime:
         rate = _EVENTS / _alone(runtime)
     yield Figure("engine and sink alone, one thread, no lake", rate, "events/s", None, *limit)
@@ -92,26 +94,21 @@ def _fill(door: Door, payloads: Sequence[bytes]) -> None:
         door.submit_rows(Rows("shop", "usage_events", chunk, first, "bench"))
 
 
-def _role(runtime: Runtime) -> float:
-    """Seconds until the services of a work role have everything in effect and in the lake."""
-    services = work_services(runtime)
+def _roles(runtime: Runtime) -> float:
+    """Seconds until a worker and a lake writer beside it have everything in effect and in the lake."""
     epoch = runtime.log.epochs()[-1].number
     heads = {(one.epoch, one.partition, one.lane): one.position for one in runtime.log.heads(epoch) if one.position}
-    started = time.perf_counter()
-    for service in services:
-        service.start()
-    while any(runtime.sink_positions().get(chain, 0) < position for chain, position in heads.items()):
-        for service in services:
-            if service.failure is not None:
-                raise service.failure
-        time.sleep(_LOOK_SECONDS)
-    # It would wait for more records to make a file of; there are none, so what it has read is committed now.
-    runtime.lake_writer.drain()
-    seconds = time.perf_counter() - started
-    for service in reversed(services):
-        service.stop()
+    with role(runtime.data_dir, "work") as work, role(runtime.data_dir, "keep") as keep:
+        started = time.perf_counter()
+        for one in (work, keep):
+            one.begin()
+        while any(runtime.sink_positions().get(chain, 0) < position for chain, position in heads.items()):
+            time.sleep(_LOOK_SECONDS)
+        keep.end()
+        seconds = time.perf_counter() - started
+        work.end()
     assert runtime.lake.manifest.positions() == heads
-    assert sum(line.accepted for line in runtime.ledger.status() if line.source == "shop") == _EVENTS
+    assert sum(line.accepted for line in runtime.ledger.status() if line.source == "shop") == _MANY_EVENTS
     assert runtime.ledger.check() == []
     return seconds
 

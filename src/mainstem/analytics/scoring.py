@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 _CAUGHT_UP = dt.timedelta(minutes=5)
 _RETRY_SECONDS = 1.0
 # While everybody is touched again and again, scoring leaves most of a core to what they are touched by.
-_REST, _LONGEST_REST = 2.0, 5.0
+_REST, _LONGEST_REST = 6.0, 5.0
 # However fast data time runs, everybody is not looked at more often than this (wall time), and midnights are let gather
 # for a moment: a customer's cells are then read once for several.
 _SWEEP_SECONDS, _FILL_SECONDS = 1.0, 2.0

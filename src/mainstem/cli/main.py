@@ -22,6 +22,7 @@ _VERBS = {
     "up": ("up:up", "Run Mainstem: all roles and, unless you name one, the database."),
     "serve": ("serve:serve", "Run the API and the dashboard alone."),
     "work": ("work:work", "Run a worker alone."),
+    "keep": ("keep:keep", "Run a lake writer and a scorer alone."),
     "schedule": ("schedule:schedule", "Run the scheduler alone."),
     "activate": ("activate:activate", "Put contracts, metrics and health models into force."),
     "contract": ("contract:app", "Check, show, compare, draft and evolve contracts; list drift."),

@@ -133,19 +133,21 @@ _STAGING = {
     "cell": """
         CREATE TEMPORARY TABLE cell_delta (way bigint, ref uuid, series bigint, bucket timestamptz, value numeric,
             state bytea, last_at timestamptz, closed boolean, dirty boolean, position bigint, index integer)
-        ON COMMIT DELETE ROWS
         """,
     "rollup": """
         CREATE TEMPORARY TABLE rollup_delta (way bigint, series bigint, grain text COLLATE "C", bucket timestamptz,
             shard smallint, value numeric, state bytea, dirty boolean)
-        ON COMMIT DELETE ROWS
         """,
     "track": """
         CREATE TEMPORARY TABLE track_delta (way bigint, series bigint, bucket timestamptz, ref uuid, value numeric,
             state bytea, dirty boolean)
-        ON COMMIT DELETE ROWS
         """,
 }
+# Hashes do not compress: what fits into a page is not to be tried.
+_STAGED = """
+    {make} WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS;
+    ALTER TABLE {staging} ALTER COLUMN state SET STORAGE EXTERNAL
+    """
 
 _ADD = """
     INSERT INTO {table} ({keys}, {times} dirty, value)
@@ -347,7 +349,7 @@ class _Merge:
     def _make_staging(self) -> None:
         [(there,)] = self._conn.execute("SELECT to_regclass(%s)", [f"pg_temp.{self._target.staging}"]).fetchall()
         if there is None:
-            self._conn.execute(_STAGING[self._target.table])
+            self._conn.execute(self._target.fill(_STAGED, {"make": sql.SQL(_STAGING[self._target.table])}))
 
     def _with_ways(self, changes: pa.Table) -> pa.Table:
         """The rows with how each merges and, for cells, whether its bucket is closed."""

@@ -21,7 +21,15 @@ from mainstem.runtime.signals import StopSignals
 from mainstem.runtime.watch import notify_ready, watch_supervisor
 from mainstem.runtime.wiring import Runtime
 
-__all__ = ["clock_follower", "run_jobs", "run_role", "schedule_services", "serve_services", "work_services"]
+__all__ = [
+    "clock_follower",
+    "keep_services",
+    "run_jobs",
+    "run_role",
+    "schedule_services",
+    "serve_services",
+    "work_services",
+]
 
 _CLOCK_SECONDS = 1.0
 # Python's own 5 ms is how long the door's committer waits each time it comes back from the disk, the compressor or
@@ -61,14 +69,14 @@ def serve_services(runtime: Runtime) -> Sequence[Service]:
 
 
 def work_services(runtime: Runtime) -> Sequence[Service]:
-    """Everything that reads the log: into effect, and into the lake."""
+    """What brings the log into effect."""
     worker = runtime.worker
-    return [
-        clock_follower(runtime),
-        Part("worker", start=worker.start, stop=worker.stop),
-        Loop("scorer", runtime.scorer.run),
-        runtime.lake_writer,
-    ]
+    return [clock_follower(runtime), Part("worker", start=worker.start, stop=worker.stop)]
+
+
+def keep_services(runtime: Runtime) -> Sequence[Service]:
+    """What keeps the lake and the scores; beside a worker in one process, they would wait for each other's interpreter."""
+    return [clock_follower(runtime), Loop("scorer", runtime.scorer.run), runtime.lake_writer]
 
 
 def schedule_services(runtime: Runtime) -> Sequence[Service]:

@@ -72,6 +72,7 @@ class RuntimeSettings(BaseModel):
     )
     serve_processes: int = Field(default=1, ge=1, le=64, description="Processes that serve the API.")
     work_processes: int = Field(default=1, ge=1, le=64, description="Processes that work off the log.")
+    keep_processes: int = Field(default=1, ge=1, le=64, description="Processes that keep the lake and the scores.")
     partitions: int = Field(
         default=4,
         description="Partitions of a new event log: 1, 2, 4, 8 or 16. For one that exists: mainstem log repartition.",

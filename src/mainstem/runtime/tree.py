@@ -35,6 +35,7 @@ def mainstem_tree(
                 "serve", command("serve"), count=settings.serve_processes, listens=True, environment=environment
             ),
             RoleProcess("work", command("work"), count=settings.work_processes, environment=environment),
+            RoleProcess("keep", command("keep"), count=settings.keep_processes, environment=environment),
         ],
         begin=lambda: None if loaded.config.database.url is not None else _begin(loaded, announce),
         prepare=lambda dsn: prepare(loaded, dsn, announce),

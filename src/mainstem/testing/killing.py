@@ -17,8 +17,8 @@ from mainstem.testing.workload import ACCOUNTS_CONTRACT, JOURNEY, Workload
 
 __all__ = ["ROLES", "KillRun", "Killed", "declare_workload"]
 
-ROLES = ("serve", "work", "postgres", "supervisor", "guardian")
-"""Who is killed: door; engine, sink and lake writer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
+ROLES = ("serve", "work", "keep", "postgres", "supervisor", "guardian")
+"""Who is killed: door; engine and sink; lake writer and scorer; postmaster; supervisor with its scheduler; the postmaster's guardian."""
 
 _LIVES_SECONDS = 300.0
 _PUT_SECONDS = 30.0
@@ -45,8 +45,8 @@ class Killed:
 class KillRun:
     """Clients load a running installation while a random process is killed again and again.
 
-    `aims` is which roles are killed by chance; `put` among them is a worker at the moment its lake writer has put a file
-    whose commit is still to come. `on_start` is called before each start of the tree, and may change its environment;
+    `aims` is which roles are killed by chance; `put` among them is a lake writer at the moment when it has put a file whose
+    commit is still to come. `on_start` is called before each start of the tree, and may change its environment;
     `on_turn` after each kill. `rest` is how many seconds each client rests between its requests.
     """
 
@@ -103,7 +103,7 @@ class KillRun:
         """`kill -9`, and a new start where the supervisor was the one. One that is just being restarted is waited for."""
         deadline = time.monotonic() + _LIVES_SECONDS
         before = self._wait_put() if aim == "put" else None
-        while self.tree.kill("work" if aim == "put" else aim, self.chance) is None:
+        while self.tree.kill("keep" if aim == "put" else aim, self.chance) is None:
             assert time.monotonic() < deadline, f"no {aim} came back:\n{self.tree.tail()}"
             time.sleep(0.05)
         if before is not None:

@@ -55,7 +55,7 @@ def test_the_whole_tree_serves_and_ends_without_a_trace(data_dir: Path, capsys: 
 
         state = read_state(data_dir)
         assert state is not None
-        assert sorted(state.processes) == ["guardian", "postgres", "serve", "work"]
+        assert sorted(state.processes) == ["guardian", "keep", "postgres", "serve", "work"]
         assert main(["up", "--data-dir", str(data_dir)]) == ExitCode.UNAVAILABLE
         assert f"in use by process {process.pid}" in capsys.readouterr().err
 

@@ -82,6 +82,7 @@ def test_disks_that_fill_up_while_loading(data_dir: Path, disks: dict[str, Small
         assert after.supervisor == before.supervisor
         assert after.processes["serve"] == before.processes["serve"]
         assert after.processes["work"] == before.processes["work"]
+        assert after.processes["keep"] == before.processes["keep"]
 
 
 def fill_and_make_room(tree: RunningTree, key: str, load: Workload, name: str, disk: SmallDisk, *, ahead: bool) -> None:

@@ -108,7 +108,7 @@ def test_one_customer_loaded_twice_at_once_while_everything_is_restarted(tmp_pat
         load.start()
         try:
             loads = [begin_load(tree, folder) for folder in folders]
-            restart_one_after_another(tree, ("serve", "work"))
+            restart_one_after_another(tree, ("serve", "work", "keep"))
             reports = [json.loads(each.communicate()[0]) for each in loads]
         finally:
             expected = load.stop()

@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import functools
-import secrets
+import random
 import threading
 from collections.abc import Callable
 from operator import attrgetter
@@ -365,7 +365,8 @@ class Door:
 def _uuid7(now: dt.datetime) -> str:
     """A version 7 UUID: rising with time, the rest random."""
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    chance = secrets.randbits(74)
+    # Unlike the kernel's, this source takes no turn of the interpreter from those who wait; nothing is to be kept secret.
+    chance = random.getrandbits(74)
     high = milliseconds << 16 | 0x7000 | chance >> 62
     digits = f"{high << 64 | 0b10 << 62 | chance & ((1 << 62) - 1):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -16,6 +16,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from mainstem.runtime.http_writing import OneWrite
+
 __all__ = ["LimitedHttp", "LimitedWebSocket", "raise_descriptor_limit"]
 
 _HEAD_BYTES: Final = 64 * 1024
@@ -83,7 +85,7 @@ class LimitedHttp(_CutOff, HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As asyncio has it."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         if len(self.connections) > _most_connections():
             self._end(503, "unavailable", "Too many connections.")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 import threading
@@ -48,7 +49,14 @@ def run_role(name: str, loaded: LoadedConfig, services: Callable[[Runtime], Sequ
     with StopSignals() as stop:
         watch_supervisor(stop.request)
         with Runtime.open(loaded) as runtime:
-            Role(name, services(runtime)).run(stop, ready=notify_ready)
+            Role(name, services(runtime)).run(stop, ready=_ready)
+
+
+def _ready() -> None:
+    # What a role is made of stays: nobody is to wait while all of it is looked at for garbage.
+    gc.collect()
+    gc.freeze()
+    notify_ready()
 
 
 def serve_services(runtime: Runtime) -> Sequence[Service]:

@@ -1,0 +1,53 @@
+"""Fewer system calls for an answer: its head and its body, which uvicorn writes one after the other, leave together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = ["OneWrite"]
+
+
+class OneWrite:
+    """A transport that sends what is written to it in one turn of the event loop with one write, at the turn's end.
+
+    Everything else it leaves to the transport it stands for.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """As asyncio has it."""
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def writelines(self, several: list[bytes]) -> None:
+        """As asyncio has it."""
+        self.write(b"".join(several))
+
+    def write_eof(self) -> None:
+        """As asyncio has it."""
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """As asyncio has it."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """As asyncio has it."""
+        self._held.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(b"".join(self._held))
+        self._held.clear()

@@ -48,6 +48,8 @@ from mainstem.store import Database
 __all__ = ["Door", "DoorParts"]
 
 _log = structlog.get_logger()
+# For numbers that need not be secret. To ask the kernel for each would hand the interpreter to somebody else meanwhile.
+_chance = random.Random()  # noqa: S311
 
 _REFRESH_SECONDS = 1.0
 # From this many records on, the caller builds the columns: in the commit everybody else would wait for it.
@@ -365,8 +367,7 @@ class Door:
 def _uuid7(now: dt.datetime) -> str:
     """A version 7 UUID: rising with time, the rest random."""
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    # Unlike the kernel's, this source takes no turn of the interpreter from those who wait; nothing is to be kept secret.
-    chance = random.getrandbits(74)
+    chance = _chance.getrandbits(74)
     high = milliseconds << 16 | 0x7000 | chance >> 62
     digits = f"{high << 64 | 0b10 << 62 | chance & ((1 << 62) - 1):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

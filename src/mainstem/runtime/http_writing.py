@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["OneWrite"]
+
+# More than this is worth a write of its own, and the transport has to know of it to hold its writer back.
+_MUCH: Final = 16 * 1024
 
 
 class OneWrite:
@@ -18,6 +21,7 @@ class OneWrite:
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -27,6 +31,9 @@ class OneWrite:
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(data)
+        self._size += len(data)
+        if self._size >= _MUCH:
+            self._flush()
 
     def writelines(self, several: list[bytes]) -> None:
         """As asyncio has it."""
@@ -44,10 +51,14 @@ class OneWrite:
 
     def abort(self) -> None:
         """As asyncio has it."""
-        self._held.clear()
+        self._forget()
         self._transport.abort()
 
     def _flush(self) -> None:
         if self._held and not self._transport.is_closing():
             self._transport.write(b"".join(self._held))
+        self._forget()
+
+    def _forget(self) -> None:
         self._held.clear()
+        self._size = 0

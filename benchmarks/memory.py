@@ -53,7 +53,7 @@ def run(ids: int = _IDS) -> Iterator[Figure]:
 
 
 def tree_memory(supervisor: int) -> dict[str, float]:
-    """MiB of a process and its descendants, by program (`serve`, `work`, `up`, `postgres`)."""
+    """MiB of a process and its descendants, by program (`serve`, `work`, `keep`, `up`, `postgres`)."""
     found: dict[str, float] = {}
     for pid in _family(supervisor):
         try:

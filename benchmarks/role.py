@@ -7,6 +7,7 @@ all that it has read (it would wait for more records to make a file of), and it 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -14,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mainstem.runtime.config import load_config
+from mainstem.runtime.logs import configure_logging
 from mainstem.runtime.roles import keep_services, work_services
 from mainstem.runtime.wiring import Runtime
 
 __all__ = ["RoleInProcess", "role"]
 
 _LOOK_SECONDS = 0.2
+_QUIET = {"MAINSTEM_RUNTIME__LOG_LEVEL": "warning"}
 _ROLES = {"work": work_services, "keep": keep_services}
 
 
@@ -39,6 +42,10 @@ class RoleInProcess:
         self._say()
         self._hear("done")
 
+    def look(self) -> None:
+        """Raise AssertionError if it has ended."""
+        assert self._process.poll() is None, "a role has ended"
+
     def _say(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
@@ -57,7 +64,7 @@ def role(data_dir: Path, name: str) -> Iterator[RoleInProcess]:
     """The role over an installation; gone afterwards."""
     command = [sys.executable, "-m", __name__, str(data_dir), name]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **_QUIET}
     ) as process:
         try:
             yield RoleInProcess(process)
@@ -67,7 +74,10 @@ def role(data_dir: Path, name: str) -> Iterator[RoleInProcess]:
 
 
 def _main(data_dir: Path, name: str) -> None:
-    with Runtime.open(load_config(data_dir)) as runtime:
+    loaded = load_config(data_dir)
+    # To standard error: standard output is for what is said here.
+    configure_logging(loaded.config.runtime, name)
+    with Runtime.open(loaded) as runtime:
         services = _ROLES[name](runtime)
         print("ready", flush=True)
         sys.stdin.readline()

@@ -104,6 +104,8 @@ def _roles(runtime: Runtime) -> float:
             one.begin()
         while any(runtime.sink_positions().get(chain, 0) < position for chain, position in heads.items()):
             time.sleep(_LOOK_SECONDS)
+            work.look()
+            keep.look()
         keep.end()
         seconds = time.perf_counter() - started
         work.end()

@@ -46,7 +46,8 @@ _log = structlog.get_logger()
 # A stream that catches up by more than this has come back: what stood still behind it moves again.
 _CAUGHT_UP = dt.timedelta(minutes=5)
 _RETRY_SECONDS = 1.0
-# While everybody is touched again and again, scoring leaves most of a core to what they are touched by.
+# While everybody is touched again and again, scoring takes a seventh of a core, and leaves the rest to what they are
+# touched by.
 _REST, _LONGEST_REST = 6.0, 5.0
 # However fast data time runs, everybody is not looked at more often than this (wall time), and midnights are let gather
 # for a moment: a customer's cells are then read once for several.
@@ -101,7 +102,8 @@ class Scorer:
                 if not scored and not filled:
                     self._database.listen(CHANGE_CHANNEL, settings.poll_seconds)
                 if not filled:
-                    stop.wait(max(settings.pause_seconds, min(_REST * took, _LONGEST_REST)))
+                    rest = min(_REST * took, _LONGEST_REST) if scored else 0.0
+                    stop.wait(max(settings.pause_seconds, rest))
             except RetryableError as error:
                 _log.warning("scoring_interrupted", error=str(error))
                 stop.wait(error.retry_after or _RETRY_SECONDS)

@@ -20,7 +20,7 @@ app = App(name="log", help="Look at the event log, change its number of partitio
 
 @app.command
 def show(*, json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR, config: ConfigFile = None) -> None:
-    """Show each epoch's partitions: how far each lane is appended to, and how far it is in effect."""
+    """Show each epoch's partitions: how far each lane is appended to, in effect, and in the lake."""
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config, start=True) as runtime:
@@ -32,7 +32,8 @@ def show(*, json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR, config: 
         print(f"epoch {epoch['epoch']}: {epoch['partitions']} partitions, {'closed' if epoch['closed'] else 'open'}")
         for head in epoch["heads"]:
             print(
-                f"  partition {head['partition']}, {head['lane']}: {head['in_effect']:,} of {head['appended']:,} batches"
+                f"  partition {head['partition']}, {head['lane']}: {head['appended']:,} batches,"
+                f" {head['in_effect']:,} in effect, {head['in_lake']:,} in the lake"
             )
 
 
@@ -64,7 +65,7 @@ def repartition(
 
 
 def _standing(runtime: Runtime) -> list[dict[str, Any]]:
-    positions = runtime.sink_positions()
+    in_effect, in_lake = runtime.sink_positions(), runtime.lake.manifest.positions()
     return [
         {
             "epoch": epoch.number,
@@ -75,7 +76,8 @@ def _standing(runtime: Runtime) -> list[dict[str, Any]]:
                     "partition": head.partition,
                     "lane": head.lane.label,
                     "appended": head.position,
-                    "in_effect": positions.get((head.epoch, head.partition, head.lane), 0),
+                    "in_effect": in_effect.get((head.epoch, head.partition, head.lane), 0),
+                    "in_lake": in_lake.get((head.epoch, head.partition, head.lane), 0),
                 }
                 for head in runtime.log.heads(epoch.number)
             ],

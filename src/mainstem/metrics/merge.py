@@ -143,7 +143,7 @@ _STAGING = {
             state bytea, dirty boolean)
         """,
 }
-# Hashes do not compress: what fits into a page is not to be tried.
+# Hashes do not compress, and few states are anything else: what fits into a page is not to be tried.
 _STAGED = """
     {make} WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS;
     ALTER TABLE {staging} ALTER COLUMN state SET STORAGE EXTERNAL

@@ -56,6 +56,11 @@ class _CutOff:
     transport: asyncio.Transport
     _stuck: asyncio.TimerHandle | None = None
 
+    def eof_received(self) -> None:
+        """As asyncio has it: the client sends nothing more. What was written is sent, and the connection closed."""
+        super().eof_received()  # type: ignore[misc]
+        self.transport.close()
+
     def pause_writing(self) -> None:
         """As asyncio has it: so much is waiting to be sent that nothing more should be written."""
         super().pause_writing()  # type: ignore[misc]

@@ -41,24 +41,29 @@ class OneWrite:
 
     def write_eof(self) -> None:
         """As asyncio has it."""
-        self._flush()
-        self._transport.write_eof()
+        try:
+            self._flush()
+        finally:
+            self._transport.write_eof()
 
     def close(self) -> None:
         """As asyncio has it."""
-        self._flush()
-        self._transport.close()
+        try:
+            self._flush()
+        finally:
+            self._transport.close()
 
     def abort(self) -> None:
         """As asyncio has it."""
-        self._forget()
+        self._taken()
         self._transport.abort()
 
     def _flush(self) -> None:
-        if self._held and not self._transport.is_closing():
-            self._transport.write(b"".join(self._held))
-        self._forget()
+        # Taken first: a write that fails leaves nothing behind that would never be sent.
+        held = self._taken()
+        if held and not self._transport.is_closing():
+            self._transport.write(b"".join(held))
 
-    def _forget(self) -> None:
-        self._held.clear()
-        self._size = 0
+    def _taken(self) -> list[bytes]:
+        held, self._held, self._size = self._held, [], 0
+        return held

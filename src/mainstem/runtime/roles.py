@@ -13,10 +13,8 @@ import structlog
 
 from mainstem.errors import RetryableError
 from mainstem.runtime.config import LoadedConfig
-from mainstem.runtime.jobs import periodic_jobs
 from mainstem.runtime.listening import address_of, listen
 from mainstem.runtime.logs import configure_logging
-from mainstem.runtime.scheduler import run_scheduler
 from mainstem.runtime.service import Loop, Part, Role, Service
 from mainstem.runtime.signals import StopSignals
 from mainstem.runtime.watch import notify_ready, watch_supervisor
@@ -54,7 +52,6 @@ def run_role(name: str, loaded: LoadedConfig, services: Callable[[Runtime], Sequ
 
 def _ready() -> None:
     # What a role is made of stays: nobody is to wait while all of it is looked at for garbage.
-    gc.collect()
     gc.freeze()
     notify_ready()
 
@@ -94,6 +91,10 @@ def schedule_services(runtime: Runtime) -> Sequence[Service]:
 
 def run_jobs(runtime: Runtime, stopping: threading.Event) -> None:
     """Run the periodic jobs until told to stop, whenever this process is the leader."""
+    # Most of what there is: the other roles start without it.
+    from mainstem.runtime.jobs import periodic_jobs
+    from mainstem.runtime.scheduler import run_scheduler
+
     run_scheduler(runtime.database, periodic_jobs(runtime), stopping, owner=runtime.owner)
 
 

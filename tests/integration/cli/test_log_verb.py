@@ -51,7 +51,9 @@ def test_a_log_in_use_gets_more_partitions_and_fewer_again(site: Site, capsys: p
     assert all(head["in_effect"] == head["appended"] for one in epochs for head in one["heads"])
     [line] = [line for line in site.status() if line.source == "app"]
     assert (line.received, line.accepted, line.duplicate, line.pending) == (160, 120, 40, 0)
+    assert all(head["in_lake"] == 0 for one in epochs for head in one["heads"])
     site.fill_lake()
+    assert all(head["in_lake"] == head["appended"] for one in _shown(site, capsys) for head in one["heads"])
     assert main(["rebuild", "analytics", "--from-lake", "--data-dir", str(site.data_dir)]) == ExitCode.OK
 
 

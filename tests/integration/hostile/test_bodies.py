@@ -244,3 +244,4 @@ def test_a_million_tiny_records(target: Any) -> None:
     assert totals["received"] == totals["quarantined"] == 50_000
     assert target.memory("serve") - before < 600 * MIB
     assert target.memory("work") < 1500 * MIB
+    assert target.memory("keep") < 1500 * MIB

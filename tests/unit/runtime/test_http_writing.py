@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
+import uvicorn
+import uvicorn.server
+import uvloop
 
+from mainstem.runtime.http_limits import LimitedHttp
 from mainstem.runtime.http_writing import OneWrite
 
 
@@ -99,3 +104,28 @@ def test_what_is_written_turn_after_turn_leaves_turn_after_turn() -> None:
 
     asyncio.run(turns())
     assert transport.done == [b"one", b"two"]
+
+
+async def _answer(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"body"})
+
+
+async def _ask_and_say_no_more() -> bytes:
+    config = uvicorn.Config(_answer, log_config=None)
+    config.load()
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        theirs.shutdown(socket.SHUT_WR)
+        await loop.connect_accepted_socket(lambda: LimitedHttp(config, uvicorn.server.ServerState(), {}), ours)
+        return await asyncio.to_thread(lambda: b"".join(iter(lambda: theirs.recv(4096), b"")))
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_says_that_nothing_more_comes_is_answered(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        answer = runner.run(_ask_and_say_no_more())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"body")

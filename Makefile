@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install demo test test-stack bench soak lint web web-check docs requirements clean
+.PHONY: install demo test test-stack bench soak lint web web-lint web-test docs requirements clean
 
 install: $(VENV)/.installed web
 
@@ -24,18 +24,21 @@ src/mainstem/api/static/index.html: $(shell find web/src web/index.html web/pack
 demo: install
 	$(BIN)/mainstem demo $(ARGS)
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.installed web-lint
 	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy src/mainstem tests benchmarks docs/generate.py
 	$(BIN)/lint-imports
 
-# Types, lint and tests of the dashboard.
-web-check: web
-	cd web && npm run typecheck --silent && npm run lint --silent && npm run test --silent
+# Types and lint of the dashboard, and its tests.
+web-lint: web
+	cd web && npm run typecheck --silent && npm run lint --silent
+
+web-test: web
+	cd web && npm run test --silent
 
 # Three workers on two cores: tests that start and kill processes wait more than they compute, and come first.
-test: install web-check
+test: install web-test
 	$(BIN)/pytest -m "not stack and not soak" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-stack: install

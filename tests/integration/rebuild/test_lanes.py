@@ -57,7 +57,8 @@ def test_a_rebuild_lets_the_same_body_count(
     assert site.query(QUANTITIES) == [("events", expected), ("quantity", expected)]
     site.fill_lake()
     turns = site.query(TURNS)
-    assert len(turns) > 4, "both lanes of some partition took turns"
+    # A key of chance decides how many partitions the customers lie in.
+    assert len(turns) > len({turn[:2] for turn in turns}), "both lanes of some partition took turns"
     for _ in range(2):
         tables = _rebuild(site, capsys)
         assert site.query(QUANTITIES) == [("events", expected), ("quantity", expected)]

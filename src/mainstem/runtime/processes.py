@@ -18,7 +18,7 @@ __all__ = ["ProcessId", "kill_all", "process_ids", "reap_adopted", "wait_gone", 
 
 _PROC = Path("/proc")
 # Fields of /proc/<pid>/stat after the command's closing bracket, which is the third field's predecessor.
-_STATE, _PARENT, _START = 0, 1, 19
+_STATE, _PARENT, _THREADS, _START = 0, 1, 17, 19
 _POLL_SECONDS = 0.02
 
 
@@ -50,7 +50,8 @@ class ProcessId:
     def of(cls, pid: int) -> Self | None:
         """The process that has this number now; None when there is none, or only one that has ended already."""
         fields = _stat(pid)
-        if fields is None or fields[_STATE] in {"Z", "X"}:
+        # One whose first thread has ended has its sockets and locks until the others have, too.
+        if fields is None or (fields[_STATE] in {"Z", "X"} and int(fields[_THREADS]) <= 1):
             return None
         return cls(pid, int(fields[_START]), _boot())
 
@@ -72,7 +73,7 @@ class ProcessId:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; a zombie has ended."""
+        """Whether any of it still runs; a zombie has ended."""
         return ProcessId.of(self.pid) == self
 
     @property

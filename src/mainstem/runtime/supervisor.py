@@ -42,6 +42,8 @@ __all__ = ["Supervisor", "Tree"]
 # A role without a supervisor ends itself within three seconds.
 _ORPHAN_SECONDS = 4.0
 _KILL_SECONDS = 10.0
+# A process that is no longer seen may not have let go of its sockets yet.
+_PORT_SECONDS = 5.0
 _IDLE_SECONDS = 1.0
 _log = structlog.get_logger()
 
@@ -117,9 +119,10 @@ class Supervisor:
 
     def _start(self) -> None:
         # An orphan may hold the very port. Nothing is made, and nobody told of it, before the port is had.
-        self._end_orphans()
+        unfinished = self._end_orphans()
         if any(role.listens for role in self._tree.roles):
-            self._socket = open_socket(self._settings.host, self._settings.port)
+            patience = _PORT_SECONDS if unfinished else 0.0
+            self._socket = open_socket(self._settings.host, self._settings.port, patience)
             self._url = address_of(self._socket, self._settings.host)
         self._tree.begin()
         self._write_state()
@@ -137,11 +140,11 @@ class Supervisor:
         if not self._stop.requested:
             self._start_background()
 
-    def _end_orphans(self) -> None:
-        """End the roles of an earlier run that outlived its supervisor; they are on their way, or hang."""
+    def _end_orphans(self) -> bool:
+        """End the roles of an earlier run that outlived its supervisor; they are on their way, or hang. Whether there was one."""
         before = read_state(self._data_dir)
         if before is None:
-            return
+            return False
 
         def left() -> list[ProcessId]:
             return with_environment(TREE_VARIABLE, before.tree)
@@ -152,6 +155,7 @@ class Supervisor:
             wait_gone(orphans, _ORPHAN_SECONDS, lambda: self._stop.hurried)
             kill_all(left, _KILL_SECONDS)
         remove_state(self._data_dir)
+        return True
 
     def _start_child(self, child: Child) -> None:
         child.start(

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,27 @@ def test_a_zombie_has_ended(sleeper: subprocess.Popen[bytes]) -> None:
     assert os.path.exists(f"/proc/{process.pid}")  # noqa: PTH110
     assert ProcessId.of(process.pid) is None
     sleeper.wait()
+
+
+def test_a_process_whose_first_thread_has_ended_has_not_while_others_run() -> None:
+    # The first thread asks the kernel for its own end alone.
+    program = (
+        "import ctypes, platform, threading, time;"
+        "threading.Thread(target=time.sleep, args=(600,)).start();"
+        "ctypes.CDLL(None).syscall(93 if platform.machine() == 'aarch64' else 60, 0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        known = of(process)
+        while _state(process.pid) != "Z":
+            time.sleep(0.01)
+        assert known.alive
+        assert wait_gone([known], 0.1) == [known]
+        process.kill()
+        assert wait_gone([known], 30) == []
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_waiting_ends_early_when_hurried_and_says_who_is_left(sleeper: subprocess.Popen[bytes]) -> None:

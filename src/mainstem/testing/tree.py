@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -58,6 +59,8 @@ class RunningTree:
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.system_folder = scratch_folder("mainstem-tree-")
         self.system_folder.chmod(0o711)
+        # Also of one that is started and killed and never left in order.
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, self.system_folder, ignore_errors=True)
         self.environment = dict(settings)
         """What the next start is given besides our own environment."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +73,7 @@ class RunningTree:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self.system_folder, ignore_errors=True)
+        self._remove_folder()
 
     @property
     def url(self) -> str:

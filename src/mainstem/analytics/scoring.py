@@ -46,8 +46,8 @@ _log = structlog.get_logger()
 # A stream that catches up by more than this has come back: what stood still behind it moves again.
 _CAUGHT_UP = dt.timedelta(minutes=5)
 _RETRY_SECONDS = 1.0
-# While everybody is touched again and again, scoring takes a seventh of a core, and leaves the rest to what they are
-# touched by.
+# While everybody is touched again and again, scoring rests so many times as long as it took, and leaves most of a core
+# to what they are touched by.
 _REST, _LONGEST_REST = 6.0, 5.0
 # However fast data time runs, everybody is not looked at more often than this (wall time), and midnights are let gather
 # for a moment: a customer's cells are then read once for several.

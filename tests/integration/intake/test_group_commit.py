@@ -243,7 +243,7 @@ def test_a_changed_number_of_partitions(
 ) -> None:
     elsewhere = PostgresLog(database, keyring.sealer, clock, partitions=4)
     with Door(faulty_parts) as door:
-        names = [f"n{n}" for n in range(40)]
+        names = [f"n{n}" for n in range(400)]
         before = door.submit(delivery(*names)).positions
         elsewhere.repartition(8)
         after = door.submit(delivery(*names)).positions
@@ -257,7 +257,7 @@ def test_a_changed_number_of_partitions(
     for batch in logged.batches():
         partitions = {1: 4, 2: 8, 3: 2}[batch.epoch]
         assert {slot % partitions for slot in batch.records.column("slot").to_pylist()} == {batch.partition}
-    assert len(logged.records()) == 160
+    assert len(logged.records()) == 1600
 
 
 def test_stop_commits_what_was_taken_in_and_takes_nothing_more(

@@ -15,7 +15,7 @@ from mainstem.eventlog import PostgresLog
 from mainstem.intake import Door, DoorParts
 from mainstem.metrics import Metrics
 from mainstem.privacy import Keyring
-from mainstem.processing import EmbeddedEngine, LocalSegments, PostgresSink, SinkParts
+from mainstem.processing import EmbeddedEngine, KnownParents, LocalSegments, PostgresSink, SinkParts
 from mainstem.runtime.folders import keys_folder
 from mainstem.runtime.installation import begin_installation
 from mainstem.runtime.postgres import EmbeddedPostgres
@@ -73,7 +73,9 @@ def installation() -> Iterator[Installation]:
                 metrics=Metrics(database),
                 partitions=lambda _: PARTITIONS,
             )
-            engine = EmbeddedEngine(registry, keyring.references, keyring.hasher, keyring.sealer)
+            engine = EmbeddedEngine(
+                registry, keyring.references, keyring.hasher, keyring.sealer, KnownParents(database)
+            )
             sink = PostgresSink(database, sink_parts)
             with Door(parts) as door:
                 yield Installation(folder, database, keyring, clock, registry, log, door, engine, sink)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ContractField,
         EntityMapping,
         Limit,
+        Parent,
         Repeat,
         Rule,
         Severity,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.holding import Held, held_rows
     from mainstem.contracts.nesting import deepest
+    from mainstem.contracts.parents import check_parents
     from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, Check, CheckPlan
     from mainstem.contracts.policy import DRIFT_OF_REASON, DriftKind, Policies, Policy
     from mainstem.contracts.publishing import described, json_schema
@@ -60,11 +62,12 @@ else:
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
-            "contract": "ACTIVE ANY_SOURCE ROW_COUNT Constant Contract ContractField EntityMapping Limit Repeat Rule Severity Volume",
+            "contract": "ACTIVE ANY_SOURCE ROW_COUNT Constant Contract ContractField EntityMapping Limit Parent Repeat Rule Severity Volume",
             "door_plan": "DoorPlan Picked",
             "expression": "Column Expression compile_condition",
             "holding": "Held held_rows",
             "nesting": "deepest",
+            "parents": "check_parents",
             "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS Check CheckPlan",
             "reader": "read_contract",
             "reasons": "Reason",
@@ -102,6 +105,7 @@ __all__ = [
     "Kind",
     "Limit",
     "Observed",
+    "Parent",
     "Picked",
     "Policies",
     "Policy",
@@ -115,6 +119,7 @@ __all__ = [
     "Use",
     "Volume",
     "builtin_contracts",
+    "check_parents",
     "compare_contracts",
     "compile_condition",
     "declared_keys",

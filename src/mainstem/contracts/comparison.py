@@ -134,6 +134,10 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         yield Change(code, narrower, f"{'fewer' if narrower else 'more'} values of {name!r} are allowed", (name,))
     if before.completeness != after.completeness:
         yield Change("objective_changed", False, f"{name!r} has another objective of completeness", (name,))
+    if before.parent != after.parent:
+        harder = after.parent is not None and (before.parent is None or before.parent.wait == after.parent.wait)
+        words = f"{name!r} referred to {_parent(before)} and refers to {_parent(after)}"
+        yield Change("relationship_changed", harder, words, (name,))
     yield from _limits(before, after)
     kinds = ("missing_field", "type_change", "enum_growth")
     yield from _policies(repr(name), before.policies, after.policies, kinds, (name,))
@@ -220,6 +224,11 @@ def _told(value: object) -> str:
 
 def _type(field: ContractField) -> str:
     return "an array" if field.array else str(field.type)
+
+
+def _parent(field: ContractField) -> str:
+    parent = field.parent
+    return "nothing" if parent is None else f"{parent.stream}.{parent.field} (waiting {parent.wait})"
 
 
 def _limit(limit: Limit | None) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "ContractField",
     "EntityMapping",
     "Limit",
+    "Parent",
     "Repeat",
     "Rule",
     "Severity",
@@ -118,6 +119,18 @@ class SourceForm:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Parent:
+    """What a field's value is to be the key of: an entity of the same source's `stream`, whose primary key is `field`.
+
+    A record whose parent is not known is held for `wait` after it was received, and then quarantined.
+    """
+
+    stream: str
+    field: str
+    wait: dt.timedelta
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ContractField:
     """One declared field. `path` leads to it in the payload, a step an object key; where nothing lies there, `former` do."""
 
@@ -138,11 +151,18 @@ class ContractField:
     form: SourceForm = SourceForm()
     former: tuple[tuple[str, ...], ...] = ()
     """Paths on which the source used to say it, the latest first."""
+    parent: Parent | None = None
+    """What it refers to, where a record has to wait for that."""
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """All paths, in the order in which they are tried: the first that leads to a value gives it."""
         return (self.path, *self.former)
+
+    @property
+    def foreign_key(self) -> str:
+        """The check that a record's parent is known, by the name under which it holds the record."""
+        return f"{self.name}.foreignKey"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

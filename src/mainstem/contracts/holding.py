@@ -29,14 +29,21 @@ class Held:
         return [check for check, failed in self.failed if failed[row]]
 
 
-def held_rows(plan: CheckPlan, checked: pa.Table, released: Collection[str] = ()) -> Held:
+def held_rows(
+    plan: CheckPlan,
+    checked: pa.Table,
+    released: Collection[str] = (),
+    orphans: Sequence[tuple[Check, Mask]] = (),
+) -> Held:
     """Of a result of `CheckPlan.run`: what is held, but for the checks named in `released`.
+
+    `orphans` are rows whose parents are not known, by the check that says so: they wait.
 
     A record with a defect is not held: it has to be mended first. One that a policy would discard is, so that nobody's
     word is asked for in vain.
     """
     rows = np.zeros(checked.num_rows, np.bool_)
-    failed = [(check, mask) for check, mask in plan.holds(checked) if check.rule not in released]
+    failed = [one for one in (*plan.holds(checked), *orphans) if one[0].rule not in released]
     for _, mask in failed:
         rows |= mask
     torn = np.flatnonzero(rows & np.asarray(checked["reason"].is_valid()))

@@ -190,7 +190,10 @@ class CheckPlan:
         known = next((one for one in self.contract.rules if one.name == rule), None)
         if known is not None:
             return f"Rule {rule!r} does not hold: {known.description.rstrip('.') or known.expression}."
-        limits = () if field is None else self.contract.fields[field].limits
+        about = None if field is None else self.contract.fields[field]
+        if about is not None and about.parent is not None and rule == about.foreign_key:
+            return f"Field {field!r} names none of {about.parent.stream} that is known: the record waits for it."
+        limits = () if about is None else about.limits
         limit = next(one for one in limits if rule == f"{field}.{one.word}")
         return f"Field {field!r} is outside its limits: {limit.word} is {limit.value}."
 

@@ -68,6 +68,13 @@ def described(contract: Contract) -> dict[str, Any]:
                     for limit in field.limits
                 ],
                 "completeness": field.completeness,
+                "refers_to": None
+                if field.parent is None
+                else {
+                    "stream": field.parent.stream,
+                    "field": field.parent.field,
+                    "wait_seconds": field.parent.wait.total_seconds(),
+                },
                 "attributes": attributes.get(field.name, []),
                 "schema_change": {
                     kind: getattr(field.policies, kind).value

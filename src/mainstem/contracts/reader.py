@@ -27,6 +27,7 @@ from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Cust
 from mainstem.contracts._limits import read_limits
 from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._policies import indispensable, read_field_policies, read_policies
+from mainstem.contracts._relationships import read_parent
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
@@ -209,6 +210,10 @@ class _Reading:
             raise self._wrong("schema[0].name", f"{name!r} is no name of a stream.", f"Names match {NAME_PATTERN}.")
         if self._stream.logicalType not in {None, "object"}:
             raise self._wrong("schema[0].logicalType", "is not `object`.", "Write object, or remove it.")
+        if self._stream.relationships is not None:
+            raise self._wrong(
+                "schema[0].relationships", "is not read here.", "Write it at the field that refers to another stream."
+            )
         for index, rule in enumerate(self._stream.quality or ()):
             if rule.type != "text" and not RuleReader.is_rule(rule) and not is_row_count(rule):
                 raise self._wrong(
@@ -346,6 +351,7 @@ class _Reading:
             completeness=custom.share("completeness") if "completeness" in custom else None,
             form=form,
             former=self._former(custom),
+            parent=read_parent(one, kind, place, self._where),
         )
 
     def _path(self, one: SchemaProperty, custom: Custom, place: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Reason(enum.StrEnum):
     RULE_FAILED = "rule_failed"
     UNDECLARED = "undeclared"
     LOAD_VOLUME = "load_volume"
+    ORPHAN = "orphan"
 
     def message(self, field: str | None = None) -> str:
         """What is wrong and what to do, as sentences; never holds a value of the record."""
@@ -62,5 +63,6 @@ _MESSAGES = {
     Reason.RULE_FAILED: "{subject} breaks a rule of the contract. Correct it, or change the rule.",
     Reason.UNDECLARED: "{subject} is not declared in the contract, which lets none such pass. Declare it, or stop sending it.",
     Reason.LOAD_VOLUME: "The load has fewer or more rows than the contract expects. Release it if it is right, or dismiss it.",
+    Reason.ORPHAN: "{subject} refers to something that is not known yet. Send that, or correct the record.",
     Reason.UNPROCESSABLE: "Mainstem failed on this record. Keep it, and report it with the log's lines of that time.",
 }

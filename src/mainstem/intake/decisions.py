@@ -31,6 +31,7 @@ __all__ = [
     "DeclarationActivated",
     "QuarantineDismissed",
     "QuarantineFixed",
+    "WaitEnded",
     "decode_decision",
     "encode_decision",
 ]
@@ -110,7 +111,19 @@ class QuarantineDismissed(msgspec.Struct, frozen=True, kw_only=True, tag_field="
     by: str = ""
 
 
-Decision: TypeAlias = ContractActivated | DeclarationActivated | QuarantineFixed | QuarantineDismissed
+class WaitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="decision", tag="wait_ended"):
+    """The held record at `place` waited long enough for what it refers to: it is quarantined. The rest is the record's."""
+
+    place: str
+    slot: int
+    source: str
+    stream: str
+    received_at: dt.datetime
+    reason: str
+    by: str = ""
+
+
+Decision: TypeAlias = ContractActivated | DeclarationActivated | QuarantineFixed | QuarantineDismissed | WaitEnded
 """Every kind of decision; later ones (links, erasures, inferred deletes) join here."""
 
 _decoder: msgspec.json.Decoder[Decision] = msgspec.json.Decoder(Decision)
@@ -176,7 +189,7 @@ class Decisions:
                 if not key:
                     raise ValueError("A corrected record needs a partition key.")
                 return self._references.slot(record.source, record.stream, key)
-            case QuarantineDismissed(place=place, slot=slot):
+            case QuarantineDismissed(place=place, slot=slot) | WaitEnded(place=place, slot=slot):
                 Place.parse(place)
                 return slot
             case _:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainstem.processing.embedded import Contracts, EmbeddedEngine
     from mainstem.processing.engine import Engine
     from mainstem.processing.ledger import Ledger, Line, Violation
+    from mainstem.processing.orphans import KnownParents, Parents
     from mainstem.processing.outcome import Failing, Outcome, Stretch
     from mainstem.processing.patching import merge_patch
     from mainstem.processing.quarantine import QuarantinedRecord, open_record, quarantine_id
@@ -67,6 +68,7 @@ else:
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
             "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
+            "orphans": "KnownParents Parents",
             "outcome": "Failing Outcome Stretch",
             "replay": "Author Quarantine QuarantineParts",
             "settings": "ProcessingSettings",
@@ -102,10 +104,12 @@ __all__ = [
     "Engine",
     "EventEffects",
     "Failing",
+    "KnownParents",
     "Ledger",
     "Line",
     "LocalSegments",
     "Outcome",
+    "Parents",
     "PostgresSink",
     "ProcessingSettings",
     "Quarantine",

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.errors import IntegrityError
-from mainstem.intake import QuarantineDismissed, QuarantineFixed
+from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.metrics import CellDeltas, MetricSet
 from mainstem.model import Place, Span
 from mainstem.processing.dedup import Days, Run
@@ -33,7 +33,7 @@ class Correction:
     """A decision about a quarantined record, and whether it will change what it is about."""
 
     place: Place
-    decision: QuarantineFixed | QuarantineDismissed
+    decision: QuarantineFixed | QuarantineDismissed | WaitEnded
     at: dt.datetime
     """When it was decided."""
     changes: bool
@@ -87,10 +87,22 @@ def _counted(effects: Effects, plan: Plan, merged: Sequence[Merged]) -> Iterator
     for source, stream, rows in _by_stream(effects.discarded):
         yield from _by_day(source, stream, count_days(rows["received_at"]), "discarded")
     for correction in plan.corrections:
-        if correction.changes and isinstance(correction.decision, QuarantineFixed):
-            record = correction.decision.record
-            left: Term = "held" if correction.decision.held else "quarantined"
-            yield record.source, record.stream, record.received_at.astimezone(dt.UTC).date(), left, -1
+        if correction.changes:
+            yield from _moved(correction.decision)
+
+
+def _moved(
+    decision: QuarantineFixed | QuarantineDismissed | WaitEnded,
+) -> Iterator[tuple[str, str, dt.date, Term, int]]:
+    """The terms that a decision takes a record out of, and brings it into."""
+    if isinstance(decision, QuarantineFixed):
+        record = decision.record
+        left: Term = "held" if decision.held else "quarantined"
+        yield record.source, record.stream, record.received_at.astimezone(dt.UTC).date(), left, -1
+    elif isinstance(decision, WaitEnded):
+        day = decision.received_at.astimezone(dt.UTC).date()
+        yield decision.source, decision.stream, day, "held", -1
+        yield decision.source, decision.stream, day, "quarantined", 1
 
 
 def _by_day(source: str, stream: str, days: Days, term: Term) -> Iterator[tuple[str, str, dt.date, Term, int]]:

@@ -14,8 +14,9 @@ from mainstem.contracts import ROW_COUNT, Check, CheckPlan, Held, Reason, held_r
 from mainstem.model import HeldLoad
 from mainstem.processing.columns import whole
 from mainstem.processing.drift.discarding import discarded_rows
+from mainstem.processing.orphans import ORPHANS, Orphans
 
-__all__ = ["Sorted", "Told", "set_aside", "sort_rows", "told"]
+__all__ = ["Sorted", "Told", "set_aside", "sort_rows", "told", "waiting"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -51,7 +52,13 @@ def told(reason: Reason, field: str | None) -> Told:
 
 
 def sort_rows(
-    plan: CheckPlan, checked: pa.Table, origins: pa.ChunkedArray, released: Collection[str], *, discards: bool
+    plan: CheckPlan,
+    checked: pa.Table,
+    origins: pa.ChunkedArray,
+    released: Collection[str] = (),
+    orphans: Sequence[Orphans] = (),
+    *,
+    discards: bool,
 ) -> Sorted:
     """Sort rows of `CheckPlan.run`, whose records have these origins; the checks named in `released` hold none.
 
@@ -59,7 +66,7 @@ def sort_rows(
     """
     bad = np.asarray(checked["reason"].is_valid())
     lost = discarded_rows(plan, checked) if bad.any() else np.zeros(len(bad), np.bool_)
-    strange = held_rows(plan, checked, released)
+    strange = held_rows(plan, checked, released, [(one.check, one.rows) for one in orphans])
     loads = [] if ROW_COUNT in released else _held_loads(origins)
     held = strange.rows.copy()
     for _, rows in loads:
@@ -79,6 +86,29 @@ def set_aside(
         rows.append(row)
         said.append(_told_held(plan, load, by_fate.strange.by(row) if by_fate.strange.rows[row] else ()))
     return rows, said
+
+
+def waiting(orphans: Sequence[Orphans], by_fate: Sorted, records: pa.Table) -> list[pa.Table]:
+    """What the held ones of these records wait for, in columns of `orphans.ORPHANS`."""
+    if not orphans:
+        return []
+    ours = {one.check for one in orphans}
+    others = [mask for check, mask in by_fate.strange.failed if check not in ours]
+    shared = np.logical_or.reduce([np.zeros_like(by_fate.held), *others, *(mask for _, mask in by_fate.loads)])
+    tables = []
+    for one in orphans:
+        rows = np.flatnonzero(one.rows & by_fate.held)
+        count = len(rows)
+        columns = {
+            **{name: whole(records[name]).take(rows) for name in ("position", "index")},
+            "rule": pa.repeat(one.check.rule, count),
+            "entity": pa.repeat(one.entity, count),
+            "ref": one.refs.take(rows),
+            "until": one.until.take(rows),
+            "alone": pa.array(~shared[rows]),
+        }
+        tables.append(pa.table(columns).cast(ORPHANS))
+    return tables
 
 
 def _held_loads(origins: pa.ChunkedArray) -> list[tuple[HeldLoad, Mask]]:

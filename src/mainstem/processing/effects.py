@@ -17,6 +17,7 @@ from mainstem.contracts import Contract
 from mainstem.intake import Decision
 from mainstem.model import Span
 from mainstem.processing.drift.effects import DISCARDED, DriftEffects
+from mainstem.processing.orphans import ORPHANS
 from mainstem.quality import StreamCounts
 
 __all__ = [
@@ -193,6 +194,8 @@ class Effects:
     discarded: pa.Table = dataclasses.field(default_factory=DISCARDED.empty_table)
     """In `drift.effects.DISCARDED` columns: records that a contract's policy discards."""
     drift: DriftEffects = dataclasses.field(default_factory=DriftEffects)
+    orphans: pa.Table = dataclasses.field(default_factory=ORPHANS.empty_table)
+    """In `orphans.ORPHANS` columns: what held records of the span wait for."""
 
     def set_aside(self, term: Literal["quarantined", "held"]) -> pa.Table:
         """The rows of `quarantined` that are in this state."""

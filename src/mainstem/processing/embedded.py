@@ -30,7 +30,7 @@ from mainstem.errors import FatalError, NotFoundError, RetryableError
 from mainstem.intake import CorrectedRecord, Decision, QuarantineFixed, decode_decision
 from mainstem.model import DECISIONS_STREAM, ENVELOPE, MAINSTEM_SOURCE, EntityKind, HeldLoad, Lane, LogBatch, Span
 from mainstem.privacy import Hasher, References, Sealer
-from mainstem.processing.aside import Told, set_aside, sort_rows, told
+from mainstem.processing.aside import Told, set_aside, sort_rows, told, waiting
 from mainstem.processing.drift.discarding import discards_of
 from mainstem.processing.drift.effects import DISCARDED
 from mainstem.processing.drift.watching import Checked, DriftWatch, Seen, drift_effects
@@ -45,6 +45,7 @@ from mainstem.processing.effects import (
     StateEffects,
 )
 from mainstem.processing.failures import described
+from mainstem.processing.orphans import ORPHANS, Orphans, Parents, find_orphans
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
 from mainstem.processing.verdicts import count_days
@@ -88,6 +89,7 @@ class _Parts:
     decisions: list[DecisionEffect] = dataclasses.field(default_factory=list)
     corrected: list[EventEffects | StateEffects] = dataclasses.field(default_factory=list)
     quarantined: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    orphans: list[pa.Table] = dataclasses.field(default_factory=list)
     sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     references: list[pa.Table] = dataclasses.field(default_factory=list)
     warnings: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -108,13 +110,18 @@ class _Group:
     records: pa.Table
     released: frozenset[str] = frozenset()
     """The checks that do not hold them: somebody released them."""
+    waits: bool = True
+    """Whether they wait for what they refer to; not so what was decided about."""
 
 
 class EmbeddedEngine:
     """See the module's text. Safe to share between threads, each of which gets a DuckDB of its own."""
 
-    def __init__(self, contracts: Contracts, references: References, hasher: Hasher, sealer: Sealer) -> None:
+    def __init__(
+        self, contracts: Contracts, references: References, hasher: Hasher, sealer: Sealer, parents: Parents
+    ) -> None:
         self._contracts = contracts
+        self._parents = parents
         self._references = references
         self._hasher = hasher
         self._sealer = sealer
@@ -143,6 +150,7 @@ class EmbeddedEngine:
             corrected=tuple(parts.corrected),
             quarantined=pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS),
             sealed=pa.Table.from_pylist(parts.sealed, SEALED),
+            orphans=pa.concat_tables([ORPHANS.empty_table(), *parts.orphans]),
             references=_distinct(parts.references),
             received_at=last.received_at,
             records=sum(batch.records.num_rows for batch in batches),
@@ -158,14 +166,14 @@ class EmbeddedEngine:
         `records` has `ENVELOPE` columns and `position`, `index` and `received_at`, by which the answer names them. The
         checks named in `released` hold none of them.
         """
-        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records, frozenset(released))
+        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records, frozenset(released), waits=True)
         return pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS)
 
-    def _checked(self, span: Span, records: pa.Table, released: frozenset[str]) -> _Parts:
+    def _checked(self, span: Span, records: pa.Table, released: frozenset[str], *, waits: bool) -> _Parts:
         """What records of no decision come to."""
         parts = _Parts(span, tried=True)
         for group in _groups(records):
-            self._halving(parts, dataclasses.replace(group, released=released), self._check)
+            self._halving(parts, dataclasses.replace(group, released=released, waits=waits), self._check)
         return parts
 
     def _halving(self, parts: _Parts, group: _Group, effect: Callable[[_Parts, _Group], None]) -> None:
@@ -204,7 +212,9 @@ class EmbeddedEngine:
         plan, asked = tally.plan, _plan_input(records)
         checked = plan.run(self._connection(), asked)
         counted = tally.count(self._connection(), asked, checked, parts.span.lane)
-        by_fate = sort_rows(plan, checked, records["origin"], group.released, discards=not parts.tried)
+        orphans = self._orphans(parts.span, group, contract, checked)
+        by_fate = sort_rows(plan, checked, records["origin"], group.released, orphans, discards=not parts.tried)
+        parts.orphans += waiting(orphans, by_fate, records)
         seen = Seen()
         if not parts.tried:
             seen = self._watch.look(Checked(group.source, plan, records, checked, by_fate.discarded))
@@ -235,6 +245,12 @@ class EmbeddedEngine:
             parts.events.append(EventEffects(contract, group.source, shaped.rows))
         else:
             parts.states.append(StateEffects(contract, group.source, shaped.rows))
+
+    def _orphans(self, span: Span, group: _Group, contract: Contract, checked: pa.Table) -> list[Orphans]:
+        if not group.waits:
+            return []
+        keys = (self._references, self._parents)
+        return find_orphans(contract, self._contracts.active, keys, (group.source, span, group.records, checked))
 
     def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
         if contract.kind is EntityKind.EVENT:
@@ -273,7 +289,7 @@ class EmbeddedEngine:
                 released[frozenset(decision.released)].append(record)
         corrected: list[EventEffects | StateEffects] = []
         for names, rows in released.items():
-            alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED), names)
+            alone = self._checked(parts.span, pa.Table.from_pylist(rows, _PLACED), names, waits=False)
             parts.references.extend(alone.references)
             groups: list[EventEffects | StateEffects] = [*alone.events, *alone.states]
             corrected += [group for group in groups if group.rows.num_rows]

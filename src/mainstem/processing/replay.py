@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason
 from mainstem.errors import ConfigurationError, MainstemError, NotFoundError
-from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed
+from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.model import ENVELOPE, HeldLoad
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
+from mainstem.processing.orphans import Parents
 from mainstem.processing.outcome import Failing, Outcome, Stretch
 from mainstem.processing.patching import members_of
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
@@ -78,6 +79,7 @@ class QuarantineParts:
     references: References
     hasher: Hasher
     sealer: Sealer
+    parents: Parents
     decisions: Decisions
 
 
@@ -213,6 +215,15 @@ class Quarantine:
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
             self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
+        return outcome
+
+    def end_wait(self, ids: Sequence[uuid.UUID], author: Author) -> Outcome:
+        """Have held records that waited long enough for what they refer to be quarantined. Raises as `replay`."""
+        outcome = Outcome()
+        for entries in self._pages(QuarantineSelection(ids=ids, states=("held",)), None, outcome):
+            outcome.matched += len(entries)
+            records = zip(entries, self._opened(entries), strict=True)
+            self._decide(outcome, {entry.id: _overdue(entry, record, author) for entry, record in records}, ("held",))
         return outcome
 
     def _decide_load(
@@ -358,7 +369,7 @@ class Quarantine:
 
     def _engine_with(self, contracts: Contracts) -> EmbeddedEngine:
         parts = self._parts
-        return EmbeddedEngine(contracts, parts.references, parts.hasher, parts.sealer)
+        return EmbeddedEngine(contracts, parts.references, parts.hasher, parts.sealer, parts.parents)
 
 
 class _Trial:
@@ -421,15 +432,23 @@ def _table(cases: Sequence[_Case]) -> pa.Table:
 
 
 def _dismissed(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> QuarantineDismissed:
-    return QuarantineDismissed(
-        place=str(entry.place),
-        slot=record.slot,
-        source=entry.source,
-        stream=entry.stream,
-        received_at=entry.received_at,
-        reason=author.reason,
-        by=author.by,
-    )
+    return QuarantineDismissed(**_about(entry, record, author))
+
+
+def _overdue(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> WaitEnded:
+    return WaitEnded(**_about(entry, record, author))
+
+
+def _about(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> dict[str, Any]:
+    return {
+        "place": str(entry.place),
+        "slot": record.slot,
+        "source": entry.source,
+        "stream": entry.stream,
+        "received_at": entry.received_at,
+        "reason": author.reason,
+        "by": author.by,
+    }
 
 
 def _fixed(case: _Case, word: _Word) -> QuarantineFixed:

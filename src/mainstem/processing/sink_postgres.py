@@ -22,7 +22,7 @@ import structlog
 
 from mainstem.clock import Clock
 from mainstem.errors import FencedError, UnavailableError
-from mainstem.intake import QuarantineDismissed, QuarantineFixed
+from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.metrics import CellDeltas, MetricSet, begin_merge, merge_cells, prepare_cells, touch_customers
 from mainstem.model import Lane, Span
 from mainstem.privacy import Hasher, Sealer
@@ -35,6 +35,7 @@ from mainstem.processing.tables.drift import FindingRegister, Known
 from mainstem.processing.tables.entities import Entities
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
+from mainstem.processing.tables.orphans import write_orphans
 from mainstem.processing.tables.quality_counts import write_quality
 from mainstem.processing.tables.quarantine import Decided, decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
@@ -295,7 +296,8 @@ class PostgresSink:
         about = [
             (span.place(one.position, one.index), one, one.decision)
             for one in decisions
-            if isinstance(one.decision, QuarantineDismissed) or (isinstance(one.decision, QuarantineFixed) and one.good)
+            if isinstance(one.decision, QuarantineDismissed | WaitEnded)
+            or (isinstance(one.decision, QuarantineFixed) and one.good)
         ]
         if not about:
             return []
@@ -321,6 +323,7 @@ class PostgresSink:
         for rows in plan.timeline:
             write_timeline(conn, rows)
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
+        write_orphans(conn, span, effects.orphans)
         write_warnings(conn, span, effects.warnings)
         write_quality(conn, span, effects.quality)
         noticed, findings = self._findings.write(conn, span, effects.drift, plan.known_at)
@@ -365,7 +368,7 @@ class PostgresSink:
         if self._parts.decisions is None:
             return
         for effect in plan.decisions.fresh:
-            if not isinstance(effect.decision, QuarantineFixed | QuarantineDismissed):
+            if not isinstance(effect.decision, QuarantineFixed | QuarantineDismissed | WaitEnded):
                 place = span.place(effect.position, effect.index)
                 self._parts.decisions.apply(conn, effect.decision, place, plan.known_at)
 

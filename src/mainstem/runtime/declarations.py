@@ -14,7 +14,7 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import ACTIVE, CheckPlan, Contract, read_contract
+from mainstem.contracts import ACTIVE, CheckPlan, Contract, check_parents, read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -83,8 +83,7 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
             hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
         )
     _check_names(found)
-    for path, contract in found.contracts:
-        CheckPlan.compile(contract).prove(str(path))
+    _check_contracts(runtime, found.contracts)
     builtin = {metric.name for metric in builtin_metrics()}
     for path, metric in found.metrics:
         if metric.name in builtin:
@@ -101,6 +100,23 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
     for path, model in found.health:
         check_health_model(model, together, where=str(path))
     return found
+
+
+def _check_contracts(runtime: Runtime, declared: Sequence[tuple[Path, Contract]]) -> None:
+    """Raise ConfigurationError for a contract that does not work by itself, or beside those in force."""
+    contracts = {(one.source, one.stream): one for _, one in declared}
+
+    def in_force(source: str, stream: str) -> Contract | None:
+        return contracts.get((source, stream)) or runtime.registry.active(source, stream)
+
+    for path, contract in declared:
+        CheckPlan.compile(contract).prove(str(path))
+        check_parents(contract, in_force, str(path))
+    for name in runtime.registry.streams():
+        standing = None if name in contracts else runtime.registry.active(*name)
+        if standing is not None:
+            # What is in force may refer to what is about to change.
+            check_parents(standing, in_force, f"{name[0]}.{name[1]}, which is in force")
 
 
 def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
@@ -131,6 +147,7 @@ def activate_contract(runtime: Runtime, text: str, where: str, *, follows: int) 
     `where` names the text in messages, `follows` is the version it was made from. Raises ConfigurationError, also where that
     one is no longer in force; StorageFullError or UnavailableError.
     """
+    check_parents(read_contract(text, where), runtime.registry.active, where)
     contract, new = runtime.registry.activate(text, runtime.clock.wall(), where=where, follows=follows)
     record_activations(runtime)
     return Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new)

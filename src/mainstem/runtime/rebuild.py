@@ -21,7 +21,7 @@ from mainstem.lake import COMMITS, OBSERVED_EPOCH, LakeReader, LakeWriter, log_p
 from mainstem.lake.writer import lease_name as lake_lease
 from mainstem.metrics import Metrics
 from mainstem.model import OBSERVED_STREAMS, Lane
-from mainstem.processing import EmbeddedEngine, PostgresSink, SinkParts, lease_name
+from mainstem.processing import EmbeddedEngine, KnownParents, Parents, PostgresSink, SinkParts, lease_name
 from mainstem.processing.rebuild import (
     REBUILD,
     SPAN,
@@ -29,6 +29,8 @@ from mainstem.processing.rebuild import (
     Difference,
     Fold,
     FoldClock,
+    RecordedWaits,
+    RefoundWaits,
     crossing_streams,
     differences,
     ensure_same_partitions,
@@ -107,7 +109,7 @@ def rebuild_analytics(runtime: Runtime, *, on_progress: Callable[[int, int], Non
         create_fold(runtime.database, REBUILD_SCHEMA)
         clock = FoldClock(runtime.clock)
         sink = _sink(runtime, database, clock)
-        fold = Fold(runtime.database, reader, _engine(runtime), sink, clock)
+        fold = Fold(runtime.database, reader, _engine(runtime, database, reader), sink, clock)
         totals = runtime.lake.manifest.totals()
         total = sum(total.rows for total in totals if (total.source, total.stream) not in OBSERVED_STREAMS)
         run = functools.partial(fold.run, owner=runtime.owner, on_records=lambda _: on_progress(fold.records, total))
@@ -165,9 +167,11 @@ def _sink(runtime: Runtime, database: Database, clock: FoldClock) -> PostgresSin
     return PostgresSink(database, parts, runtime.config.processing, fold=REBUILD)
 
 
-def _engine(runtime: Runtime) -> EmbeddedEngine:
+def _engine(runtime: Runtime, database: Database, reader: LakeReader) -> EmbeddedEngine:
     keyring = runtime.keyring
-    return EmbeddedEngine(runtime.registry, keyring.references, keyring.hasher, keyring.sealer)
+    lost, _ = _targets(runtime)
+    waits: Parents = RefoundWaits(reader, KnownParents(database)) if lost else RecordedWaits(runtime.database)
+    return EmbeddedEngine(runtime.registry, keyring.references, keyring.hasher, keyring.sealer, waits)
 
 
 def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Callable[[_Chains], None]) -> _Folded:

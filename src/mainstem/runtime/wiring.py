@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from mainstem.lake import Lake, LakeWriter, ObjectStore
     from mainstem.metrics import Metrics
     from mainstem.model import Lane
-    from mainstem.processing import Engine, Ledger, PostgresSink, Quarantine, SegmentStore, Worker
+    from mainstem.processing import Engine, Ledger, Parents, PostgresSink, Quarantine, SegmentStore, Worker
 
 __all__ = ["Runtime", "connect_runtime", "database_dsn", "objects_of"]
 
@@ -184,6 +184,7 @@ class Runtime:
             references=self.keyring.references,
             hasher=self.keyring.hasher,
             sealer=self.keyring.sealer,
+            parents=self.parents,
             decisions=self.decisions,
         )
         return Quarantine(parts)
@@ -216,7 +217,14 @@ class Runtime:
         from mainstem.processing import EmbeddedEngine
 
         keyring = self.keyring
-        return EmbeddedEngine(self.registry, keyring.references, keyring.hasher, keyring.sealer)
+        return EmbeddedEngine(self.registry, keyring.references, keyring.hasher, keyring.sealer, self.parents)
+
+    @functools.cached_property
+    def parents(self) -> Parents:
+        """Which entities are known, for records that refer to them."""
+        from mainstem.processing import KnownParents
+
+        return KnownParents(self.database)
 
     @functools.cached_property
     def worker(self) -> Worker:

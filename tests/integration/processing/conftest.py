@@ -34,6 +34,7 @@ from mainstem.processing import (
 from mainstem.processing.sink_postgres import lease_name
 from mainstem.store import Connection, Database, Lease
 from mainstem.testing import FixedClock
+from mainstem.testing.parents import AllKnown
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 PARTITIONS = 4
@@ -160,7 +161,8 @@ class Kit:
         return dataclasses.replace(contract, **changes)
 
     def engine(self) -> EmbeddedEngine:
-        return EmbeddedEngine(self.contracts, self.keyring.references, self.keyring.hasher, self.keyring.sealer)
+        keys = self.keyring
+        return EmbeddedEngine(self.contracts, keys.references, keys.hasher, keys.sealer, AllKnown())
 
     def records(self, contract: Contract, payloads: Sequence[Any], **envelope: Any) -> pa.RecordBatch:
         """Records as the door would stamp them. Payloads are objects or bytes; `envelope` may hold lists."""

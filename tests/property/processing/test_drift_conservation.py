@@ -21,6 +21,7 @@ from mainstem.model import ENVELOPE, HeldLoad, Lane, LogBatch
 from mainstem.privacy import Keyring
 from mainstem.processing import EmbeddedEngine
 from mainstem.processing.drift.effects import MOST_PATHS
+from mainstem.testing.parents import AllKnown
 
 AT = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 GOOD = {"account": "a", "event": "e", "at": "2026-01-15T11:00:00Z", "n": 1, "plan": "free", "to": {"city": "Riga"}}
@@ -150,7 +151,7 @@ def test_every_record_is_in_exactly_one_state(
 ) -> None:
     stream, field, rules, _ = said
     contract = _contract(*said)
-    engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
+    engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer, AllKnown())
     batch = _batch(contract, list(map(_payload, payloads)), load=load)
     effects = engine.process([batch])
     places = Counter(
@@ -214,7 +215,7 @@ def test_counts_are_the_same_however_the_log_is_cut(
     size = data.draw(st.integers(len(batches) // 3 or 1, len(batches)))
     counted: list[Counter[tuple[str, dt.date, str]]] = [Counter(), Counter()]
     for counts, step in zip(counted, (len(batches), size), strict=True):
-        engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer)
+        engine = EmbeddedEngine(_One(contract), keys.references, keys.hasher, keys.sealer, AllKnown())
         for start in range(0, len(batches), step):
             effects = engine.process(batches[start : start + step])
             for row in effects.drift.counts.to_pylist():

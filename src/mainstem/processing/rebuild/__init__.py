@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         restore_observations,
     )
     from mainstem.processing.rebuild.turns import keep_exported_turns, restore_turns
+    from mainstem.processing.rebuild.waits import RecordedWaits, RefoundWaits
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -30,6 +31,7 @@ else:
             "fold": "REBUILD SPAN Fold FoldClock",
             "observations": "ensure_same_partitions freeze_observations restore_first_known restore_observations",
             "turns": "keep_exported_turns restore_turns",
+            "waits": "RecordedWaits RefoundWaits",
         },
     )
 
@@ -40,6 +42,8 @@ __all__ = [
     "Difference",
     "Fold",
     "FoldClock",
+    "RecordedWaits",
+    "RefoundWaits",
     "crossing_streams",
     "differences",
     "ensure_same_partitions",

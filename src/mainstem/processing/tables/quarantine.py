@@ -17,15 +17,16 @@ from typing import Any
 import pyarrow as pa
 
 from mainstem.errors import IntegrityError
-from mainstem.intake import QuarantineDismissed, QuarantineFixed
+from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.model import Place, Span
 from mainstem.processing.quarantine import quarantine_id
 from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
+from mainstem.processing.tables.orphans import settle_orphans
 from mainstem.store import Connection
 
 __all__ = ["Decided", "decide_quarantine", "foresee_decisions", "write_quarantined"]
 
-QuarantineDecision = QuarantineFixed | QuarantineDismissed
+QuarantineDecision = QuarantineFixed | QuarantineDismissed | WaitEnded
 _OPEN = ("quarantined", "held")
 
 _INCOMING = """
@@ -41,9 +42,19 @@ _DECIDED = """
 CREATE TEMPORARY TABLE IF NOT EXISTS decided_quarantine (
     id uuid PRIMARY KEY, epoch integer, partition smallint, lane smallint, position bigint, index integer,
     source text COLLATE "C", stream text COLLATE "C", received_at timestamptz, state text COLLATE "C",
-    decided_at timestamptz, dismissed boolean
+    decided_at timestamptz, dismissed boolean, held_by jsonb
 ) ON COMMIT DELETE ROWS
 """
+# A rebuild may meet the fix of another partition before the end of the wait that came first.
+_FIXED_AHEAD = "fixed ahead"
+_STATES = """
+    SELECT id, CASE WHEN state = 'fixed' AND held_by = '[]' AND NOT EXISTS (
+        SELECT FROM quarantine_decision AS d WHERE d.id = q.id AND d.decision = 'overdue'
+    ) THEN %(ahead)s ELSE state END
+    FROM quarantine AS q WHERE id = ANY(%(ids)s)
+"""
+# Of a record that is not there yet, but was held when it was decided about: it says by what.
+_UNTOLD = '["undecided"]'
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _PLACE_TYPES = {
     "id": pa.binary(16),
@@ -61,6 +72,7 @@ _DECIDED_TYPES = {
     "received_at": _TIMESTAMP,
     "state": pa.string(),
     "dismissed": pa.bool_(),
+    "held_by": pa.string(),
 }
 _HISTORY_TYPES = {
     **_PLACE_TYPES,
@@ -121,7 +133,7 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
         ON CONFLICT (id) DO UPDATE SET source = excluded.source, stream = excluded.stream,
             contract_version = excluded.contract_version, received_at = excluded.received_at, reason = excluded.reason,
             field = excluded.field, message = excluded.message, rule = excluded.rule,
-            held_by = excluded.held_by, load = excluded.load, customer = excluded.customer, sealed = excluded.sealed
+            held_by = CASE WHEN q.held_by = '[]' THEN '[]' ELSE excluded.held_by END, load = excluded.load, customer = excluded.customer, sealed = excluded.sealed
         WHERE q.sealed = ''::bytea
         """,
         [span.epoch, span.partition, int(span.lane)],
@@ -133,9 +145,7 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
 def foresee_decisions(conn: Connection, decisions: Sequence[QuarantineDecision]) -> list[bool]:
     """Which of the decisions, in this order, will change what they are about."""
     ids = [quarantine_id(Place.parse(decision.place)) for decision in decisions]
-    states: dict[uuid.UUID, str] = dict(
-        conn.execute("SELECT id, state FROM quarantine WHERE id = ANY(%s)", [ids]).fetchall()
-    )
+    states: dict[uuid.UUID, str] = dict(conn.execute(_STATES, {"ids": ids, "ahead": _FIXED_AHEAD}).fetchall())
     changes = []
     for id_, decision in zip(ids, decisions, strict=True):
         state, before = _transition(decision)
@@ -174,22 +184,30 @@ def _apply(conn: Connection, decided: Sequence[Decided]) -> bool:
         first.setdefault(id_, one)
         last[id_] = one
     ids = sorted(last)
-    rows = [_row(id_, last[id_], dismissed="dismissed" in _transition(first[id_].decision)[1]) for id_ in ids]
+    let_go = {quarantine_id(Place.parse(one.decision.place)) for one in decided if _was_quarantined(one.decision)}
+    rows = [
+        _row(id_, last[id_], dismissed="dismissed" in _transition(first[id_].decision)[1], let_go=id_ in let_go)
+        for id_ in ids
+    ]
     conn.execute(_DECIDED)
-    copy_rows(conn, "decided_quarantine", _columns(rows, _DECIDED_TYPES))
+    columns = _columns(rows, _DECIDED_TYPES)
+    copy_rows(conn, "decided_quarantine", {**columns, "held_by": Jsonb(columns["held_by"])})
     changed = conn.execute(
         """
         INSERT INTO quarantine AS q (id, epoch, partition, lane, position, index, source, stream, contract_version,
-            received_at, reason, message, state, decided_at, sealed)
+            received_at, reason, message, state, decided_at, held_by, sealed)
         SELECT id, epoch, partition, lane, position, index, source, stream, 0, received_at, 'undecided', '', state,
-            decided_at, ''::bytea
+            decided_at, held_by, ''::bytea
         FROM decided_quarantine ORDER BY id
-        ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at
+        ON CONFLICT (id) DO UPDATE SET decided_at = excluded.decided_at,
+            state = CASE WHEN q.state = 'fixed' THEN q.state ELSE excluded.state END,
+            held_by = CASE WHEN excluded.held_by = '[]' THEN '[]' ELSE q.held_by END
         WHERE q.state IN ('quarantined', 'held') OR (q.state = 'dismissed' AND (
             SELECT dismissed FROM decided_quarantine AS d WHERE d.id = q.id
-        ))
+        )) OR (q.state = 'fixed' AND excluded.state = 'quarantined')
         """
     ).rowcount
+    settle_orphans(conn)
     return changed == len(rows)
 
 
@@ -197,8 +215,8 @@ def _columns(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]
     return {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()}
 
 
-def _row(id_: uuid.UUID, one: Decided, *, dismissed: bool) -> dict[str, Any]:
-    """What is decided of a record; `dismissed`: also when it was dismissed before."""
+def _row(id_: uuid.UUID, one: Decided, *, dismissed: bool, let_go: bool) -> dict[str, Any]:
+    """What is decided of a record; `dismissed`: also when it was dismissed before; `let_go`: nothing held it then."""
     place = Place.parse(one.decision.place)
     about = one.decision.record if isinstance(one.decision, QuarantineFixed) else one.decision
     return {
@@ -210,6 +228,7 @@ def _row(id_: uuid.UUID, one: Decided, *, dismissed: bool) -> dict[str, Any]:
         "state": _transition(one.decision)[0],
         "decided_at": one.at,
         "dismissed": dismissed,
+        "held_by": "[]" if let_go else _UNTOLD,
     }
 
 
@@ -220,7 +239,7 @@ def _history(one: Decided) -> dict[str, Any]:
         "id": quarantine_id(Place.parse(decision.place)).bytes,
         **_numbers(one.place),
         "decided_at": one.at,
-        "decision": "dismissed" if fixed is None else _effect_of(fixed),
+        "decision": _word_of(decision),
         "decided_by": decision.by,
         "reason": decision.reason,
         "contract_version": None if fixed is None else fixed.record.contract_version,
@@ -228,11 +247,17 @@ def _history(one: Decided) -> dict[str, Any]:
     }
 
 
-def _effect_of(fixed: QuarantineFixed) -> str:
-    """A decision that let a record take effect, in one word."""
-    if not fixed.unchanged:
-        return "fixed"
-    return "released" if fixed.released else "replayed"
+def _word_of(decision: QuarantineDecision) -> str:
+    """A decision in one word."""
+    match decision:
+        case WaitEnded():
+            return "overdue"
+        case QuarantineDismissed():
+            return "dismissed"
+        case QuarantineFixed(unchanged=False):
+            return "fixed"
+        case _:
+            return "released" if decision.released else "replayed"
 
 
 def _numbers(place: Place) -> dict[str, int]:
@@ -245,8 +270,15 @@ def _numbers(place: Place) -> dict[str, int]:
     }
 
 
+def _was_quarantined(decision: QuarantineDecision) -> bool:
+    """Whether the decision says that nothing held the record then, or from then on."""
+    return isinstance(decision, WaitEnded) or (isinstance(decision, QuarantineFixed) and not decision.held)
+
+
 def _transition(decision: QuarantineDecision) -> tuple[str, tuple[str, ...]]:
     """The state a decision leads to, and those it leads from."""
     if isinstance(decision, QuarantineFixed):
         return "fixed", (*_OPEN, "dismissed")
+    if isinstance(decision, WaitEnded):
+        return "quarantined", ("held", _FIXED_AHEAD)
     return "dismissed", _OPEN

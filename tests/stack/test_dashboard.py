@@ -301,6 +301,8 @@ def test_a_decision_about_many_goes_on_without_the_page_and_is_cancelled(
     browser.refresh()
     bar = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".decide [role=progressbar]"))
     assert "Dismissal of 24,000 records" in str(bar.get_attribute("aria-label"))
+    path = ".decide [role=progressbar]:not([aria-valuenow='0'])"
+    wait.until(lambda b: b.find_element(By.CSS_SELECTOR, path))
     picture(browser, tmp_path / "ordered.png")
     button(browser, "Cancel the rest").send_keys(Keys.ENTER)
     told = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".orders").text)
@@ -310,6 +312,7 @@ def test_a_decision_about_many_goes_on_without_the_page_and_is_cancelled(
         "data"
     ]
     assert (order["state"], order["by"], order["selected"]) == ("cancelled", "user:ann", MANY)
+    assert 0 < order["decided"] < MANY
 
 
 JOURNEY = """

@@ -209,7 +209,7 @@ class Orders:
         if selection.load is None:
             selection = dataclasses.replace(selection, received_until=ordered_at)
         stretch = Stretch(most=most) if reached is None else Stretch(reached, most)
-        return Turn(id_, number, verb, selection, Author(author, why, id_), stretch)
+        return Turn(id_, number, verb, selection, Author(author, why, (id_, number)), stretch)
 
     def end_turn(self, turn: Turn, outcome: Outcome) -> bool:
         """Count what a turn came to; False where another has had the next one meanwhile."""
@@ -239,7 +239,10 @@ class Orders:
             )
             if outcome.reached is None:
                 _end(conn, turn.order, "done", None)
-            conn.execute("UPDATE decision_batch SET order_id = NULL WHERE order_id = %s", [turn.order])
+            conn.execute(
+                "UPDATE decision_batch SET order_id = NULL WHERE order_id = %s AND order_turn = %s",
+                [turn.order, turn.number],
+            )
         return True
 
     def fail(self, turn: Turn, error: str) -> None:

@@ -65,8 +65,8 @@ class Author:
 
     by: str
     reason: str = ""
-    order: uuid.UUID | None = None
-    """The order that it is decided for, which counts what was."""
+    order: tuple[uuid.UUID, int] | None = None
+    """The order, and its turn, that it is decided for: that one counts what was."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

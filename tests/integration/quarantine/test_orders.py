@@ -13,7 +13,7 @@ import structlog.testing
 from mainstem.access import Role
 from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.intake import Decisions
-from mainstem.processing import Author, Order, Orders, QuarantineSelection, Verb
+from mainstem.processing import Author, Order, Orders, Outcome, QuarantineSelection, Verb
 from mainstem.runtime import in_effect, order_settling
 from mainstem.runtime.load_settling import LoadSettling
 from mainstem.runtime.order_settling import OrderSettling
@@ -142,9 +142,11 @@ def test_one_that_had_the_next_turn_taken_counts_nothing(filled: Shop) -> None:
         order = _place(runtime, "dismiss")
         late = orders.begin_turn(4)
         assert late is not None
-        assert orders.begin_turn(4) is not None
+        now = orders.begin_turn(4)
+        assert now is not None
         outcome = runtime.quarantine.dismiss(late.selection, late.author, late.stretch)
         assert orders.end_turn(late, outcome) is False
+        assert orders.end_turn(now, Outcome(reached=uuid.UUID(int=0))) is True
         assert orders.begin_turn(4) is None, "before what it decided is counted"
         filled.site.work()
         [uncounted] = orders.uncounted()

@@ -50,8 +50,21 @@ export interface QuarantineSelection {
   state?: string;
 }
 
+/** What is wrong with some of the records that do not pass; `example` is the id of one. */
+export interface Failure {
+  source: string;
+  stream: string;
+  reason: string;
+  field: string | null;
+  rule: string | null;
+  message: string;
+  count: number;
+  example: string;
+}
+
 /** A decision about many records, carried out in the background. */
-export interface Order extends QuarantineOutcome {
+export interface Order extends Omit<QuarantineOutcome, "failures"> {
+  failures: Failure[];
   id: string;
   verb: Verb;
   selection: QuarantineSelection;

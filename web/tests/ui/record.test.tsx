@@ -111,6 +111,27 @@ describe("orders", () => {
     expect(renderToStaticMarkup(<Orders orders={[]} refresh={nothing} />)).toBe("");
   });
 
+  it("say what is wrong with the records that stay, and lead to one of them", () => {
+    const failures = [
+      {
+        source: "shop",
+        stream: "orders",
+        reason: "missing",
+        field: "placed_at",
+        rule: null,
+        message: "placed_at is required.",
+        count: 12,
+        example: "3f0a",
+      },
+    ];
+    const markup = renderToStaticMarkup(
+      <OrderProgress order={order({ verb: "replay", failing: 12, failures })} refresh={nothing} />,
+    );
+    expect(words(markup)).toContain("12 do not pass");
+    expect(words(markup)).toContain("12 missing : placed_at is required. For example");
+    expect(markup).toContain('href="/data/shop/records/3f0a"');
+  });
+
   it("say why they failed, and that a load is not left in part", () => {
     const failed = order({ state: "failed", error: "It was released.", ended_at: "2026-01-15T10:05:00Z" });
     const said = words(renderToStaticMarkup(<OrderProgress order={failed} refresh={nothing} />));

@@ -46,15 +46,17 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, records: Sequence[uuid.UUID], states: Sequence[str], order: uuid.UUID | None = None) -> Claim:
-        """Claim the records that nobody else has and that are in one of these states, be it for an order.
+    def take(
+        self, records: Sequence[uuid.UUID], states: Sequence[str], order: tuple[uuid.UUID, int] | None = None
+    ) -> Claim:
+        """Claim the records that nobody else has and that are in one of these states, be it for an order in its turn.
 
         Raises StorageFullError or UnavailableError.
         """
         with self._database.transaction() as conn:
             conn.execute(_FREE)
             [(batch,)] = conn.execute(
-                "INSERT INTO decision_batch (order_id) VALUES (%s) RETURNING id", [order]
+                "INSERT INTO decision_batch (order_id, order_turn) VALUES (%s, %s) RETURNING id", order or (None, None)
             ).fetchall()
             rows = conn.execute(
                 "INSERT INTO quarantine_claim SELECT one, %s FROM unnest(%s::uuid[]) AS one ORDER BY one"

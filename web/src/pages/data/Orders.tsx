@@ -9,8 +9,12 @@ import * as number from "../../format/number";
 import * as time from "../../format/time";
 import type { Tone } from "../../model/bands";
 import { isOpen, orderProgress, orderShare, orderTitle } from "../../model/orders";
+import { paths } from "../../router";
 import { Icon } from "../../ui/Icon";
+import { Link } from "../../ui/Link";
 import { Meter } from "../../ui/Marks";
+
+const MOST_CAUSES = 10;
 
 const TONES: Record<Order["state"], Tone> = {
   waiting: "neutral",
@@ -81,6 +85,7 @@ export function OrderProgress({ order, refresh }: { order: Order; refresh(): voi
         </span>
         <span className="muted">{stateWords(order)}</span>
       </p>
+      {order.failures.length > 0 && <Failures failures={order.failures} />}
       {order.error && <p className="decide-error">{order.error}</p>}
       {open && order.selection.load === undefined && (
         <button type="button" className="button quiet" disabled={busy} onClick={() => void cancel()}>
@@ -93,6 +98,26 @@ export function OrderProgress({ order, refresh }: { order: Order; refresh(): voi
         </p>
       )}
     </div>
+  );
+}
+
+/** Why records stay: the most frequent causes, each with one of its records. */
+function Failures({ failures }: { failures: Order["failures"] }) {
+  return (
+    <details>
+      <summary>What is wrong with those</summary>
+      <ul>
+        {failures.slice(0, MOST_CAUSES).map((one) => (
+          <li key={`${one.stream}.${one.reason}.${one.field}.${one.rule}.${one.message}`}>
+            {number.count(one.count)} <span className="mono">{one.reason}</span>: {one.message}{" "}
+            <Link to={paths.record(one.source, one.example)}>For example</Link>
+          </li>
+        ))}
+      </ul>
+      {failures.length > MOST_CAUSES && (
+        <p className="muted">{number.plural(failures.length - MOST_CAUSES, "other cause")}.</p>
+      )}
+    </details>
   );
 }
 

@@ -24,6 +24,6 @@ CREATE TABLE quarantine_order (
     ended_at   timestamptz
 );
 CREATE INDEX quarantine_order_open ON quarantine_order (turned_at) WHERE ended_at IS NULL;
--- Of an order: decisions that it has not counted yet
-ALTER TABLE decision_batch ADD COLUMN order_id uuid REFERENCES quarantine_order ON DELETE SET NULL;
+-- Of an order: decisions that it has not counted yet, and the turn in which they were made
+ALTER TABLE decision_batch ADD COLUMN order_id uuid REFERENCES quarantine_order ON DELETE SET NULL, ADD COLUMN order_turn bigint;
 CREATE INDEX decision_batch_order ON decision_batch (order_id) WHERE order_id IS NOT NULL;

@@ -201,6 +201,27 @@ def test_a_load_is_gone_through_as_a_whole_and_cannot_be_left_in_part(loads: Loa
     assert loads.terms() == (55, 55, 0, 0, 0)
 
 
+def test_a_release_that_was_killed_in_a_turn_counts_what_it_released(
+    loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = loads.held(loads.file(25))
+    with loads.shop.site.runtime() as runtime:
+        selection = QuarantineSelection(load=held.id)
+        runtime.quarantine.note_word("release", selection, ANN)
+        order = _place(runtime, "release", selection)
+        with monkeypatch.context() as killing:
+            killing.setattr(Orders, "end_turn", _dies)
+            with pytest.raises(UnavailableError):
+                OrderSettling(runtime).step(turns=1, most=10)
+    loads.shop.site.work()
+    with loads.shop.site.runtime() as runtime:
+        settling = OrderSettling(runtime)
+        assert (settling.step(), settling.step()) == (25, 0)
+        assert _counts(Orders(runtime.database).read(order.id)) == ("done", 25, 25, 25, 0)
+    loads.shop.site.work()
+    assert loads.terms() == (55, 55, 0, 0, 0)
+
+
 BASE = "/api/v1/data/quarantine"
 
 

@@ -161,8 +161,8 @@ function Content({ record, route, refresh }: ContentProps) {
       <Tile title="Payload">
         {!reveals ? (
           <Empty icon="lock" title="Not for your role">
-            A payload may hold personal data. Opening one needs the permission quarantine:reveal, and deciding needs
-            quarantine:decide.
+            A payload may hold personal data. Opening and correcting one here needs the permissions quarantine:reveal
+            and quarantine:decide.
           </Empty>
         ) : content === null ? (
           <div className="notice">

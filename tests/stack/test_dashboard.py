@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from mainstem.access import Role
@@ -63,11 +65,11 @@ def send(tree: RunningTree, key: str, event_id: str, event: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
-def sign_in(browser: Chrome, tree: RunningTree, path: str = "/") -> None:
+def sign_in(browser: Chrome, tree: RunningTree, path: str = "/", *, name: str = "ann") -> None:
     browser.get(tree.url + path)
     wait = WebDriverWait(browser, PATIENCE)
-    name, password = wait.until(lambda b: b.find_elements(By.TAG_NAME, "input")[:2])
-    name.send_keys("ann")
+    field, password = wait.until(lambda b: b.find_elements(By.TAG_NAME, "input")[:2])
+    field.send_keys(name)
     password.send_keys(PASSWORD, Keys.ENTER)
     wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, '.connection[data-status="live"]'))
 
@@ -167,6 +169,152 @@ def test_held_records_are_released_with_a_reason(browser: Chrome, tree: RunningT
     wait.until(lambda _: (status()["accepted"], status()["held"]) == (1, 0))
 
 
+def dark_or_light(browser: Chrome, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def button(browser: Chrome, name: str) -> WebElement:
+    path = f"//main//button[normalize-space()='{name}']"
+    return WebDriverWait(browser, PATIENCE).until(lambda b: b.find_element(By.XPATH, path))
+
+
+def picture(browser: Chrome, path: Path) -> None:
+    """The whole page, however long it is."""
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    browser.set_window_size(1280, max(1000, height + 150))
+    browser.save_screenshot(str(path))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_record_is_opened_tried_and_fixed(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path, scheme: str
+) -> None:
+    """By an administrator, by the keyboard; what was tried decides nothing, what was fixed takes effect."""
+    source = f"mended_{scheme}"
+    wrong = {
+        "id": "m-1",
+        "customer_id": "acme",
+        "event": "opened",
+        "occurred_at": "last Tuesday",
+        "plan": {"seats": 1.50},
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/{source}", json={"stream": "usage_events", "payload": wrong}, headers=headers
+    )
+    assert answer.status_code == 202, answer.text
+    dark_or_light(browser, scheme)
+    sign_in(browser, tree, f"/data/{source}")
+    wait = WebDriverWait(browser, PATIENCE)
+    button(browser, "Show records").send_keys(Keys.ENTER)
+    wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".places a")).send_keys(Keys.ENTER)
+    wait.until(lambda b: "last Tuesday" not in b.page_source and "Sealed" in b.find_element(By.TAG_NAME, "main").text)
+    picture(browser, tmp_path / "sealed.png")
+    button(browser, "Open the payload").send_keys(Keys.ENTER)
+    marked = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".payload mark"))
+    assert '"occurred_at": "last Tuesday"' in marked.text
+    text = browser.find_element(By.TAG_NAME, "textarea")
+
+    def said() -> str:
+        return browser.find_element(By.CSS_SELECTOR, ".mend-said").text
+
+    def write(payload: str) -> None:
+        text.send_keys(Keys.CONTROL, "a")
+        text.send_keys(payload)
+
+    button(browser, "Try it").send_keys(Keys.ENTER)
+    wait.until(lambda _: "occurred_at: invalid_time" in said())
+    picture(browser, tmp_path / "failing.png")
+    write("{")
+    button(browser, "Try it").send_keys(Keys.ENTER)
+    wait.until(lambda _: "This is no JSON" in said())
+    write(json.dumps({**wrong, "occurred_at": dt.datetime.now(dt.UTC).isoformat()}))
+    button(browser, "Try it").send_keys(Keys.ENTER)
+    wait.until(lambda _: "Nothing is decided yet" in said())
+    assert "Nothing yet." in browser.find_element(By.TAG_NAME, "main").text
+    browser.find_element(By.CSS_SELECTOR, ".mend input[maxlength]").send_keys("asked the customer")
+    picture(browser, tmp_path / "passing.png")
+    button(browser, "Fix").send_keys(Keys.ENTER)
+    wait.until(lambda b: "in effect" in b.find_element(By.CSS_SELECTOR, ".page-title").text)
+    main = browser.find_element(By.TAG_NAME, "main").text
+    assert "fixed by user:ann" in main
+    assert "asked the customer" in main
+    assert "Correct it" not in main
+    picture(browser, tmp_path / "fixed.png")
+    status = httpx.get(f"{tree.url}/api/v1/data/status/{source}", headers=headers).json()["data"]
+    assert (status["accepted"], status["quarantined"], status["balanced"]) == (1, 0, True)
+
+
+def test_who_may_not_open_a_payload_is_told_so(browser: Chrome, tree: RunningTree, key: str, tmp_path: Path) -> None:
+    with connect_runtime(tree.data_dir) as runtime:
+        runtime.users.create("eve", PASSWORD, Role.ENGINEER)
+    headers = {"Authorization": f"Bearer {key}"}
+    payload = {"id": "s-1", "customer_id": "acme", "event": "opened", "occurred_at": "secretly"}
+    httpx.post(
+        f"{tree.url}/api/v1/data/ingest/kept", json={"stream": "usage_events", "payload": payload}, headers=headers
+    ).raise_for_status()
+    wait = WebDriverWait(browser, PATIENCE)
+
+    def record() -> str:
+        rows = httpx.get(f"{tree.url}/api/v1/data/quarantine", params={"source": "kept"}, headers=headers).json()
+        return "".join(row["id"] for row in rows["data"]["rows"])
+
+    wait.until(lambda _: record())
+    sign_in(browser, tree, f"/data/kept/records/{record()}", name="eve")
+    wait.until(lambda b: "Not for your role" in b.find_element(By.TAG_NAME, "main").text)
+    assert "secretly" not in browser.page_source
+    assert not browser.find_elements(By.TAG_NAME, "textarea")
+    picture(browser, tmp_path / "refused.png")
+    browser.find_element(By.CSS_SELECTOR, ".mend input").send_keys("a test", Keys.ENTER)
+    wait.until(lambda b: "given up" in b.find_element(By.CSS_SELECTOR, ".page-title").text)
+
+
+MANY = 24_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_decision_about_many_goes_on_without_the_page_and_is_cancelled(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path, scheme: str
+) -> None:
+    source = f"many_{scheme}"
+    headers = {"Authorization": f"Bearer {key}"}
+    records = [
+        {"stream": "usage_events", "payload": {"id": f"n-{n}", "customer_id": "acme", "event": "late"}}
+        for n in range(MANY)
+    ]
+    address = f"{tree.url}/api/v1/data/ingest/{source}"
+    httpx.post(address, json=records, headers=headers, timeout=60).raise_for_status()
+
+    def status() -> dict[str, int]:
+        answer = httpx.get(f"{tree.url}/api/v1/data/status/{source}", headers=headers, timeout=60).json()
+        terms: dict[str, int] = answer.get("data", {})
+        return terms
+
+    wait = WebDriverWait(browser, 4 * PATIENCE)
+    wait.until(lambda _: status().get("quarantined") == MANY)
+    dark_or_light(browser, scheme)
+    sign_in(browser, tree, f"/data/{source}")
+    button(browser, "Dismiss…").send_keys(Keys.ENTER)
+    browser.find_element(By.CSS_SELECTOR, ".decide input").send_keys("a test", Keys.ENTER)
+    wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".decide [role=progressbar]"))
+    browser.refresh()
+    bar = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".decide [role=progressbar]"))
+    assert "Dismissal of 24,000 records" in str(bar.get_attribute("aria-label"))
+    path = ".decide [role=progressbar]:not([aria-valuenow='0'])"
+    wait.until(lambda b: b.find_element(By.CSS_SELECTOR, path))
+    picture(browser, tmp_path / "ordered.png")
+    button(browser, "Cancel the rest").send_keys(Keys.ENTER)
+    told = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".orders").text)
+    assert "cancelled" in told
+    picture(browser, tmp_path / "cancelled.png")
+    [order] = httpx.get(f"{tree.url}/api/v1/data/quarantine/orders", params={"source": source}, headers=headers).json()[
+        "data"
+    ]
+    assert (order["state"], order["by"], order["selected"]) == ("cancelled", "user:ann", MANY)
+    assert 0 < order["decided"] < MANY
+
+
 JOURNEY = """
 kind: funnel
 name: paying
@@ -227,8 +375,7 @@ def test_quality_says_which_field_is_worst_and_shows_its_history(
         headers={"Authorization": f"Bearer {key}"},
     )
     assert answer.status_code == 202, answer.text
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    dark_or_light(browser, scheme)
     sign_in(browser, tree, "/quality/works")
     wait = WebDriverWait(browser, PATIENCE)
     row = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".quality-fields tbody tr"))

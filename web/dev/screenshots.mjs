@@ -31,6 +31,15 @@ const SCENES = [
   { name: "customer", path: CUSTOMER, ready: "document.querySelectorAll('.chart-canvas canvas').length === 2" },
   { name: "data", path: "/data/oulad", ready: "document.querySelector('.reason-list')" },
   {
+    name: "record",
+    path: "/data/oulad/records/00000000-0000-4000-8000-000000000000",
+    ready: "document.querySelector('.record-content')",
+    before: async (page) => {
+      await page.evaluate("document.querySelector('.record-content .button').click()");
+      await page.until("document.querySelector('.payload mark')");
+    },
+  },
+  {
     name: "quality",
     path: "/quality",
     ready: "document.querySelector('.quality-fields') && document.querySelector('.chart canvas')",

@@ -21,12 +21,14 @@ const load = {
   customer: () => import("./pages/customer/Customer").then(({ Customer }) => ({ default: Customer })),
   journeys: () => import("./pages/journeys/Journeys").then(({ Journeys }) => ({ default: Journeys })),
   data: () => import("./pages/data/Data").then(({ Data }) => ({ default: Data })),
+  record: () => import("./pages/record/Record").then(({ RecordPage }) => ({ default: RecordPage })),
   quality: () => import("./pages/quality/Quality").then(({ Quality }) => ({ default: Quality })),
 };
 const Customers = lazy(load.customers);
 const Customer = lazy(load.customer);
 const Journeys = lazy(load.journeys);
 const Data = lazy(load.data);
+const RecordPage = lazy(load.record);
 const Quality = lazy(load.quality);
 
 /** Fetch the code of the page that was asked for while the server is asked who is there. */
@@ -82,6 +84,8 @@ function pageOf(route: Route): ReactNode {
       return <Journeys name={route.name} />;
     case "data":
       return <Data source={route.source} />;
+    case "record":
+      return <RecordPage key={route.id} source={route.source} id={route.id} />;
     case "quality":
       return <Quality source={route.source} />;
     case "unknown":

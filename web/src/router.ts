@@ -7,6 +7,7 @@ export type Route =
   | { page: "customers" }
   | { page: "customer"; id: string }
   | { page: "data"; source: string | null }
+  | { page: "record"; source: string; id: string }
   | { page: "quality"; source: string | null }
   | { page: "journeys"; name: string | null }
   | { page: "unknown"; path: string };
@@ -15,8 +16,11 @@ export function parseRoute(path: string): Route {
   const parts = path.split("/").filter((part) => part !== "");
   const [first, second, ...rest] = parts;
   if (first === undefined) return { page: "overview" };
-  if (rest.length > 0) return { page: "unknown", path };
   const name = second === undefined ? null : decode(second);
+  if (first === "data" && name !== null && rest.length === 2 && rest[0] === "records") {
+    return { page: "record", source: name, id: decode(rest[1] ?? "") };
+  }
+  if (rest.length > 0) return { page: "unknown", path };
   if (first === "customers") return name === null ? { page: "customers" } : { page: "customer", id: name };
   if (first === "data") return { page: "data", source: name };
   if (first === "quality") return { page: "quality", source: name };
@@ -29,6 +33,7 @@ export const paths = {
   customers: "/customers",
   customer: (id: string) => `/customers/${encodeURIComponent(id)}`,
   data: (source?: string) => (source === undefined ? "/data" : `/data/${encodeURIComponent(source)}`),
+  record: (source: string, id: string) => `/data/${encodeURIComponent(source)}/records/${encodeURIComponent(id)}`,
   quality: (source?: string) => (source === undefined ? "/quality" : `/quality/${encodeURIComponent(source)}`),
   journeys: (name?: string) => (name === undefined ? "/journeys" : `/journeys/${encodeURIComponent(name)}`),
 };

@@ -10,6 +10,8 @@ describe("addresses", () => {
     expect(parseRoute(paths.quality("shop"))).toEqual({ page: "quality", source: "shop" });
     expect(parseRoute("/journeys")).toEqual({ page: "journeys", name: null });
     expect(parseRoute(paths.journeys("first_work"))).toEqual({ page: "journeys", name: "first_work" });
+    expect(parseRoute(paths.record("shop", "3f0a"))).toEqual({ page: "record", source: "shop", id: "3f0a" });
+    expect(parseRoute("/data/shop/records")).toEqual({ page: "unknown", path: "/data/shop/records" });
     expect(parseRoute("/moon")).toEqual({ page: "unknown", path: "/moon" });
     expect(parseRoute("/customers/a/b")).toEqual({ page: "unknown", path: "/customers/a/b" });
   });

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mainstem.access import Permission, Principal
 from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
+from mainstem.api.quarantine_orders import add_orders
 from mainstem.api.security import requires
 from mainstem.api.tokens import PageToken, TokenSigner
 from mainstem.clock import Clock
@@ -21,11 +22,13 @@ from mainstem.contracts import read_contract
 from mainstem.processing import (
     OPEN,
     Author,
+    Orders,
     Outcome,
     Quarantine,
     QuarantinedRecord,
     QuarantineEntry,
     QuarantineSelection,
+    Verb,
     count_entries,
     merge_patch,
     read_causes,
@@ -133,7 +136,7 @@ class _Dismissed(_Selected):
     why: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
 
-class _Fixed(BaseModel):
+class _Corrected(BaseModel):
     """Either the whole payload, as JSON text so that no number changes on its way, or a merge patch (RFC 7396)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -141,6 +144,20 @@ class _Fixed(BaseModel):
     patch: dict[str, Any] | None = None
     release: bool = False
     """No check that holds stands in its way."""
+
+    def check(self) -> None:
+        """Raises ProblemError."""
+        if (self.payload is None) == (self.patch is None):
+            raise ProblemError(422, "invalid", "Give either `payload`, as JSON text, or `patch`.")
+
+    def applied_to(self, payload: bytes) -> bytes:
+        """The record's payload as corrected. Raises RecordError."""
+        if self.payload is not None:
+            return self.payload.encode(errors="replace")
+        return merge_patch(payload, self.patch or {})
+
+
+class _Fixed(_Corrected):
     why: _Text = ""
 
 
@@ -148,13 +165,17 @@ _Reader = Annotated[Principal, requires(Permission.QUARANTINE_READ)]
 _Decider = Annotated[Principal, requires(Permission.QUARANTINE_DECIDE)]
 
 
-def quarantine_router(quarantine: Quarantine, database: Database, signer: TokenSigner, clock: Clock) -> APIRouter:
+def quarantine_router(
+    quarantine: Quarantine, orders: Orders, database: Database, signer: TokenSigner, clock: Clock
+) -> APIRouter:
     """Routes below `/api/v1/data/quarantine`; the door behind `quarantine` has to be started."""
     router = APIRouter(prefix="/api/v1/data/quarantine", tags=["quarantine"])
     _add_reading(router, database, signer, clock)
     _add_record(router, quarantine, database, clock)
-    _add_deciding(router, quarantine, clock)
+    _add_preview(router, quarantine, clock)
+    _add_deciding(router, quarantine, orders, clock)
     _add_fixing(router, quarantine, clock)
+    add_orders(router, orders, clock)
     return router
 
 
@@ -201,10 +222,11 @@ def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, c
         if reveal:
             content = _content(quarantine.record(record)[1])
             _log.info("quarantine_payload_read", by=_name(who), record=str(record), source=entry.source)
-        return answer(_entry(entry) | {"history": history, "content": content}, Meta.now(clock))
+        paths = [list(path) for path in quarantine.paths_of(entry)]
+        return answer(_entry(entry) | {"paths": paths, "history": history, "content": content}, Meta.now(clock))
 
 
-def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
+def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
     @router.post("/preview")
     def preview(body: _Previewed, who: _Decider) -> Response:
         contract = None
@@ -216,33 +238,49 @@ def _add_deciding(router: APIRouter, quarantine: Quarantine, clock: Clock) -> No
         selection = QuarantineSelection() if contract and body.model_fields_set == {"contract"} else body.selection()
         return answer(quarantine.preview(selection, contract).told(), Meta.now(clock))
 
+    @router.post("/records/{record}/preview")
+    def preview_fix(record: uuid.UUID, body: _Corrected, who: _Decider) -> Response:
+        body.check()
+        if body.patch is not None:
+            # Beside what is not changed, enough values read that out by rules that compare the two.
+            who.require(Permission.QUARANTINE_REVEAL)
+        entry, content = quarantine.record(record)
+        who.require_bound(entry.source, Permission.QUARANTINE_DECIDE)
+        outcome = quarantine.try_fix(record, body.applied_to(content.payload), release=body.release)
+        return answer(outcome.told(), Meta.now(clock))
+
+
+def _add_deciding(router: APIRouter, quarantine: Quarantine, orders: Orders, clock: Clock) -> None:
+    def decided(verb: Verb, body: _Replayed | _Released | _Dismissed, who: Principal) -> Response:
+        selection, author = _own(quarantine, body.selection(), who), Author(_name(who), body.why)
+        quarantine.note_word(verb, selection, author)
+        order = orders.place(verb, selection, author)
+        if order is not None:
+            _log.info("quarantine_ordered", order=str(order.id), verb=verb, by=author.by, selected=order.selected)
+            return answer(Outcome().told() | {"order": order.told()}, Meta.now(clock), status=202)
+        decide = {"replay": quarantine.replay, "release": quarantine.release, "dismiss": quarantine.dismiss}[verb]
+        return _decided(decide(selection, author), clock)
+
     @router.post("/replay", status_code=202)
     def replay(body: _Replayed, who: _Decider) -> Response:
-        outcome = quarantine.replay(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
-        return _decided(outcome, clock)
+        return decided("replay", body, who)
 
     @router.post("/release", status_code=202)
     def release(body: _Released, who: _Decider) -> Response:
-        outcome = quarantine.release(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
-        return _decided(outcome, clock)
+        return decided("release", body, who)
 
     @router.post("/dismiss", status_code=202)
     def dismiss(body: _Dismissed, who: _Decider) -> Response:
-        outcome = quarantine.dismiss(_own(quarantine, body.selection(), who), Author(_name(who), body.why))
-        return _decided(outcome, clock)
+        return decided("dismiss", body, who)
 
 
 def _add_fixing(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
     @router.post("/records/{record}/fix", status_code=202)
     def fix(record: uuid.UUID, body: _Fixed, who: _Decider) -> Response:
-        if (body.payload is None) == (body.patch is None):
-            raise ProblemError(422, "invalid", "Give either `payload`, as JSON text, or `patch`.")
+        body.check()
         entry, content = quarantine.record(record)
         who.require_bound(entry.source, Permission.QUARANTINE_DECIDE)
-        if body.payload is not None:
-            payload = body.payload.encode(errors="replace")
-        else:
-            payload = merge_patch(content.payload, body.patch or {})
+        payload = body.applied_to(content.payload)
         outcome = quarantine.fix(record, payload, Author(_name(who), body.why), release=body.release)
         if outcome.failing:
             errors = [{"field": one.field, "reason": one.reason, "hint": one.message} for one in outcome.failing]
@@ -255,7 +293,7 @@ def _add_fixing(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None
 
 
 def _decided(outcome: Outcome, clock: Clock) -> Response:
-    return answer(outcome.told(), Meta.now(clock), status=202)
+    return answer(outcome.told() | {"order": None}, Meta.now(clock), status=202)
 
 
 def _own(quarantine: Quarantine, selection: QuarantineSelection, who: Principal) -> QuarantineSelection:

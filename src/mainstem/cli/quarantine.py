@@ -117,6 +117,9 @@ def fix(
     release: Annotated[
         bool, Parameter(negative="", help="It is right now: no check that holds stands in its way.")
     ] = False,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Only say whether it would pass, and what is wrong if not.")
+    ] = False,
     why: _Why = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     config: ConfigFile = None,
@@ -131,14 +134,18 @@ def fix(
 
     if (file is None) == (not set_):
         raise ConfigurationError("give either --file or --set.", where="fix")
-    with connect_runtime(data_dir, config) as runtime, runtime.door:
+    with connect_runtime(data_dir, config) as runtime:
         if file is not None:
             payload = _read(file)
         else:
             payload = merge_patch(runtime.quarantine.record(record)[1].payload, _patch(set_))
-        outcome = runtime.quarantine.fix(record, payload, Author(_user(), why), release=release)
-        applied = runtime.await_effect(outcome.heads, _PATIENCE)
-    report("fixed", outcome, applied=applied, as_json=json)
+        if dry_run:
+            outcome, applied = runtime.quarantine.try_fix(record, payload, release=release), True
+        else:
+            with runtime.door:
+                outcome = runtime.quarantine.fix(record, payload, Author(_user(), why), release=release)
+                applied = runtime.await_effect(outcome.heads, _PATIENCE)
+    report("preview" if dry_run else "fixed", outcome, applied=applied, as_json=json)
     return ExitCode.FAILED if outcome.failing else ExitCode.OK
 
 

@@ -100,7 +100,8 @@ def report(what: str, outcome: Outcome, *, applied: bool, as_json: bool, load: u
         print(json_format.dumps({**outcome.told(), "applied": applied}))
         return
     if what == "preview":
-        print(f"{outcome.passing:,} of {counted(outcome.matched, 'record')} would pass.")
+        settled = f" {outcome.settled:,} were decided before." if outcome.settled else ""
+        print(f"{outcome.passing:,} of {counted(outcome.matched, 'record')} would pass.{settled}")
     elif outcome.decided:
         state = "in effect" if applied else "decided, and will be in effect when the worker comes to them"
         print(f"{outcome.decided:,} of {counted(outcome.matched, 'record')} {what}: {state}.")

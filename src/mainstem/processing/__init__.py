@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainstem.processing.embedded import Contracts, EmbeddedEngine
     from mainstem.processing.engine import Engine
     from mainstem.processing.ledger import Ledger, Line, Violation
+    from mainstem.processing.orders import Order, Orders
     from mainstem.processing.orphans import KnownParents, Parents
     from mainstem.processing.outcome import Failing, Outcome, Stretch
     from mainstem.processing.patching import merge_patch
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Cause,
         QuarantineEntry,
         QuarantineSelection,
+        Verb,
         count_entries,
         read_causes,
         read_entries,
@@ -67,8 +69,9 @@ else:
             "ledger": "Ledger Line Violation",
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
-            "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
+            "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection Verb count_entries read_causes read_entries read_entry read_history",
             "orphans": "KnownParents Parents",
+            "orders": "Order Orders",
             "outcome": "Failing Outcome Stretch",
             "replay": "Author Quarantine QuarantineParts",
             "settings": "ProcessingSettings",
@@ -108,6 +111,8 @@ __all__ = [
     "Ledger",
     "Line",
     "LocalSegments",
+    "Order",
+    "Orders",
     "Outcome",
     "Parents",
     "PostgresSink",
@@ -123,6 +128,7 @@ __all__ = [
     "StateEffects",
     "Stretch",
     "TimelineEvent",
+    "Verb",
     "Violation",
     "Worker",
     "WorkerParts",

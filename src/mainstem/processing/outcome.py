@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mainstem.eventlog import Head
 
-__all__ = ["Failing", "Outcome", "Stretch"]
+__all__ = ["MOST_FAILING", "Failing", "Outcome", "Stretch", "most_frequent"]
 
+MOST_FAILING = 1000
+"""Causes that are told: a sender may invent a stream, and with it a cause, for each record."""
 _FIRST = uuid.UUID(int=0)
 
 
@@ -26,6 +28,10 @@ class Failing:
     message: str
     count: int
     example: uuid.UUID
+
+    def told(self) -> dict[str, Any]:
+        """For answers."""
+        return {**dataclasses.asdict(self), "example": str(self.example)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,5 +65,15 @@ class Outcome:
     def told(self) -> dict[str, Any]:
         """For answers: the counts, and `failures` by what is wrong."""
         names = ("matched", "passing", "decided", "underway", "settled")
-        failures = [{**dataclasses.asdict(one), "example": str(one.example)} for one in self.failing]
+        failures = [one.told() for one in self.failing]
         return {**{name: getattr(self, name) for name in names}, "failing": self.failed, "failures": failures}
+
+
+def most_frequent(failing: Iterable[Failing]) -> list[Failing]:
+    """Those of one cause as one, with the example of the first; the most frequent first, at most a thousand."""
+    by_cause: dict[tuple[str, str, str, str | None, str | None, str], Failing] = {}
+    for one in failing:
+        cause = (one.source, one.stream, one.reason, one.field, one.rule, one.message)
+        known = by_cause.get(cause)
+        by_cause[cause] = one if known is None else dataclasses.replace(known, count=known.count + one.count)
+    return sorted(by_cause.values(), key=lambda one: one.count, reverse=True)[:MOST_FAILING]

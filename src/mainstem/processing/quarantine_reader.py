@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Self
 
 from mainstem.errors import NotFoundError
 from mainstem.model import Lane, Place
@@ -18,6 +18,8 @@ __all__ = [
     "Cause",
     "QuarantineEntry",
     "QuarantineSelection",
+    "Verb",
+    "count_entries",
     "read_causes",
     "read_entries",
     "read_entry",
@@ -27,6 +29,8 @@ __all__ = [
 
 OPEN = ("quarantined", "held")
 """States of records that wait for a decision."""
+Verb = Literal["replay", "release", "dismiss"]
+"""What can be decided about many records at once."""
 _MOST_CAUSES = 1000
 _CAUSE = "source, stream, reason, field, rule, held_by, load, contract_version"
 _COLUMNS = (
@@ -53,8 +57,19 @@ class QuarantineSelection:
     """Only those of this load, which was held as a whole."""
     parted: bool = True
     """Also some records of a load that is held, or was dismissed, as a whole."""
+    received_until: dt.datetime | None = None
     ids: Sequence[uuid.UUID] = ()
     states: Sequence[str] = OPEN
+
+    def meant_by(self, verb: Verb) -> Self:
+        """The same, as a verb means it: in the states that it finds records in, and no part of a load but by naming ids."""
+        states = self.states
+        if verb == "release":
+            held: tuple[str, ...] = ("held",) if self.load is None else ("held", "dismissed")
+            found = (*OPEN, "dismissed") if self.ids else held
+            states = found if states == OPEN else tuple(state for state in found if state in states)
+        parted = self.parted and (self.load is not None or bool(self.ids))
+        return dataclasses.replace(self, states=states, parted=parted)
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """SQL over `quarantine`, and its parameters."""
@@ -81,6 +96,9 @@ class QuarantineSelection:
         if self.other_than_version is not None:
             parts.append("contract_version <> %(other)s")
             given["other"] = self.other_than_version
+        if self.received_until is not None:
+            parts.append("received_at <= %(received_until)s")
+            given["received_until"] = self.received_until
         return " AND ".join(parts), given
 
 

@@ -24,18 +24,20 @@ from mainstem.model import ENVELOPE, HeldLoad
 from mainstem.privacy import Hasher, References, Sealer
 from mainstem.processing.embedded import Contracts, EmbeddedEngine
 from mainstem.processing.orphans import Parents
-from mainstem.processing.outcome import Failing, Outcome, Stretch
+from mainstem.processing.outcome import MOST_FAILING, Failing, Outcome, Stretch
 from mainstem.processing.patching import members_of
 from mainstem.processing.quarantine import QuarantinedRecord, open_record
 from mainstem.processing.quarantine_reader import (
     OPEN,
     QuarantineEntry,
     QuarantineSelection,
+    Verb,
     read_entry,
     read_page,
 )
 from mainstem.processing.rereading import as_it_was, read_again
 from mainstem.processing.tables.claims import Claims
+from mainstem.processing.trial import Trial
 from mainstem.store import Database
 
 __all__ = ["Author", "Quarantine", "QuarantineParts"]
@@ -43,14 +45,10 @@ __all__ = ["Author", "Quarantine", "QuarantineParts"]
 _BATCH = 2000
 # What is decided together is some times as much in memory, and one commit.
 _BATCH_BYTES = 16 << 20
-# Above every version that is numbered, for a contract that is only tried.
-_TRIAL = 2**31 - 1
 _NO_PLACE = (
     "The door finds no partition key in the payload: the keys that lead to it are there twice. Send them once, or the customer "
     "in the envelope."
 )
-# A sender may invent a stream, and with it a cause, for each record.
-_MOST_FAILING = 1000
 _FIRST = uuid.UUID(int=0)
 _SCHEMA = pa.schema(
     [
@@ -68,6 +66,8 @@ class Author:
 
     by: str
     reason: str = ""
+    order: tuple[uuid.UUID, int] | None = None
+    """The order, and its turn, that it is decided for: that one counts what was."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,10 +131,11 @@ class Quarantine:
         """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing."""
         contracts, engine = self._parts.contracts, self._engine
         if contract is not None:
-            contracts = _Trial(contracts, dataclasses.replace(contract, version=_TRIAL))
+            contracts = Trial(contracts, contract)
             engine = self._engine_with(contracts)
             source = selection.source if contract.source == ANY_SOURCE else contract.source
             selection = dataclasses.replace(selection, source=source, stream=contract.stream)
+        selection = selection.meant_by("replay")
         outcome = self._begun(selection)
         told = _Told()
         for entries in self._pages(selection, None, outcome):
@@ -145,14 +146,15 @@ class Quarantine:
         told.tell(outcome)
         return outcome
 
-    def replay(self, selection: QuarantineSelection, author: Author) -> Outcome:
+    def replay(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
         """Decide as fixed, with content unchanged, whatever passes the contract in force; the rest stays.
 
         Raises StorageFullError or UnavailableError: what was decided until then holds, and repeating it is harmless.
         """
+        selection = selection.meant_by("replay")
         outcome = self._begun(selection)
         told = _Told()
-        for entries in self._pages(selection, None, outcome):
+        for entries in self._pages(selection, stretch, outcome):
             cases = self._cases(entries, self._opened(entries), self._parts.contracts)
             outcome.matched += len(cases)
             self._let_pass(outcome, told, cases, _Word(author, OPEN))
@@ -166,13 +168,8 @@ class Quarantine:
         Those that only `selection.ids` can mean because they are not held go through the contract in force, but for
         what would hold them. Raises as `replay`.
         """
-        states: tuple[str, ...] = ("held",) if selection.load is None else ("held", "dismissed")
-        if selection.ids:
-            states = (*OPEN, "dismissed")
-        if selection.states != OPEN:
-            states = tuple(state for state in states if state in selection.states)
-        selection = dataclasses.replace(selection, states=states)
-        self._decide_load(selection, "released", author)
+        selection = selection.meant_by("release")
+        self.note_word("release", selection, author)
         outcome = self._begun(selection)
         told = _Told()
         for page in self._pages(selection, stretch, outcome):
@@ -185,6 +182,27 @@ class Quarantine:
         told.tell(outcome)
         return outcome
 
+    def paths_of(self, entry: QuarantineEntry) -> Sequence[Sequence[str]]:
+        """Where the field at fault may lie in the payload, each path a step an object key; none where no field is."""
+        if entry.field is None:
+            return ()
+        with contextlib.suppress(NotFoundError):
+            contract = self._parts.contracts.at(entry.source, entry.stream, entry.contract_version)
+            if entry.field in contract.fields:
+                return contract.fields[entry.field].paths
+        return ((entry.field,), tuple(entry.field.split(".")))
+
+    def try_fix(self, id_: uuid.UUID, payload: bytes, *, release: bool = False) -> Outcome:
+        """Whether `fix` would have a record take effect, and what is wrong if not. Decides nothing. Raises as `fix`."""
+        corrected = self._corrected(id_, payload, release=release)
+        if corrected is None:
+            return Outcome(settled=1)
+        case, released, _ = corrected
+        told, outcome = _Told(), Outcome(matched=1)
+        outcome.passing = 1 - len(told.add([case], self._engine.failing(_table([case]), released)))
+        told.tell(outcome)
+        return outcome
+
     def fix(self, id_: uuid.UUID, payload: bytes, author: Author, *, release: bool = False) -> Outcome:
         """Have a record take effect with another payload, if that passes; else nothing is decided, and why is told.
 
@@ -192,29 +210,41 @@ class Quarantine:
 
         Raises NotFoundError, RecordError for a payload that is no JSON object, StorageFullError or UnavailableError.
         """
+        corrected = self._corrected(id_, payload, release=release)
+        if corrected is None:
+            return Outcome(settled=1)
+        case, released, unchanged = corrected
+        told, outcome = _Told(), Outcome(matched=1)
+        self._let_pass(outcome, told, [case], _Word(author, (*OPEN, "dismissed"), released, unchanged=unchanged))
+        told.tell(outcome)
+        return outcome
+
+    def _corrected(
+        self, id_: uuid.UUID, payload: bytes, *, release: bool
+    ) -> tuple[_Case, tuple[str, ...], bool] | None:
+        """A record with another payload, the checks to pass over, and whether it is the same one; None: it is fixed already."""
         members_of(payload)
         entry, record = self.record(id_)
         if entry.state == "fixed":
-            return Outcome(settled=1)
-        cases = self._cases([entry], self._freed([entry], [record]), self._parts.contracts, [payload])
-        [released] = self._by_what_holds(cases) if release else [()]
-        word = _Word(author, (*OPEN, "dismissed"), released, unchanged=payload == record.payload)
-        told, outcome = _Told(), Outcome(matched=1)
-        self._let_pass(outcome, told, cases, word)
-        told.tell(outcome)
-        return outcome
+            return None
+        [case] = self._cases([entry], self._freed([entry], [record]), self._parts.contracts, [payload])
+        [released] = self._by_what_holds([case]) if release else [()]
+        return case, released, payload == record.payload
 
     def dismiss(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
         """Give records up, or a whole load that was not released: they stay counted, and can still be fixed.
 
         Raises as `replay`, and ConfigurationError for a load that was released.
         """
-        self._decide_load(selection, "dismissed", author)
+        selection = selection.meant_by("dismiss")
+        self.note_word("dismiss", selection, author)
         outcome = self._begun(selection)
         for entries in self._pages(selection, stretch, outcome):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
-            self._decide(outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, OPEN)
+            self._decide(
+                outcome, {entry.id: _dismissed(entry, record, author) for entry, record in records}, _Word(author, OPEN)
+            )
         return outcome
 
     def end_wait(self, ids: Sequence[uuid.UUID], author: Author) -> Outcome:
@@ -223,16 +253,19 @@ class Quarantine:
         for entries in self._pages(QuarantineSelection(ids=ids, states=("held",)), None, outcome):
             outcome.matched += len(entries)
             records = zip(entries, self._opened(entries), strict=True)
-            self._decide(outcome, {entry.id: _overdue(entry, record, author) for entry, record in records}, ("held",))
+            late = {entry.id: _overdue(entry, record, author) for entry, record in records}
+            self._decide(outcome, late, _Word(author, ("held",)))
         return outcome
 
-    def _decide_load(
-        self, selection: QuarantineSelection, decided: Literal["released", "dismissed"], author: Author
-    ) -> None:
-        """Note somebody's word about a whole load, so that what is on its way follows. Raises NotFoundError, ConfigurationError."""
+    def note_word(self, verb: Verb, selection: QuarantineSelection, author: Author) -> None:
+        """Note somebody's word where it is about a whole load, so that what is on its way follows.
+
+        Raises NotFoundError, ConfigurationError for giving up a load that was released.
+        """
         load = selection.load
-        if load is None:
+        if load is None or verb == "replay":
             return
+        decided: Literal["released", "dismissed"] = "released" if verb == "release" else "dismissed"
         state = self._loads.decide(load, decided, author.by, author.reason)
         if state is None:
             self._recall(load)
@@ -273,9 +306,7 @@ class Quarantine:
     def _pages(
         self, selection: QuarantineSelection, stretch: Stretch | None, outcome: Outcome
     ) -> Iterator[Sequence[QuarantineEntry]]:
-        """By id, so that what is decided meanwhile moves nothing. A load that is held is not parted, unless by naming ids."""
-        if selection.load is None and not selection.ids:
-            selection = dataclasses.replace(selection, parted=False)
+        """By id, so that what is decided meanwhile moves nothing."""
         stretch = stretch or Stretch()
         last, left = stretch.following, stretch.most
         while left is None or left > 0:
@@ -344,13 +375,13 @@ class Quarantine:
         bad = told.add(cases, self._engine.failing(_table(cases), word.released))
         good = [case for number, case in enumerate(cases) if number not in bad]
         outcome.passing += len(good)
-        self._decide(outcome, {case.entry.id: _fixed(case, word) for case in good}, word.states)
+        self._decide(outcome, {case.entry.id: _fixed(case, word) for case in good}, word)
 
-    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision], states: Sequence[str]) -> None:
+    def _decide(self, outcome: Outcome, decisions: Mapping[uuid.UUID, Decision], word: _Word) -> None:
         """Make the decisions (by record), but for records that another one is on its way about, or has come first."""
         if not decisions:
             return
-        claim = self._claims.take(list(decisions), states)
+        claim = self._claims.take(list(decisions), word.states, word.author.order)
         mine = [decision for id_, decision in decisions.items() if id_ in claim.records]
         outcome.settled += len(claim.settled)
         outcome.underway += len(decisions) - len(mine) - len(claim.settled)
@@ -360,8 +391,10 @@ class Quarantine:
         try:
             heads = self._parts.decisions.decide(*mine)
         except Exception:
-            with contextlib.suppress(MainstemError):
-                self._claims.drop(claim)
+            # A commit whose outcome nobody knows is looked into by the order, which counts.
+            if word.author.order is None:
+                with contextlib.suppress(MainstemError):
+                    self._claims.drop(claim)
             raise
         self._claims.decided(claim, heads)
         outcome.heads += heads
@@ -370,24 +403,6 @@ class Quarantine:
     def _engine_with(self, contracts: Contracts) -> EmbeddedEngine:
         parts = self._parts
         return EmbeddedEngine(contracts, parts.references, parts.hasher, parts.sealer, parts.parents)
-
-
-class _Trial:
-    """The contracts in force, and one as if it were."""
-
-    def __init__(self, contracts: Contracts, contract: Contract) -> None:
-        self._contracts = contracts
-        self._contract = contract
-
-    def active(self, source: str, stream: str) -> Contract | None:
-        return self._contract if self._covers(source, stream) else self._contracts.active(source, stream)
-
-    def at(self, source: str, stream: str, version: int) -> Contract:
-        tried = version == _TRIAL and self._covers(source, stream)
-        return self._contract if tried else self._contracts.at(source, stream, version)
-
-    def _covers(self, source: str, stream: str) -> bool:
-        return self._contract.stream == stream and self._contract.source in (source, ANY_SOURCE)
 
 
 class _Told:
@@ -417,7 +432,7 @@ class _Told:
 
     def tell(self, outcome: Outcome) -> None:
         """Note all of it in an outcome."""
-        most = self._counts.most_common(_MOST_FAILING)
+        most = self._counts.most_common(MOST_FAILING)
         outcome.failing = [Failing(*cause, count, self._examples[cause]) for cause, count in most]
         outcome.failed = self._counts.total()
 

@@ -48,4 +48,9 @@ class ProcessingSettings(BaseModel):
     timeline_events: int = Field(
         default=1_000, ge=1, description="Events of a customer's timeline that are kept at most."
     )
+    decide_at_once: int = Field(
+        default=10_000,
+        ge=1,
+        description="Records in quarantine that one request over HTTP decides about at most; about more it makes an order, which the scheduler carries out.",
+    )
     dedup: DedupSettings = Field(default=DedupSettings(), description="Deduplication of events.")

@@ -13,8 +13,8 @@ import structlog
 
 from mainstem.contracts import ANY_SOURCE
 from mainstem.errors import MainstemError, RetryableError
-from mainstem.model import Lane
 from mainstem.processing import Author, QuarantineSelection
+from mainstem.runtime.in_effect import all_in_effect
 from mainstem.runtime.wiring import Runtime
 
 __all__ = ["replay_activations"]
@@ -23,8 +23,6 @@ _log = structlog.get_logger()
 
 # A registry asks every two seconds, a door every second.
 _LEARNT = dt.timedelta(seconds=5)
-# What was stamped before may wait for its commit.
-_COMMITTED = dt.timedelta(seconds=10)
 # Of the causes for which records stay.
 _TOLD = 20
 
@@ -39,7 +37,7 @@ def replay_activations(runtime: Runtime) -> int:
         rows = conn.execute(
             "SELECT source, stream, version, activated_at FROM contract WHERE NOT replayed ORDER BY activated_at"
         ).fetchall()
-    rows = [row for row in rows if _all_stamped(runtime, row[3] + _LEARNT)]
+    rows = [row for row in rows if all_in_effect(runtime, row[3] + _LEARNT)]
     if not rows:
         return 0
     runtime.registry.refresh()
@@ -54,21 +52,6 @@ def replay_activations(runtime: Runtime) -> int:
                 # The records of other streams do not wait until this one's can be read.
                 _log.exception("quarantine_replay_failed", source=source, stream=stream, version=version)
     return decided
-
-
-def _all_stamped(runtime: Runtime, until: dt.datetime) -> bool:
-    """Whether whatever was received before is in effect."""
-    if runtime.clock.wall() < until + _COMMITTED:
-        return False
-    reached = runtime.sink_positions()
-    for epoch in runtime.log.epochs():
-        for partition in range(epoch.partitions):
-            for lane in Lane:
-                after = reached.get((epoch.number, partition, lane), 0)
-                oldest = runtime.log.oldest(epoch.number, partition, lane, after)
-                if oldest is not None and oldest < until:
-                    return False
-    return True
 
 
 def _replay(runtime: Runtime, source: str, stream: str, version: int) -> int:

@@ -12,6 +12,7 @@ from mainstem import analytics, lake, metrics, processing
 from mainstem.processing import rebuild
 from mainstem.runtime.control_copy import copy_control
 from mainstem.runtime.load_settling import LoadSettling
+from mainstem.runtime.order_settling import OrderSettling, trim_orders
 from mainstem.runtime.orphan_settling import OrphanSettling
 from mainstem.runtime.scheduler import Job
 from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions, prune_changes
@@ -42,6 +43,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
         Job("settle_loads", _MINUTE / 6, LoadSettling(runtime).step),
         Job("settle_orphans", _MINUTE / 12, OrphanSettling(runtime).step),
+        Job("settle_orders", _MINUTE / 30, OrderSettling(runtime).step),
         Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
         Job("watch_ages", _MINUTE, lambda: _watch_ages(runtime)),
         Job("find_anomalies", 10 * _MINUTE, lambda: _find_anomalies(runtime)),
@@ -54,6 +56,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("join_quality_days", _HOUR, lambda: _join_quality_days(runtime)),
         Job("join_drift_days", _HOUR, lambda: _join_drift_days(runtime)),
         Job("trim_history", _HOUR, lambda: _trim_history(runtime)),
+        Job("trim_orders", _HOUR, lambda: trim_orders(runtime)),
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
     ]

@@ -32,10 +32,13 @@ _OPEN = """
     UNION ALL
     SELECT 1 FROM quarantine AS q WHERE q.load = l.id AND l.state = 'dismissed' AND q.state IN ('quarantined', 'held')
 """
-# Where records were claimed a moment ago somebody is at work: not so of those that are under way here.
+# An order goes through its load by itself. Where records were claimed a moment ago somebody is at work: not so of those that
+# are under way here.
 _LEFT = f"""
     SELECT l.id, l.state, l.decided_by, l.reason FROM load AS l
     WHERE l.state IN ('released', 'dismissed') AND EXISTS ({_OPEN})
+    AND NOT EXISTS (
+        SELECT FROM quarantine_order AS o WHERE o.ended_at IS NULL AND o.selection ->> 'load' = l.id::text)
     AND (l.id = ANY(%s) OR NOT EXISTS (
         SELECT FROM decision_batch AS b JOIN quarantine_claim AS c ON c.batch = b.id JOIN quarantine AS q ON q.id = c.record
         WHERE q.load = l.id AND b.claimed_at > now() - interval '30 seconds'))

@@ -27,6 +27,7 @@ from mainstem.api.quarantine import quarantine_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
 from mainstem.metrics import Journey, Metric
+from mainstem.processing import Orders
 from mainstem.runtime.wiring import Runtime
 
 __all__ = ["application"]
@@ -39,6 +40,7 @@ def application(runtime: Runtime) -> FastAPI:
         runtime.database, runtime.ledger, runtime.registry, runtime.clock, runtime.config.metrics
     )
 
+    orders = Orders(runtime.database, runtime.config.processing.decide_at_once)
     wording = Wording(runtime.health_models, runtime.metrics.current)
     customers = Customers(runtime.keyring.references, runtime.keyring.sealer, wording)
     reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
@@ -54,7 +56,7 @@ def application(runtime: Runtime) -> FastAPI:
             quality_router(conservation, runtime.config.quality, declared),
             anomalies_router(conservation),
             drift_router(runtime.database, runtime.registry, runtime.clock),
-            quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
+            quarantine_router(runtime.quarantine, orders, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),
             journeys_router(conservation, runtime.metrics),
             customers_router(reader, signer),

@@ -33,7 +33,7 @@ from mainstem.intake import Decisions, Door, DoorParts
 from mainstem.lake import open_objects
 from mainstem.metrics import Metrics, MetricsSettings
 from mainstem.privacy import Keyring
-from mainstem.processing import Ledger, Quarantine, QuarantineParts
+from mainstem.processing import Ledger, Orders, Quarantine, QuarantineParts
 from mainstem.quality import QualitySettings
 from mainstem.runtime.installation import ensure_installation
 from mainstem.store import Database
@@ -84,7 +84,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                 ),
                 anomalies_router(conservation),
                 drift_router(database, registry, clock),
-                quarantine_router(quarantine, database, signer, clock),
+                quarantine_router(quarantine, Orders(database), database, signer, clock),
                 analytics_router(reader, conservation, metrics),
                 journeys_router(conservation, metrics),
                 customers_router(reader, signer),

@@ -28,7 +28,7 @@ def needed(path: str) -> Permission:
     rules = {
         r"/metrics": Permission.SYSTEM_READ,
         r"/api/v1/data/ingest/.*": Permission.DATA_INGEST,
-        r"/api/v1/data/quarantine/(preview|replay|release|dismiss|records/[^/]*/fix)": Permission.QUARANTINE_DECIDE,
+        r"/api/v1/data/quarantine/(preview|replay|release|dismiss|records/[^/]*/(fix|preview)|orders.*)": Permission.QUARANTINE_DECIDE,
         r"/api/v1/data/quarantine(/records(/[^/]*)?)?": Permission.QUARANTINE_READ,
         r"/api/v1/data/quality/anomalies/mutes.*": Permission.QUALITY_MUTE,
         r"/api/v1/data/.*": Permission.DATA_READ,

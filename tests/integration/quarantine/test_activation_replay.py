@@ -10,7 +10,7 @@ import structlog.testing
 from mainstem.errors import IntegrityError, UnavailableError
 from mainstem.intake import Decisions
 from mainstem.processing import Author, Outcome, Quarantine, QuarantineSelection
-from mainstem.runtime import activation_replay
+from mainstem.runtime import in_effect
 from mainstem.runtime.activation_replay import replay_activations
 from mainstem.testing.site import Site
 
@@ -51,7 +51,7 @@ def test_a_contract_that_comes_into_force_replays_what_waits_for_it_once(filled:
 
 
 def test_it_waits_for_records_that_an_older_version_stamped(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activation_replay, "_COMMITTED", dt.timedelta())
+    monkeypatch.setattr(in_effect, "_COMMITTED", dt.timedelta())
     filled.site.send("shop", [view(9, plan="trial")])
     filled.declare("free", "paid", "trial")
     _settle(filled.site, seconds=-60)

@@ -130,6 +130,32 @@ async def test_preview_replay_fix_and_dismiss(client: httpx.AsyncClient, shop: S
     assert shown["history"][-1]["reason"] == "asked"
 
 
+async def test_a_correction_is_tried_and_nothing_is_decided(client: httpx.AsyncClient) -> None:
+    id_ = await _example(client, "missing")
+    route = f"{BASE}/records/{id_}/preview"
+    wrong = (await client.post(route, json={"payload": json.dumps(view(4, at="noon")["payload"])})).json()["data"]
+    assert (wrong["matched"], wrong["passing"], wrong["failing"]) == (1, 0, 1)
+    assert [(one["field"], one["reason"], one["example"]) for one in wrong["failures"]] == [("at", "invalid_time", id_)]
+    right = (await client.post(route, json={"patch": {"at": view(4)["payload"]["at"]}})).json()["data"]
+    assert (right["passing"], right["decided"], right["failures"]) == (1, 0, [])
+    shown = (await client.get(f"{BASE}/records/{id_}")).json()["data"]
+    assert (shown["state"], shown["history"], shown["paths"]) == ("quarantined", [], [["at"]])
+    for body, status in (({"payload": "[1]"}, 400), ({}, 422), ({"payload": "{}", "why": "x"}, 422)):
+        assert (await client.post(route, json=body)).status_code == status
+
+
+async def test_a_patch_is_tried_only_by_who_may_read_what_it_leaves(client: httpx.AsyncClient) -> None:
+    """Rules that compare two fields would read one of them out."""
+    route = f"{BASE}/records/{await _example(client, 'missing')}/preview"
+    engineer = {"Authorization": f"Bearer {client.headers['x-engineer']}"}
+    refused = await client.post(route, json={"patch": {"at": "noon"}}, headers=engineer)
+    assert (refused.status_code, "quarantine:reveal" in refused.json()["detail"]) == (403, True)
+    own = {"payload": json.dumps(view(4)["payload"])}
+    assert (await client.post(route, json=own, headers=engineer)).json()["data"]["passing"] == 1
+    bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}
+    assert (await client.post(route, json=own, headers=bound)).status_code == 403
+
+
 async def test_held_records_are_released_by_what_holds_them(client: httpx.AsyncClient, shop: Shop) -> None:
     shop.site.declare("contracts/shop/views.yaml", holding("free", "paid"))
     records = [view(n, amount=900) for n in range(10, 12)] + [view(12, amount=900, currency="BTC")]

@@ -126,6 +126,8 @@ def test_a_fix_that_does_not_pass_says_why(filled: Shop, tmp_path: Path) -> None
     assert (status, told["decided"]) == (1, 0)
     assert [(one["reason"], one["field"]) for one in told["failures"]] == [("not_allowed", "plan")]
     file.write_text(json.dumps(view(8)["payload"]))
+    _, tried = filled.run("fix", id_, "--file", str(file), "--dry-run")
+    assert (tried["passing"], tried["decided"]) == (1, 0)
     assert filled.run("fix", id_, "--file", str(file))[1]["decided"] == 1
     status, again = filled.run("fix", id_, "--file", str(file))
     assert (status, again["decided"], again["settled"]) == (0, 0, 1)

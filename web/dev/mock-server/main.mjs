@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { Answers, NotFound } from "./answers.mjs";
 import { journey, journeys } from "./journeys.mjs";
 import { Live } from "./live.mjs";
+import { orders, record, records } from "./quarantine.mjs";
 
 const { values } = parseArgs({
   options: { port: { type: "string", default: "8399" }, fault: { type: "string", multiple: true, default: [] } },
@@ -27,7 +28,7 @@ const ME = {
   name: "demo",
   role: "admin",
   csrf: "mock-csrf",
-  permissions: ["customers:read", "data:read"],
+  permissions: ["customers:read", "data:read", "quarantine:read", "quarantine:decide", "quarantine:reveal"],
   expires_at: "2099-01-01T00:00:00Z",
 };
 
@@ -61,6 +62,9 @@ const ROUTES = [
   [/^\/data\/quality\/drift$/, (_, search) => answers.drift(search)],
   [/^\/data\/quality\/impact$/, (_, search) => answers.impact(search)],
   [/^\/data\/quarantine$/, (_, search) => answers.quarantine(search)],
+  [/^\/data\/quarantine\/records$/, (_, search) => records(answers, search)],
+  [/^\/data\/quarantine\/records\/([^/]+)$/, ([id], search) => record(answers, id, search)],
+  [/^\/data\/quarantine\/orders$/, (_, search) => orders(answers, search)],
   [/^\/analytics\/overview$/, () => answers.overview()],
   [/^\/analytics\/journeys$/, () => journeys(faults)],
   [/^\/analytics\/(funnels|retention|cohorts|adoption)\/([^/]+)$/, ([, name]) => journey(name)],

@@ -22,6 +22,12 @@ export class ProblemError extends Error {
   }
 }
 
+/** Why something failed, in words. */
+export function said(failure: unknown): string {
+  if (failure instanceof ProblemError) return failure.problem.detail;
+  return failure instanceof Error ? failure.message : String(failure);
+}
+
 /** No answer, or one that is not of this API. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";

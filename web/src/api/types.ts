@@ -175,6 +175,7 @@ export interface QuarantineOutcome {
   matched: number;
   passing: number;
   decided: number;
+  underway: number;
   settled: number;
   failing: number;
   failures: { reason: string; field: string | null; rule: string | null; message: string; count: number }[];

@@ -16,14 +16,14 @@ const PLACES: readonly { to: string; label: string; icon: IconName; pages: reado
   { to: paths.overview, label: "Overview", icon: "overview", pages: ["overview"] },
   { to: paths.customers, label: "Customers", icon: "customers", pages: ["customers", "customer"] },
   { to: paths.journeys(), label: "Journeys", icon: "journeys", pages: ["journeys"] },
-  { to: paths.data(), label: "Data", icon: "data", pages: ["data"] },
+  { to: paths.data(), label: "Data", icon: "data", pages: ["data", "record"] },
   { to: paths.quality(), label: "Quality", icon: "quality", pages: ["quality"] },
 ];
 
 export function Shell({ me, route, children }: { me: Me; route: Route; children: ReactNode }) {
   const main = useRef<HTMLElement>(null);
   const known = useRef<string | null>(null);
-  const address = route.page === "customer" ? `customer/${route.id}` : route.page;
+  const address = "id" in route ? `${route.page}/${route.id}` : route.page;
 
   // On the first page the browser's own order is kept.
   useEffect(() => {

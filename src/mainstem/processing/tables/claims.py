@@ -4,6 +4,7 @@ Two decisions about one record may belong to two partitions, and which of them c
 rebuild does not repeat. So who decides claims the record first, and has it until the decision is in effect.
 
 A claim ends by itself: after minutes when nothing says that its decision ever came into the log, after an hour in any case.
+One for an order stays until that has counted it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ __all__ = ["Claim", "Claims"]
 
 _FREE = """
     DELETE FROM decision_batch AS batch
-    WHERE claimed_at < now() - interval '1 hour'
+    WHERE order_id IS NULL AND (claimed_at < now() - interval '1 hour'
        OR heads IS NULL AND claimed_at < now() - interval '5 minutes'
        OR NOT EXISTS (
             SELECT FROM jsonb_to_recordset(heads) AS head (epoch integer, partition smallint, lane smallint, position bigint)
             LEFT JOIN sink_position AS reached USING (epoch, partition, lane)
             WHERE coalesce(reached.position, 0) < head.position
-       ) AND heads IS NOT NULL
+       ) AND heads IS NOT NULL)
     """
 
 
@@ -45,14 +46,18 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, records: Sequence[uuid.UUID], states: Sequence[str]) -> Claim:
-        """Claim the records that nobody else has and that are in one of these states.
+    def take(
+        self, records: Sequence[uuid.UUID], states: Sequence[str], order: tuple[uuid.UUID, int] | None = None
+    ) -> Claim:
+        """Claim the records that nobody else has and that are in one of these states, be it for an order in its turn.
 
         Raises StorageFullError or UnavailableError.
         """
         with self._database.transaction() as conn:
             conn.execute(_FREE)
-            [(batch,)] = conn.execute("INSERT INTO decision_batch DEFAULT VALUES RETURNING id").fetchall()
+            [(batch,)] = conn.execute(
+                "INSERT INTO decision_batch (order_id, order_turn) VALUES (%s, %s) RETURNING id", order or (None, None)
+            ).fetchall()
             rows = conn.execute(
                 "INSERT INTO quarantine_claim SELECT one, %s FROM unnest(%s::uuid[]) AS one ORDER BY one"
                 " ON CONFLICT DO NOTHING RETURNING record",

@@ -16,6 +16,7 @@ import { Link } from "../../ui/Link";
 import { GradeMark, Vintage } from "../../ui/Marks";
 import { Page } from "../../ui/Page";
 import { Empty, Failure, resourceVintage, Skeleton } from "../../ui/Tile";
+import "../../styles/data.css";
 import { Days } from "./Days";
 import { DriftTile } from "./Drift";
 import { Equation } from "./Equation";

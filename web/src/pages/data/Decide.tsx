@@ -1,11 +1,16 @@
 /** What can be done about a cause: preview, then replay what passes; release what is held; or give the records up. */
 
 import { type FormEvent, useId, useState } from "react";
-import { call, ProblemError } from "../../api/client";
+import { call, said } from "../../api/client";
+import type { Decided, Order } from "../../api/quarantine";
 import { session } from "../../api/session";
 import type { QuarantineOutcome, QuarantineReason } from "../../api/types";
 import { useStore } from "../../data/store";
 import * as number from "../../format/number";
+import { OrderProgress } from "./Orders";
+
+/** More are not previewed while somebody waits: a replay leaves what does not pass, and says why. */
+const MANY = 10_000;
 
 type Step =
   | { at: "rest" }
@@ -14,7 +19,14 @@ type Step =
   | { at: "dismissing" }
   | { at: "done"; text: string };
 
-export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh(): void }) {
+interface DecideProps {
+  cause: QuarantineReason;
+  /** One that goes on and means these records: nothing else is decided meanwhile. */
+  order: Order | null;
+  refresh(): void;
+}
+
+export function Decide({ cause, order, refresh }: DecideProps) {
   const current = useStore(session);
   const [step, setStep] = useState<Step>({ at: "rest" });
   const [busy, setBusy] = useState(false);
@@ -26,7 +38,7 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
   // Held as a whole, and decided about as a whole.
   const load = cause.held_by.length === 1 ? cause.load : null;
 
-  async function ask(route: string, more: object, then: (outcome: QuarantineOutcome) => Step) {
+  async function ask(route: string, more: object, then: (outcome: Decided) => Step) {
     setBusy(true);
     setError(null);
     const { source, stream, reason, field, rule, contract_version, state, held_by } = cause;
@@ -35,19 +47,24 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
     const some = { source, stream, reason, ...where, contract_version, state, held_by };
     const body = { ...(load === null ? some : { load }), ...more };
     try {
-      const answer = await call<QuarantineOutcome>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
+      const answer = await call<Decided>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
       if (answer) setStep(then(answer.data));
       if (route !== "preview") refresh();
     } catch (failure) {
-      const problem = failure instanceof ProblemError ? failure.problem : null;
-      setError(problem?.detail ?? (failure instanceof Error ? failure.message : String(failure)));
+      setError(said(failure));
     } finally {
       setBusy(false);
     }
   }
 
-  const decided = (what: string) => (outcome: QuarantineOutcome) =>
-    ({ at: "done", text: `${number.count(outcome.decided)} of ${number.count(outcome.matched)} ${what}.` }) as const;
+  const decided =
+    (what: string) =>
+    (outcome: Decided): Step => {
+      const { matched, order: ordered } = outcome;
+      // What goes on in the background is told by the order.
+      if (ordered !== null) return { at: "rest" };
+      return { at: "done", text: `${number.count(outcome.decided)} of ${number.count(matched)} ${what}.` };
+    };
 
   function decide(event: FormEvent) {
     event.preventDefault();
@@ -55,6 +72,13 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
     else void ask("dismiss", { why }, decided("given up; they stay counted"));
   }
 
+  if (order !== null) {
+    return (
+      <div className="decide">
+        <OrderProgress order={order} refresh={refresh} />
+      </div>
+    );
+  }
   return (
     <div className="decide">
       <div className="decide-actions">
@@ -63,7 +87,17 @@ export function Decide({ cause, refresh }: { cause: QuarantineReason; refresh():
             {load === null ? "Release…" : "Release the load…"}
           </button>
         )}
-        {load === null && (
+        {load === null && cause.count > MANY && (
+          <button
+            type="button"
+            className="button"
+            disabled={busy}
+            onClick={() => void ask("replay", {}, decided("replayed"))}
+          >
+            Replay what passes
+          </button>
+        )}
+        {load === null && cause.count <= MANY && (
           <button
             type="button"
             className="button"

@@ -1,18 +1,27 @@
 /** Why records were set aside, held or turned away. Values of records are never shown here, because they are never sent. */
 
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { query } from "../../api/client";
-import type { Quarantine, QuarantineReason, QuarantineRow, SourceStatus } from "../../api/types";
+import type { Order } from "../../api/quarantine";
+import { session } from "../../api/session";
+import type { Quarantine, QuarantineReason, SourceStatus } from "../../api/types";
 import { useResource } from "../../data/resource";
+import { useStore } from "../../data/store";
 import * as number from "../../format/number";
 import * as time from "../../format/time";
-import { Icon } from "../../ui/Icon";
+import { isOpen, means } from "../../model/orders";
 import { Segmented } from "../../ui/Segmented";
 import { Empty, Loaded, resourceVintage, Tile } from "../../ui/Tile";
 import { Decide } from "./Decide";
+import { Orders } from "./Orders";
+import { causeKey, Records } from "./Records";
 
 const EVERY = 30;
-const ROWS = 50;
+/** While an order goes on. */
+const EVERY_ORDERED = 2;
+const ORDERS = 20;
+/** How long an order that has ended is still told. */
+const TOLD = 3_600_000;
 
 type Shown = "all" | "quarantined" | "held";
 const SHOWN: readonly { value: Shown; label: string }[] = [
@@ -32,11 +41,19 @@ interface QuarantineTileProps {
 export function QuarantineTile({ source, refusals, quarantined, held }: QuarantineTileProps) {
   const [shown, setShown] = useState<Shown>("all");
   const state = shown === "all" ? undefined : shown;
-  const asked = query({ source, limit: ROWS, state });
+  const asked = query({ source, limit: 1, state });
+  const ordered = useOrders(source);
+  const running = ordered.orders.filter(isOpen);
   const quarantine = useResource<Quarantine>(`/data/quarantine${asked}`, { every: EVERY });
-  const { refresh } = quarantine;
+  const { refresh: again } = quarantine;
+  const { refresh: askOrders } = ordered;
+  const refresh = useCallback(() => {
+    again();
+    askOrders();
+  }, [again, askOrders]);
+  const moved = running.map(({ id, decided }) => `${id}.${decided}`).join();
   // biome-ignore lint/correctness/useExhaustiveDependencies: moved counts are the reason to fetch
-  useEffect(() => refresh(), [quarantined, held, refresh]);
+  useEffect(() => again(), [quarantined, held, moved, again]);
   return (
     <Tile
       title="Quarantined and held"
@@ -48,19 +65,30 @@ export function QuarantineTile({ source, refusals, quarantined, held }: Quaranti
         <Segmented label="Which records" options={SHOWN} value={shown} onChange={setShown} />
       )}
       <Loaded resource={quarantine} lines={6}>
-        {(data) =>
-          data.reasons.length === 0 ? (
-            <Empty icon="good" title="Nothing waits">
-              No record waits for a decision here.
-            </Empty>
-          ) : (
-            <ul className="reason-list">
-              {data.reasons.map((reason) => (
-                <Reason key={causeKey(reason)} reason={reason} rows={data.rows} refresh={refresh} />
-              ))}
-            </ul>
-          )
-        }
+        {(data) => (
+          <>
+            <Orders
+              orders={ordered.orders.filter((one) => !isOpen(one) || !data.reasons.some((cause) => means(one, cause)))}
+              refresh={refresh}
+            />
+            {data.reasons.length === 0 ? (
+              <Empty icon="good" title="Nothing waits">
+                No record waits for a decision here.
+              </Empty>
+            ) : (
+              <ul className="reason-list">
+                {data.reasons.map((reason) => (
+                  <Reason
+                    key={causeKey(reason)}
+                    reason={reason}
+                    order={running.find((one) => means(one, reason)) ?? null}
+                    refresh={refresh}
+                  />
+                ))}
+              </ul>
+            )}
+          </>
+        )}
       </Loaded>
       {refusals.length > 0 && (
         <section className="refusals">
@@ -79,22 +107,32 @@ export function QuarantineTile({ source, refusals, quarantined, held }: Quaranti
   );
 }
 
-/** What waits for the same reason has the same. */
-function causeKey(one: QuarantineReason | QuarantineRow): string {
-  return [one.stream, one.reason, one.field, one.rule, one.contract_version, one.state, one.load, ...one.held_by].join(
-    ".",
-  );
+/** The orders about a source that go on or ended a while ago, for those who may decide. */
+function useOrders(source: string): { orders: readonly Order[]; refresh(): void } {
+  const current = useStore(session);
+  const may = current.status === "signed-in" && current.me.permissions.includes("quarantine:decide");
+  const [every, setEvery] = useState(EVERY);
+  const path = may ? `/data/quarantine/orders${query({ source, limit: ORDERS })}` : null;
+  const { data, meta, refresh } = useResource<Order[]>(path, { every });
+  const now = Date.parse(meta?.generated_at ?? "");
+  const orders = (data ?? []).filter((one) => one.ended_at === null || now - Date.parse(one.ended_at) < TOLD);
+  const going = orders.some(isOpen);
+  useEffect(() => {
+    setEvery(going ? EVERY_ORDERED : EVERY);
+    if (going) refresh();
+  }, [going, refresh]);
+  return { orders, refresh };
 }
 
 interface ReasonProps {
   reason: QuarantineReason;
-  rows: readonly QuarantineRow[];
+  /** One that goes on and means these records. */
+  order: Order | null;
   refresh(): void;
 }
 
-function Reason({ reason, rows, refresh }: ReasonProps) {
+function Reason({ reason, order, refresh }: ReasonProps) {
   const [open, setOpen] = useState(false);
-  const own = rows.filter((row) => causeKey(row) === causeKey(reason));
   return (
     <li>
       <div className="reason-head">
@@ -119,26 +157,12 @@ function Reason({ reason, rows, refresh }: ReasonProps) {
       <p className="reason-message">{reason.message}</p>
       <p className="reason-foot">
         <span className="muted">last {time.instant(reason.last_at)} UTC</span>
-        {own.length > 0 && (
-          <button type="button" className="text-button" aria-expanded={open} onClick={() => setOpen(!open)}>
-            {open ? "Hide" : "Show"} {own.length === reason.count ? "records" : `newest ${own.length}`}
-          </button>
-        )}
+        <button type="button" className="text-button" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? "Hide records" : "Show records"}
+        </button>
       </p>
-      {open && (
-        <ul className="places">
-          {own.map((row) => (
-            <li key={row.id}>
-              <Icon name={row.place.lane === "live" ? "bolt" : "box"} size={12} label={`${row.place.lane} lane`} />
-              <span className="mono" title={`Id ${row.id}, contract version ${row.contract_version}`}>
-                {`${row.place.epoch}·p${row.place.partition}·${row.place.position}·${row.place.index}`}
-              </span>
-              <span className="muted num">{time.instant(row.received_at)}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-      <Decide cause={reason} refresh={refresh} />
+      {open && <Records cause={reason} />}
+      <Decide cause={reason} order={order} refresh={refresh} />
     </li>
   );
 }

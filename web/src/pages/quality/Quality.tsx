@@ -13,6 +13,7 @@ import { navigate, paths } from "../../router";
 import { Page } from "../../ui/Page";
 import { Segmented } from "../../ui/Segmented";
 import { Empty, Failure, Loaded, resourceVintage, Skeleton, Tile } from "../../ui/Tile";
+import "../../styles/data.css";
 import { Anomalies } from "./Anomalies";
 import { Breaches } from "./Breaches";
 import { Fields } from "./Fields";

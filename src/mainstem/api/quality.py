@@ -20,10 +20,10 @@ from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.metrics import Journey, Metric
 from mainstem.quality import (
-    NO_ACCURACY,
     Breach,
     DayScores,
     Dimension,
+    Measurement,
     QualityQuery,
     QualityReport,
     QualityScorer,
@@ -125,8 +125,11 @@ def _told(query: QualityQuery, settings: QualitySettings) -> dict[str, Any]:
     return {
         "from": query.first,
         "to": query.last,
-        "objectives": {"completeness": settings.completeness, "least_records": settings.least_records},
-        "accuracy": {"value": None, "why": NO_ACCURACY},
+        "objectives": {
+            "completeness": settings.completeness,
+            "accuracy": settings.accuracy,
+            "least_records": settings.least_records,
+        },
     }
 
 
@@ -192,6 +195,17 @@ def _score(score: Score) -> dict[str, Any]:
         "change": score.change,
         "objective": score.objective,
         "breached": score.breached,
+        "interval": score.interval,
+        "measured": [_measurement(one) for one in score.by],
+    }
+
+
+def _measurement(one: Measurement) -> dict[str, Any]:
+    """By what a share was measured that no check of records says."""
+    return {
+        **{name: getattr(one, name) for name in ("source", "stream", "method", "name", "measured_at")},
+        **_ratio(one.good, one.n),
+        "interval": one.interval,
     }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from mainstem.processing.embedded import Contracts, EmbeddedEngine
     from mainstem.processing.engine import Engine
+    from mainstem.processing.held_entities import EntityReader
     from mainstem.processing.ledger import Ledger, Line, Violation
     from mainstem.processing.outcome import Failing, Outcome, Stretch
     from mainstem.processing.patching import merge_patch
@@ -63,6 +64,7 @@ else:
             "drift.reader": "DriftEntry DriftSelection counted_renames observed_drift read_drift told_drift",
             "embedded": "Contracts EmbeddedEngine",
             "engine": "Engine",
+            "held_entities": "EntityReader",
             "ledger": "Ledger Line Violation",
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
@@ -100,6 +102,7 @@ __all__ = [
     "Effects",
     "EmbeddedEngine",
     "Engine",
+    "EntityReader",
     "EventEffects",
     "Failing",
     "Ledger",

@@ -1,4 +1,4 @@
-"""Putting a folder's declarations into force: contracts, metrics and journeys, health models.
+"""Putting a folder's declarations into force: contracts, metrics and journeys, health models, agreements.
 
 What is activated becomes a decision too, with its full text, so that the lake alone is enough to build everything again.
 A crash may come between the two; the scheduler then makes up for the decision.
@@ -14,7 +14,7 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import ACTIVE, CheckPlan, Contract, read_contract
+from mainstem.contracts import ACTIVE, CheckPlan, Contract, Registry, read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -22,12 +22,14 @@ from mainstem.metrics import (
     Journey,
     Metric,
     MetricSet,
+    activate_declaration,
     builtin_metrics,
     check_journey,
     declaration_decided,
     read_declared,
     undecided_declarations,
 )
+from mainstem.quality.agreements import AGREEMENT, Agreement, check_agreement, read_agreement
 from mainstem.runtime.wiring import Runtime
 
 __all__ = [
@@ -49,7 +51,7 @@ class Activation:
     """A declaration in force. `new`: it was not before, or with another text."""
 
     kind: str
-    """contract, metric or health_model."""
+    """contract, metric, health_model or agreement."""
     name: str
     version: int
     new: bool
@@ -64,10 +66,33 @@ class Declarations:
     contracts: Sequence[tuple[Path, Contract]]
     metrics: Sequence[tuple[Path, Metric | Journey]]
     health: Sequence[tuple[Path, HealthModel]]
+    agreements: Sequence[tuple[Path, Agreement]]
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        """The contract that the folder declares for a stream."""
+        return next((one for _, one in self.contracts if (one.source, one.stream) == (source, stream)), None)
+
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Source and stream of every declared contract."""
+        return [(one.source, one.stream) for _, one in self.contracts]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Together:
+    """The contracts that would be in force with those that a folder declares."""
+
+    declared: Declarations
+    registry: Registry
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        return self.declared.active(source, stream) or self.registry.active(source, stream)
+
+    def streams(self) -> Sequence[tuple[str, str]]:
+        return sorted({*self.declared.streams(), *self.registry.streams()})
 
 
 def read_folder(runtime: Runtime, folder: Path) -> Declarations:
-    """Read `contracts/`, `metrics/` and `health/` in a folder, and check them together; nothing comes into force.
+    """Read `contracts/`, `metrics/`, `health/` and `agreements/` in a folder, and check them together; nothing comes into force.
 
     Raises ConfigurationError, naming the file, for the first thing that is wrong, and for a folder that declares nothing.
     """
@@ -75,12 +100,13 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
         read_files(folder / "contracts", read_contract),
         read_files(folder / "metrics", lambda text, where: read_declared(text, where=where)),
         read_files(folder / "health", lambda text, where: read_health_model(text, where=where)),
+        read_files(folder / "agreements", lambda text, where: read_agreement(text, where=where)),
     )
-    if not (found.contracts or found.metrics or found.health):
+    if not (found.contracts or found.metrics or found.health or found.agreements):
         raise ConfigurationError(
             "nothing is declared here.",
             where=str(folder),
-            hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
+            hint="Files are looked for in contracts/, metrics/, health/ and agreements/, and end in .yaml.",
         )
     _check_names(found)
     for path, contract in found.contracts:
@@ -100,6 +126,8 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
             check_journey(metric, together.metrics, where=str(path))
     for path, model in found.health:
         check_health_model(model, together, where=str(path))
+    for path, agreement in found.agreements:
+        check_agreement(agreement, _Together(found, runtime.registry), where=str(path))
     return found
 
 
@@ -121,6 +149,10 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
         done.append(_activation(*runtime.metrics.activate(metric, now)))
     for _, model in found.health:
         done.append(_activation(*activate_health_model(runtime.database, model, now)))
+    for _, agreement in found.agreements:
+        done.append(
+            _activation(*activate_declaration(runtime.database, AGREEMENT, agreement.name, agreement.text, now))
+        )
     record_activations(runtime)
     return done
 
@@ -188,6 +220,7 @@ def _check_names(found: Declarations) -> None:
         *((path, "contract", f"{one.source}.{one.stream}") for path, one in found.contracts),
         *((path, "metric", one.name) for path, one in found.metrics),
         *((path, "health model", one.name) for path, one in found.health),
+        *((path, "agreement", one.name) for path, one in found.agreements),
     ]
     for path, kind, name in named:
         other = seen.setdefault((kind, name), path)

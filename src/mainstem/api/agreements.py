@@ -1,0 +1,171 @@
+"""Routes about agreement: what systems say alike, since when, and which entities differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from mainstem.access import Permission
+from mainstem.api.conservation import Conservation
+from mainstem.api.envelope import answer, graded
+from mainstem.api.problems import ProblemError
+from mainstem.api.security import requires
+from mainstem.errors import ConfigurationError
+from mainstem.hints import near_miss
+from mainstem.quality import wilson
+from mainstem.quality.agreements import (
+    Agreement,
+    Compared,
+    Contracts,
+    Difference,
+    InForce,
+    Kind,
+    Run,
+    check_agreement,
+    read_differences,
+    read_runs,
+)
+
+__all__ = ["agreements_router", "told_agreement", "told_difference"]
+
+_EARLIEST = dt.date(2000, 1, 1)
+_USUAL_DAYS = dt.timedelta(days=27)
+
+_Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
+
+
+class _Asked(BaseModel):
+    """Evaluations of days: four weeks when nothing is said; of all agreements, or those of a source."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: _Name | None = None
+    first: Annotated[dt.date | None, Field(alias="from", ge=_EARLIEST)] = None
+    last: Annotated[dt.date | None, Field(alias="to", ge=_EARLIEST, lt=dt.date(9999, 1, 1))] = None
+
+    def days(self, today: dt.date) -> tuple[dt.date, dt.date]:
+        """Raises ProblemError for days the wrong way round."""
+        last = self.last or today
+        first = self.first or max(last - _USUAL_DAYS, _EARLIEST)
+        if first > last:
+            raise ProblemError(422, "invalid", f"{first} is after {last}.", hint="Give `from` and `to` as YYYY-MM-DD.")
+        return first, last
+
+
+class _AskedOne(_Asked):
+    kind: Kind | None = None
+    """Only differences of this kind."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+def agreements_router(
+    conservation: Conservation, in_force: Callable[[], Sequence[InForce]], contracts: Contracts
+) -> APIRouter:
+    """Routes below `/api/v1/data/quality/agreements`; `in_force` reads the agreements in force."""
+    router = APIRouter(prefix="/api/v1/data/quality/agreements", tags=["data"])
+    database, clock = conservation.database, conservation.clock
+    reads = [requires(Permission.DATA_READ)]
+
+    def respond(data: dict[str, Any], found: Sequence[InForce]) -> Response:
+        asked = {side.source for one in found for side in (one.agreement.left, one.agreement.right)}
+        states = [one for one in conservation.streams(None) if one.source in asked]
+        return answer(data, graded(clock, [one.clock for one in states if one.clock is not None]))
+
+    @router.get("", dependencies=reads)
+    def agreements(asked: Annotated[_Asked, Query()]) -> Response:
+        first, last = asked.days(clock.wall().astimezone(dt.UTC).date())
+        found = [one for one in in_force() if asked.source in {None, *_sources(one.agreement)}]
+        with database.snapshot() as conn:
+            runs = read_runs(conn, first, last)
+        told = [told_agreement(one, runs.get(one.agreement.name, ()), contracts) for one in found]
+        return respond({"from": first, "to": last, "agreements": told}, found)
+
+    @router.get("/{name}", dependencies=reads)
+    def agreement(name: str, asked: Annotated[_AskedOne, Query()]) -> Response:
+        first, last = asked.days(clock.wall().astimezone(dt.UTC).date())
+        known = {one.agreement.name: one for one in in_force()}
+        if name not in known:
+            raise ProblemError(404, "not-found", "There is no such agreement in force.", hint=near_miss(name, known))
+        with database.snapshot() as conn:
+            runs = read_runs(conn, first, last)
+            total, differences = read_differences(conn, name, kind=asked.kind, limit=asked.limit)
+        data = {
+            "from": first,
+            "to": last,
+            **told_agreement(known[name], runs.get(name, ()), contracts),
+            "differences": [told_difference(one, known[name].agreement) for one in differences],
+            "differences_total": total,
+        }
+        return respond(data, [known[name]])
+
+    return router
+
+
+def _sources(agreement: Agreement) -> set[str]:
+    return {agreement.left.source, agreement.right.source}
+
+
+def told_agreement(one: InForce, runs: Sequence[Run], contracts: Contracts) -> dict[str, Any]:
+    """An agreement with its latest figures and each day's share; `problem` is why it is not evaluated."""
+    agreement, problem = one.agreement, None
+    try:
+        check_agreement(agreement, contracts, where=f"agreement {agreement.name}")
+    except ConfigurationError as error:
+        problem = str(error)
+    return {
+        **{name: getattr(agreement, name) for name in ("name", "label", "description")},
+        "version": one.version,
+        "severity": "warn",
+        "left": dataclasses.asdict(agreement.left),
+        "right": dataclasses.asdict(agreement.right),
+        "truth": agreement.truth,
+        "settle_seconds": agreement.settle.total_seconds(),
+        "problem": problem,
+        "latest": None if not runs else _run(runs[0]),
+        "days": [
+            {"day": run.at.astimezone(dt.UTC).date(), "at": run.at, **_share(run.agreeing, run.n)}
+            for run in reversed(runs)
+        ],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "at": run.at,
+        "version": run.version,
+        **_share(run.agreeing, run.n),
+        "matched": run.left.matched,
+        "ambiguous": run.ambiguous,
+        "left": dataclasses.asdict(run.left),
+        "right": dataclasses.asdict(run.right),
+        "compared": [_compared(one) for one in run.compared],
+    }
+
+
+def _compared(one: Compared) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), **_share(one.agreeing, one.n)}
+
+
+def _share(good: int, n: int) -> dict[str, Any]:
+    return {"value": good / n if n else None, "good": good, "of": n, "interval": wilson(good, n)}
+
+
+def told_difference(one: Difference, agreement: Agreement) -> dict[str, Any]:
+    """An entity that differs: by its references, with its two values where they say nothing about a person."""
+    compared = None
+    if one.comparison is not None and one.comparison < len(agreement.comparisons):
+        compared = agreement.comparisons[one.comparison]
+    return {
+        "kind": one.kind,
+        "attributes": None if compared is None else {"left": compared.left, "right": compared.right},
+        "left": None if one.left is None else one.left.hex(),
+        "right": None if one.right is None else one.right.hex(),
+        "left_value": one.left_value,
+        "right_value": one.right_value,
+        "changed_at": one.changed_at,
+    }

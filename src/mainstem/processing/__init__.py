@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         read_entry,
         read_history,
     )
+    from mainstem.processing.refetched import FieldSample, Sample, compare_refetched, sample_keys
     from mainstem.processing.replay import Author, Quarantine, QuarantineParts
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
@@ -70,6 +71,7 @@ else:
             "quarantine": "QuarantinedRecord open_record quarantine_id",
             "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection count_entries read_causes read_entries read_entry read_history",
             "outcome": "Failing Outcome Stretch",
+            "refetched": "FieldSample Sample compare_refetched sample_keys",
             "replay": "Author Quarantine QuarantineParts",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
@@ -105,6 +107,7 @@ __all__ = [
     "EntityReader",
     "EventEffects",
     "Failing",
+    "FieldSample",
     "Ledger",
     "Line",
     "LocalSegments",
@@ -116,6 +119,7 @@ __all__ = [
     "QuarantineParts",
     "QuarantineSelection",
     "QuarantinedRecord",
+    "Sample",
     "SegmentStore",
     "Sink",
     "SinkParts",
@@ -125,6 +129,7 @@ __all__ = [
     "Violation",
     "Worker",
     "WorkerParts",
+    "compare_refetched",
     "count_entries",
     "counted_renames",
     "entity_context",
@@ -141,6 +146,7 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "sample_keys",
     "sweep",
     "told_drift",
     "trim_timeline",

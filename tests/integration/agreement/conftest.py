@@ -84,6 +84,22 @@ class Systems:
 
     site: Site
 
+    @staticmethod
+    def account(number: int, **more: Any) -> dict[str, Any]:
+        """A record of the CRM."""
+        return {
+            "id": f"A{number}", "name": f"Company {number}", "mail": f"c{number}@example.org", "plan": "ent", "seats": number,
+            "since": "2025-03-01T18:00:00Z", "revenue": 1000, "rev": 1, **more,
+        }  # fmt: skip
+
+    @staticmethod
+    def customer(number: int, **more: Any) -> dict[str, Any]:
+        """The record of the same company in billing, which agrees with it."""
+        return {
+            "number": f"{number}", "title": f"COMPANY {number} ", "contact": f"C{number}@Example.org", "tier": "enterprise",
+            "places": number, "begun": "2025-03-01", "paid": 1005.5, "crm_id": f"A{number}", **more,
+        }  # fmt: skip
+
     def send(self, source: str, payloads: Sequence[dict[str, Any]], **envelope: Any) -> None:
         """Bring records of the source's stream into effect."""
         stream = {"crm": "accounts", "billing": "customers"}[source]

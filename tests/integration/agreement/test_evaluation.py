@@ -12,30 +12,16 @@ from mainstem.quality.measurements import read_measurements
 HOUR = dt.timedelta(hours=1)
 
 
-def _account(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "id": f"A{number}", "name": f"Company {number}", "mail": f"c{number}@example.org", "plan": "ent", "seats": number,
-        "since": "2025-03-01T18:00:00Z", "revenue": 1000, "rev": 1, **more,
-    }  # fmt: skip
-
-
-def _customer(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "number": f"{number}", "title": f"COMPANY {number} ", "contact": f"C{number}@Example.org", "tier": "enterprise",
-        "places": number, "begun": "2025-03-01", "paid": 1005.5, "crm_id": f"A{number}", **more,
-    }  # fmt: skip
-
-
 def test_values_are_compared_in_their_ways(systems: Any) -> None:
-    systems.send("crm", [_account(n) for n in range(1, 6)])
+    systems.send("crm", [systems.account(n) for n in range(1, 6)])
     systems.send(
         "billing",
         [
-            _customer(1),
-            _customer(2, title="Another name", tier="professional"),
-            _customer(3, places=4, paid=1010.2),
-            _customer(4, begun="2025-03-04", tier=None),
-            _customer(5, paid=1010.1),
+            systems.customer(1),
+            systems.customer(2, title="Another name", tier="professional"),
+            systems.customer(3, places=4, paid=1010.2),
+            systems.customer(4, begun="2025-03-04", tier=None),
+            systems.customer(5, paid=1010.1),
         ],
     )
     systems.declare()
@@ -66,16 +52,25 @@ def test_each_entity_of_a_side_is_in_one_place(systems: Any) -> None:
     systems.send(
         "crm",
         [
-            *(_account(n) for n in range(1, 5)),
-            _account(5, mail=None),
+            *(systems.account(n) for n in range(1, 5)),
+            systems.account(5, mail=None),
             # Two of one address beside one; two of one address beside none.
-            _account(6, mail="c7@example.org"),
-            _account(7),
-            _account(8, mail="twice@example.org"),
-            _account(9, mail="twice@example.org"),
+            systems.account(6, mail="c7@example.org"),
+            systems.account(7),
+            systems.account(8, mail="twice@example.org"),
+            systems.account(9, mail="twice@example.org"),
         ],
     )
-    systems.send("billing", [_customer(1), _customer(2), _customer(7), _customer(20), _customer(21, contact=" ")])
+    systems.send(
+        "billing",
+        [
+            systems.customer(1),
+            systems.customer(2),
+            systems.customer(7),
+            systems.customer(20),
+            systems.customer(21, contact=" "),
+        ],
+    )
     systems.declare()
     found = systems.evaluate()
     left, right = found.left, found.right
@@ -100,15 +95,15 @@ def test_each_entity_of_a_side_is_in_one_place(systems: Any) -> None:
 
 
 def test_a_system_that_lags_is_not_wrong_yet(systems: Any, agreement_text: str) -> None:
-    systems.send("crm", [_account(1), _account(2)])
-    systems.send("billing", [_customer(1)])
+    systems.send("crm", [systems.account(1), systems.account(2)])
+    systems.send("billing", [systems.customer(1)])
     systems.declare(agreement_text + "settle: 1h\n")
     found = systems.evaluate(later=2 * HOUR)
     assert (found.left.matched, found.left.only, found.left.unsettled) == (1, 1, 0)
     # Said again it is not new: what counts is when the content came.
-    systems.send("billing", [_customer(1)], observed_at=(dt.datetime.now(dt.UTC) + 2 * HOUR).isoformat())
+    systems.send("billing", [systems.customer(1)], observed_at=(dt.datetime.now(dt.UTC) + 2 * HOUR).isoformat())
     assert systems.evaluate(later=2 * HOUR).left.matched == 1
-    systems.send("crm", [_account(1, plan="pro", rev=2)])
+    systems.send("crm", [systems.account(1, plan="pro", rev=2)])
     young = systems.evaluate(later=HOUR / 2)
     assert (young.left.matched, young.left.only, young.left.unsettled, young.right.unsettled) == (0, 0, 2, 1)
     assert (young.n, young.differences) == (0, [])
@@ -118,8 +113,8 @@ def test_a_system_that_lags_is_not_wrong_yet(systems: Any, agreement_text: str) 
 
 def test_an_own_key_beside_an_attribute_and_what_is_deleted(systems: Any, agreement_text: str) -> None:
     text = agreement_text.replace("{left: mail, right: contact}", "{left: key, right: crm_id}")
-    systems.send("crm", [_account(1), _account(2), _account(3)])
-    systems.send("billing", [_customer(1), _customer(2), _customer(30)])
+    systems.send("crm", [systems.account(1), systems.account(2), systems.account(3)])
+    systems.send("billing", [systems.customer(1), systems.customer(2), systems.customer(30)])
     systems.send("crm", [{"id": "A2", "rev": 3}], op="delete")
     systems.declare(text)
     found = systems.evaluate()
@@ -127,8 +122,8 @@ def test_an_own_key_beside_an_attribute_and_what_is_deleted(systems: Any, agreem
 
 
 def test_fields_beside_a_truth_are_accurate_and_beside_another_consistent(systems: Any, agreement_text: str) -> None:
-    systems.send("crm", [_account(n, seats=0 if n == 3 else n) for n in range(1, 11)])
-    systems.send("billing", [_customer(n) for n in range(1, 11)])
+    systems.send("crm", [systems.account(n, seats=0 if n == 3 else n) for n in range(1, 11)])
+    systems.send("billing", [systems.customer(n) for n in range(1, 11)])
     systems.declare()
     evaluation = systems.evaluate()
     day = evaluation.at.date()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mainstem.quality.agreements.held import HELD, HeldEntities
     from mainstem.quality.agreements.reader import check_agreement, read_agreement
     from mainstem.quality.agreements.register import Run, keep_evaluation, last_run_at, read_differences, read_runs
+    from mainstem.quality.agreements.telling import told_agreement, told_difference
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -39,6 +40,7 @@ else:
             "held": "HELD HeldEntities",
             "reader": "check_agreement read_agreement",
             "register": "Run keep_evaluation last_run_at read_differences read_runs",
+            "telling": "told_agreement told_difference",
         },
     )
 
@@ -72,4 +74,6 @@ __all__ = [
     "read_differences",
     "read_in_force",
     "read_runs",
+    "told_agreement",
+    "told_difference",
 ]

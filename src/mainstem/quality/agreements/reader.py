@@ -212,7 +212,7 @@ def _check_types(comparison: Comparison, left: Contract, right: Contract, where:
     for attribute, kind in ((comparison.left, one), (comparison.right, other)):
         if kind not in _TYPES[comparison.way]:
             raise ConfigurationError(
-                f"{attribute!r} is of the type {kind}, which is not compared {comparison.way!r}.",
+                f"{attribute!r} is of the type {kind}, which is not compared `as: {comparison.way}`.",
                 where=where,
                 hint="Write `as: number` for numbers and `as: time` for times and dates; objects are not compared.",
             )

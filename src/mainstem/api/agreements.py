@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mainstem.access import Permission
+from mainstem.access import Permission, Principal
 from mainstem.api.conservation import Conservation
 from mainstem.api.envelope import answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
+from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.quality.agreements import (
     Agreement,
     Contracts,
+    Difference,
     InForce,
     Kind,
+    check_agreement,
+    customers_of,
     read_differences,
     read_runs,
     told_agreement,
     told_difference,
 )
+from mainstem.store import Connection
 
 __all__ = ["agreements_router"]
+
+ReadIds = Callable[[Connection, Iterable[uuid.UUID]], Mapping[uuid.UUID, str]]
+"""Reads what references of customers stand for."""
 
 _EARLIEST = dt.date(2000, 1, 1)
 _USUAL_DAYS = dt.timedelta(days=27)
 
+_Reader = Annotated[Principal, requires(Permission.DATA_READ)]
 _Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
 
 
@@ -59,7 +69,7 @@ class _AskedOne(_Asked):
 
 
 def agreements_router(
-    conservation: Conservation, in_force: Callable[[], Sequence[InForce]], contracts: Contracts
+    conservation: Conservation, in_force: Callable[[], Sequence[InForce]], contracts: Contracts, ids: ReadIds
 ) -> APIRouter:
     """Routes below `/api/v1/data/quality/agreements`; `in_force` reads the agreements in force."""
     router = APIRouter(prefix="/api/v1/data/quality/agreements", tags=["data"])
@@ -80,8 +90,8 @@ def agreements_router(
         told = [told_agreement(one, runs.get(one.agreement.name, ()), contracts) for one in found]
         return respond({"from": first, "to": last, "agreements": told}, found)
 
-    @router.get("/{name}", dependencies=reads)
-    def agreement(name: str, asked: Annotated[_AskedOne, Query()]) -> Response:
+    @router.get("/{name}")
+    def agreement(name: str, asked: Annotated[_AskedOne, Query()], who: _Reader) -> Response:
         first, last = asked.days(clock.wall().astimezone(dt.UTC).date())
         known = {one.agreement.name: one for one in in_force()}
         if name not in known:
@@ -89,16 +99,29 @@ def agreements_router(
         with database.snapshot() as conn:
             runs = read_runs(conn, first, last)
             total, differences = read_differences(conn, name, kind=asked.kind, limit=asked.limit)
+            # Who customers are is for those to know who may ask for customers.
+            shown = (
+                _customers(differences, known[name].agreement, contracts) if who.may(Permission.ANALYTICS_READ) else []
+            )
+            names = ids(conn, shown)
         data = {
             "from": first,
             "to": last,
             **told_agreement(known[name], runs.get(name, ()), contracts),
-            "differences": [told_difference(one, known[name].agreement) for one in differences],
+            "differences": [told_difference(one, known[name].agreement, names) for one in differences],
             "differences_total": total,
         }
         return respond(data, [known[name]])
 
     return router
+
+
+def _customers(differences: Sequence[Difference], agreement: Agreement, contracts: Contracts) -> list[uuid.UUID]:
+    try:
+        both = check_agreement(agreement, contracts)
+    except ConfigurationError:
+        return []
+    return [ref for one in differences for ref in customers_of(one, both)]
 
 
 def _sources(agreement: Agreement) -> set[str]:

@@ -84,7 +84,8 @@ def show(
     json: AsJson = False,
 ) -> None:
     """Show what an agreement came to, day by day, and the entities that differ. Values are shown only where none is personal."""
-    from mainstem.quality.agreements import read_differences, told_difference
+    from mainstem.processing import reference_ids
+    from mainstem.quality.agreements import check_agreement, customers_of, read_differences, told_difference
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config) as runtime:
@@ -92,7 +93,12 @@ def show(
         told = _told(runtime, one, days=days)
         with runtime.database.snapshot() as conn:
             total, differences = read_differences(conn, name, kind=None, limit=limit)
-    told["differences"] = [told_difference(each, one.agreement) for each in differences]
+            refs = []
+            if told["problem"] is None:
+                both = check_agreement(one.agreement, runtime.registry)
+                refs = [ref for each in differences for ref in customers_of(each, both)]
+            ids = reference_ids(conn, runtime.keyring.sealer, refs)
+    told["differences"] = [told_difference(each, one.agreement, ids) for each in differences]
     told["differences_total"] = total
     if json:
         print(msgspec.json.encode(told).decode())
@@ -165,7 +171,7 @@ def _print(told: dict[str, Any]) -> None:
 
 
 def _difference(one: dict[str, Any]) -> str:
-    refs = " and ".join(ref for ref in (one["left"], one["right"]) if ref)
+    refs = " and ".join(one[f"{side}_id"] or one[side] for side in ("left", "right") if one[side])
     names = one["attributes"]
     of = "" if names is None else f" {names['left']}/{names['right']}"
     values = [one["left_value"], one["right_value"]]

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from mainstem.processing.tables.drift import join_drift_days
     from mainstem.processing.tables.entities import entity_context
     from mainstem.processing.tables.quality_counts import join_quality_days
-    from mainstem.processing.tables.references import open_reference
+    from mainstem.processing.tables.references import open_reference, reference_ids
     from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
     from mainstem.processing.worker import Worker, WorkerParts
 else:
@@ -79,7 +79,7 @@ else:
             "tables.drift": "join_drift_days",
             "tables.entities": "entity_context",
             "tables.quality_counts": "join_quality_days",
-            "tables.references": "open_reference",
+            "tables.references": "open_reference reference_ids",
             "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
             "worker": "Worker WorkerParts",
         },
@@ -146,6 +146,7 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "reference_ids",
     "sample_keys",
     "sweep",
     "told_drift",

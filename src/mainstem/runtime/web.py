@@ -54,7 +54,7 @@ def application(runtime: Runtime) -> FastAPI:
             data_router(conservation),
             quality_router(conservation, runtime.config.quality, declared),
             anomalies_router(conservation),
-            agreements_router(conservation, runtime.agreements, runtime.registry),
+            agreements_router(conservation, runtime.agreements, runtime.registry, customers.ids),
             drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),

@@ -75,6 +75,8 @@ def test_the_api_tells_rates_with_intervals_and_who_differs(compared: Any, ask: 
     first = told["differences"][0]
     assert first["attributes"] == {"left": "seats", "right": "places"}
     assert int(first["left_value"]) == int(first["right_value"]) + 1
+    number = first["right_id"].removeprefix("billing:")
+    assert (first["left_id"], first["left"]) == (f"crm:A{number}", compared.ref("crm", f"A{number}").hex())
     assert bytes.fromhex(first["left"]) in {compared.ref("crm", f"A{n}") for n in range(1, 31)}
     wrong = ask("agreements/crm_and_biling", 404)
     assert (wrong["type"], "crm_and_billing" in wrong["hint"]) == ("/problems/not-found", True)

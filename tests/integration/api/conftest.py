@@ -84,7 +84,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                     ),
                 ),
                 anomalies_router(conservation),
-                agreements_router(conservation, list, registry),
+                agreements_router(conservation, list, registry, customers.ids),
                 drift_router(database, registry, clock),
                 quarantine_router(quarantine, database, signer, clock),
                 analytics_router(reader, conservation, metrics),

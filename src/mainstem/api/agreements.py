@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -15,6 +15,7 @@ from mainstem.access import Permission, Principal
 from mainstem.api.conservation import Conservation
 from mainstem.api.envelope import answer, graded
 from mainstem.api.problems import ProblemError
+from mainstem.api.quality import ReadIds
 from mainstem.api.security import requires
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
@@ -31,12 +32,8 @@ from mainstem.quality.agreements import (
     told_agreement,
     told_difference,
 )
-from mainstem.store import Connection
 
 __all__ = ["agreements_router"]
-
-ReadIds = Callable[[Connection, Iterable[uuid.UUID]], Mapping[uuid.UUID, str]]
-"""Reads what references of customers stand for."""
 
 _EARLIEST = dt.date(2000, 1, 1)
 _USUAL_DAYS = dt.timedelta(days=27)

@@ -126,6 +126,9 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
     if before.required != after.required:
         words = f"{name!r} is {'required now' if after.required else 'optional now'}"
         yield Change("required_added" if after.required else "required_removed", after.required, words, (name,))
+    if before.unique != after.unique:
+        words = f"{name!r} is {'to be unique now' if after.unique else 'to be unique no more'}"
+        yield Change("unique_changed", False, words, (name,))
     if before.pii is not after.pii:
         yield Change("pii_changed", True, f"{name!r} was of the PII class {before.pii} and is {after.pii}", (name,))
     if set(before.allowed) != set(after.allowed):

@@ -101,7 +101,11 @@ def unmeasured(contract: Contract | None, field: str) -> Mapping[Dimension, str]
     if not rules:
         why[Dimension.CONSISTENCY] = "No rule of the contract compares several fields, and no other system is compared."
     if contract.kind is not EntityKind.EVENT:
-        why[Dimension.UNIQUENESS] = "The key of an entity comes again with every version of it."
+        why[Dimension.UNIQUENESS] = (
+            "The key of an entity comes again with every version of it, and its fields have not been looked at for shared values."
+            if field == WHOLE
+            else "The field is not declared `unique`, or was not looked at yet."
+        )
     elif contract.repeat is Repeat.NONE:
         why[Dimension.UNIQUENESS] = "By the contract every receipt counts: nothing is a repeat."
     elif field not in {WHOLE, contract.record_id}:

@@ -60,8 +60,8 @@ class Measurement:
 
     @property
     def interval(self) -> Interval | None:
-        """In which the share lies with 95 % confidence; None of nothing."""
-        return wilson(self.good, self.n)
+        """In which the share lies with 95 % confidence; None of nothing, and where all there are were counted."""
+        return None if self.method is Method.UNIQUE else wilson(self.good, self.n)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,8 +145,9 @@ def measured(
 
 
 def _strength(every: Sequence[Measurement]) -> tuple[float, str, str]:
-    interval = every[-1].interval
-    return (1.0 if interval is None else interval.high, str(every[-1].method), every[-1].name)
+    latest = every[-1]
+    best = latest.share.value or 0.0 if latest.interval is None else latest.interval.high
+    return (best, str(latest.method), latest.name)
 
 
 def _over(current: Sequence[Sequence[Measurement]], query: QualityQuery) -> Measured:

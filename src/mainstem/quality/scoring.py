@@ -14,7 +14,7 @@ from mainstem.contracts import Contract
 from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share, objective, unmeasured
 from mainstem.quality.history import Spans
 from mainstem.quality.interval import Interval, wilson
-from mainstem.quality.measurements import Measured, Measurement
+from mainstem.quality.measurements import Measured, Measurement, Method
 from mainstem.quality.settings import QualitySettings
 
 __all__ = ["DayScores", "QualityGrade", "QualityScorer", "Score", "Scored", "by_worst", "replayed_days"]
@@ -54,7 +54,9 @@ class Score:
     @property
     def interval(self) -> Interval | None:
         """In which the share lies with 95 % confidence; None of what was counted of every record."""
-        return wilson(self.share.good, self.share.of) if self.by else None
+        if not self.by or self.by[0].interval is None:
+            return None
+        return wilson(self.share.good, self.share.of)
 
     @property
     def judged(self) -> float | None:
@@ -152,7 +154,11 @@ class QualityScorer:
             score = None if one in said else _counted(spans, one, field, held_to.get(one))
             shares = {} if score is None else {day: each.share(one, field) for day, each in days.items()}
             other = measured.get(one)
-            if other is not None and (score is None or (score.share.value or 0.0) >= (other.total.value or 0.0)):
+            if (
+                other is not None
+                and _still_asked(other, contract, field)
+                and (score is None or (score.share.value or 0.0) >= (other.total.value or 0.0))
+            ):
                 score = Score(other.total, other.recent, other.before, held_to.get(one), other.by)
                 shares = dict(other.days)
             if score is not None:
@@ -178,6 +184,13 @@ class QualityScorer:
 
     def _is_replayed(self, day: dt.date) -> bool:
         return self.replayed is not None and self.replayed[0] <= day <= self.replayed[1]
+
+
+def _still_asked(measured: Measured, contract: Contract | None, field: str) -> bool:
+    """Whether the contract in force still asks for what was measured."""
+    if measured.by[0].method is not Method.UNIQUE or contract is None:
+        return True
+    return any(one.unique for name, one in contract.fields.items() if field in {WHOLE, name})
 
 
 def _counted(spans: Spans, dimension: Dimension, field: str, held_to: Decimal | None) -> Score:

@@ -52,7 +52,7 @@ def application(runtime: Runtime) -> FastAPI:
         return (
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
-            quality_router(conservation, runtime.config.quality, declared),
+            quality_router(conservation, runtime.config.quality, declared, customers.ids),
             anomalies_router(conservation),
             agreements_router(conservation, runtime.agreements, runtime.registry, customers.ids),
             drift_router(runtime.database, runtime.registry, runtime.clock),

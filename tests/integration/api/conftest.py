@@ -82,6 +82,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                         [*metrics.current().metrics.values(), *metrics.current().journeys.values()],
                         [models.current()],
                     ),
+                    customers.ids,
                 ),
                 anomalies_router(conservation),
                 agreements_router(conservation, list, registry, customers.ids),

@@ -21,7 +21,7 @@ from mainstem.quality.agreements.agreement import OWN_KEY, Agreement, Comparison
 from mainstem.quality.agreements.held import HELD, HeldEntities
 from mainstem.store import Connection
 
-__all__ = ["Asked", "asked_of", "read_side", "value_of"]
+__all__ = ["Asked", "asked_of", "plain_text", "read_side", "value_of"]
 
 _PURPOSE = b"agreement"
 _WHITE = r"E' \t\r\n\f\v'"
@@ -50,7 +50,7 @@ def asked_of(agreement: Agreement, contracts: tuple[Contract, Contract], *, left
     ways = zip(contracts, (agreement.left.by, agreement.right.by), strict=True)
     hashed = any(is_personal(one, attribute) for one, attribute in ways)
     fold = agreement.ignore_case if agreement.ignore_case is not None else _by_address(agreement, contracts)
-    key = f"nullif({_plain(value_of(contract, side.by), fold=fold)}, '')"
+    key = f"nullif({plain_text(value_of(contract, side.by), fold=fold)}, '')"
     found = [Asked("k", side.by, is_personal(contract, side.by), key, hashed)]
     for n, one in enumerate(agreement.comparisons):
         attribute = one.left if left else one.right
@@ -102,7 +102,7 @@ def value_of(contract: Contract, attribute: str) -> str:
     return f"json_extract_string({part}, {_literal('$.' + json.dumps(attribute))})"
 
 
-def _plain(value: str, *, fold: bool) -> str:
+def plain_text(value: str, *, fold: bool) -> str:
     """SQL for a text without outer white space, in the one of several ways to write it, without case where it is folded."""
     plain = f"nfc_normalize(trim({value}, {_WHITE}))"
     return f"nfc_normalize(lower({plain}))" if fold else plain
@@ -115,7 +115,7 @@ def _form(comparison: Comparison, value: str, *, translated: bool) -> str:
     if comparison.way is Way.TIME:
         return f"epoch_us(TRY_CAST({value} AS TIMESTAMP))"
     texts = [value, *map(_literal, itertools.chain.from_iterable(comparison.values.items()))]
-    form, *named = texts if comparison.way is Way.EXACT else [_plain(text, fold=True) for text in texts]
+    form, *named = texts if comparison.way is Way.EXACT else [plain_text(text, fold=True) for text in texts]
     if not (translated and named):
         return form
     cases = " ".join(f"WHEN {one} THEN {meant}" for one, meant in zip(named[::2], named[1::2], strict=True))

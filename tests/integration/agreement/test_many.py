@@ -14,7 +14,7 @@ from mainstem.processing import entity_context
 
 NUMBER = 100_000
 DIFFERS = 500
-# Some six seconds on one slow core; a comparison of each with each would take hours.
+# Some ten seconds on two busy cores; a comparison of each with each would take hours.
 BOUND = 120.0
 
 

@@ -44,6 +44,12 @@ const SCENES = [
     path: "/quality",
     ready: "document.querySelector('.quality-fields') && document.querySelector('.chart canvas')",
   },
+  {
+    name: "quality-differing",
+    path: "/quality",
+    ready: "document.querySelector('.agreements button')",
+    before: (page) => page.evaluate("document.querySelector('.agreements button').click()"),
+  },
   { name: "journeys-funnel", path: "/journeys/first_work", ready: "document.querySelector('.funnel')" },
   { name: "journeys-retention", path: "/journeys/coming_back", ready: "document.querySelector('.heat')" },
   { name: "journeys-cohorts", path: "/journeys/clicks_since_start", ready: "document.querySelector('.heat')" },

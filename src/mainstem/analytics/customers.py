@@ -14,7 +14,7 @@ import msgspec
 from mainstem.analytics.wording import Contribution, Wording
 from mainstem.errors import NotFoundError
 from mainstem.privacy import References, Sealer
-from mainstem.processing import TimelineEvent, entity_context, open_reference, unpack_timeline
+from mainstem.processing import TimelineEvent, entity_context, reference_ids, unpack_timeline
 from mainstem.store import Connection
 
 __all__ = ["SORTS", "CustomerQuery", "CustomerRow", "Customers", "HistoryPoint", "Profile", "ScoreView"]
@@ -164,10 +164,7 @@ class Customers:
 
     def ids(self, connection: Connection, refs: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
         """What customers are called: `<source>:<value>` by reference."""
-        rows = connection.execute(
-            "SELECT ref, source, value_sealed FROM reference WHERE ref = ANY(%s)", (list(refs),)
-        ).fetchall()
-        return {ref: f"{source}:{open_reference(self.sealer, ref.bytes, sealed)}" for ref, source, sealed in rows}
+        return reference_ids(connection, self.sealer, refs)
 
     def profiles(self, connection: Connection, refs: Sequence[uuid.UUID]) -> dict[uuid.UUID, Profile]:
         """What is told of customers, by reference."""

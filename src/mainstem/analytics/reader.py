@@ -23,8 +23,9 @@ from mainstem.analytics.model import (
     Missing,
 )
 from mainstem.errors import ConfigurationError
+from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
-from mainstem.metrics import Fields, Measure, MetricSet, read_yaml
+from mainstem.metrics import Measure, MetricSet
 from mainstem.model import is_name
 
 __all__ = ["builtin_health_model", "check_health_model", "read_health_model"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mainstem.access import Permission
+from mainstem.access import Permission, Principal
 from mainstem.analytics.impact import Impact, StreamImpact, read_impact
 from mainstem.analytics.model import HealthModel
 from mainstem.api.conservation import Conservation, StreamState, Totals
@@ -20,10 +21,10 @@ from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.metrics import Journey, Metric
 from mainstem.quality import (
-    NO_ACCURACY,
     Breach,
     DayScores,
     Dimension,
+    Measurement,
     QualityQuery,
     QualityReport,
     QualityScorer,
@@ -34,8 +35,11 @@ from mainstem.quality import (
     read_report,
     replayed_days,
 )
+from mainstem.quality.breaches import Contracts
+from mainstem.quality.uniqueness import SharedValue, read_shared
+from mainstem.store import Connection
 
-__all__ = ["Declared", "quality_router"]
+__all__ = ["Declared", "ReadIds", "quality_router"]
 
 # Defects of a record in which something required is not there at all.
 _INCOMPLETE = ("missing", "no_partition_key", "no_identity")
@@ -45,6 +49,9 @@ _EARLIEST = dt.date(2000, 1, 1)
 _MOST_DAYS = dt.timedelta(days=400)
 
 _Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
+
+ReadIds = Callable[[Connection, Iterable[uuid.UUID]], Mapping[uuid.UUID, str]]
+"""Reads what references of customers stand for."""
 
 Declared = Callable[[], tuple[Sequence[Metric | Journey], Sequence[HealthModel]]]
 """The metrics and health models in force."""
@@ -79,7 +86,19 @@ class _Measured(_Selected):
         return dataclasses.replace(super().query(today), field=self.field)
 
 
-def quality_router(conservation: Conservation, settings: QualitySettings, declared: Declared) -> APIRouter:
+class _Shared(BaseModel):
+    """Whose shared values: of everything, or of a source, a stream, a field."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: _Name | None = None
+    stream: _Name | None = None
+    field: _Name | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+def quality_router(
+    conservation: Conservation, settings: QualitySettings, declared: Declared, ids: ReadIds
+) -> APIRouter:
     """Routes below `/api/v1/data/quality`."""
     router = APIRouter(prefix="/api/v1/data/quality", tags=["data"])
     database, clock, contracts = conservation.database, conservation.clock, conservation.contracts
@@ -118,15 +137,50 @@ def quality_router(conservation: Conservation, settings: QualitySettings, declar
             found = read_impact(connection, query, contracts, declared())
         return answer({"from": query.first, "to": query.last, **_impact(found)}, meta)
 
+    @router.get("/uniqueness")
+    def uniqueness(
+        asked: Annotated[_Shared, Query()], who: Annotated[Principal, requires(Permission.DATA_READ)]
+    ) -> Response:
+        with database.snapshot() as connection:
+            total, found = read_shared(connection, asked.source, asked.stream, asked.field, limit=asked.limit)
+            # Who customers are is for those to know who may ask for customers.
+            refs = _customers(found, contracts) if who.may(Permission.ANALYTICS_READ) else []
+            known = ids(connection, refs)
+        states = conservation.streams(asked.source)
+        data = {"shared": [_shared(one, known) for one in found], "total": total}
+        return answer(data, graded(clock, [one.clock for one in states if one.clock is not None]))
+
     return router
+
+
+def _customers(found: Sequence[SharedValue], contracts: Contracts) -> list[uuid.UUID]:
+    refs = []
+    for one in found:
+        contract = contracts.active(one.source, one.stream)
+        if contract is not None and contract.mapping.entity == "customer":
+            refs += [uuid.UUID(bytes=ref) for ref in one.refs]
+    return refs
+
+
+def _shared(one: SharedValue, ids: Mapping[uuid.UUID, str]) -> dict[str, Any]:
+    """Entities that share a value; the value is theirs, and not told."""
+    refs = [uuid.UUID(bytes=ref) for ref in one.refs]
+    return {
+        **{name: getattr(one, name) for name in ("source", "stream", "field", "n", "at")},
+        "refs": [ref.hex for ref in refs],
+        "ids": [ids.get(ref) for ref in refs],
+    }
 
 
 def _told(query: QualityQuery, settings: QualitySettings) -> dict[str, Any]:
     return {
         "from": query.first,
         "to": query.last,
-        "objectives": {"completeness": settings.completeness, "least_records": settings.least_records},
-        "accuracy": {"value": None, "why": NO_ACCURACY},
+        "objectives": {
+            "completeness": settings.completeness,
+            "accuracy": settings.accuracy,
+            "least_records": settings.least_records,
+        },
     }
 
 
@@ -192,6 +246,17 @@ def _score(score: Score) -> dict[str, Any]:
         "change": score.change,
         "objective": score.objective,
         "breached": score.breached,
+        "interval": score.interval,
+        "measured": [_measurement(one) for one in score.by],
+    }
+
+
+def _measurement(one: Measurement) -> dict[str, Any]:
+    """By what a share was measured that no check of records says."""
+    return {
+        **{name: getattr(one, name) for name in ("source", "stream", "method", "name", "measured_at")},
+        **_ratio(one.good, one.n),
+        "interval": one.interval,
     }
 
 

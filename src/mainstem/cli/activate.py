@@ -19,7 +19,7 @@ __all__ = ["activate"]
 
 
 def activate(
-    folder: Annotated[Path, Parameter(help="A folder with contracts/, metrics/ and health/.")],
+    folder: Annotated[Path, Parameter(help="A folder with contracts/, metrics/, health/ and agreements/.")],
     /,
     *,
     check: Annotated[bool, Parameter(help="Only say whether they could be activated.", negative="")] = False,
@@ -27,7 +27,7 @@ def activate(
     config: ConfigFile = None,
     json: AsJson = False,
 ) -> None:
-    """Put contracts, metrics and health models into force.
+    """Put contracts, metrics, health models and agreements into force.
 
     All files are read and checked before the first is put into force. What is in force already stays as it is; another
     text under a known name becomes a new version. Records that came before keep the version they came with.
@@ -39,8 +39,18 @@ def activate(
     with connect_runtime(data_dir, config) as runtime:
         if check:
             found = read_folder(runtime, folder)
-            numbers = {"contracts": len(found.contracts), "metrics": len(found.metrics), "health": len(found.health)}
-            counts = {"contract": found.contracts, "metric": found.metrics, "health model": found.health}
+            counts = {
+                "contract": found.contracts,
+                "metric": found.metrics,
+                "health model": found.health,
+                "agreement": found.agreements,
+            }
+            numbers = {
+                "contracts": len(found.contracts),
+                "metrics": len(found.metrics),
+                "health": len(found.health),
+                "agreements": len(found.agreements),
+            }
             words = ", ".join(counted(len(files), word) for word, files in counts.items())
             print(json_format.dumps(numbers) if json else f"Nothing is wrong: {words}.")
             _warn([(f"{one.source}.{one.stream}", one.status) for _, one in found.contracts], "would be")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from mainstem.contracts._custom import Custom
-from mainstem.contracts.contract import Constant, Contract, ContractField, Repeat
+from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, Repeat
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.model import ENTITIES, Attribute, EntityKind, FieldType
@@ -57,6 +57,7 @@ class _Coherence:
         else:
             self._check_state()
         self._check_partition_key()
+        self._check_unique()
         self._check_forms()
 
     def _wrong(self, path: str, message: str, hint: str) -> ConfigurationError:
@@ -93,6 +94,31 @@ class _Coherence:
         for name in other:
             if name in self._custom:
                 raise self._custom.wrong(name, f"has no effect on a stream of kind {contract.kind}.", "Remove it.")
+
+    def _check_unique(self) -> None:
+        contract = self._contract
+        for field in contract.fields.values():
+            if not field.unique:
+                continue
+            place = f"{self._field_place(field.name)}.unique"
+            if contract.kind is EntityKind.EVENT:
+                raise self._wrong(
+                    place,
+                    f"is not checked of events, such as those of {contract.stream!r}.",
+                    "Name what tells one event from another as `recordId`: its repeats are removed. Remove `unique`.",
+                )
+            if contract.source == ANY_SOURCE:
+                raise self._wrong(
+                    place, "is checked over the entities of one source.", "Declare it in the contract of that source."
+                )
+            if field.type is _T.OBJECT:
+                raise self._wrong(place, f"is not checked of {field.name!r}, which is no single value.", "Remove it.")
+            if field.name not in contract.mapping.attributes.values():
+                raise self._wrong(
+                    place,
+                    f"is checked over what is held, and nothing is held of {field.name!r}.",
+                    "Map it to an attribute, or remove `unique`.",
+                )
 
     # Mapping.
 

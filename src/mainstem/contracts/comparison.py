@@ -134,13 +134,22 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         yield Change(code, narrower, f"{'fewer' if narrower else 'more'} values of {name!r} are allowed", (name,))
     if before.completeness != after.completeness:
         yield Change("objective_changed", False, f"{name!r} has another objective of completeness", (name,))
+    yield from _among_records(before, after)
+    yield from _limits(before, after)
+    kinds = ("missing_field", "type_change", "enum_growth")
+    yield from _policies(repr(name), before.policies, after.policies, kinds, (name,))
+
+
+def _among_records(before: ContractField, after: ContractField) -> Iterator[Change]:
+    """What is asked of a field beside other records."""
+    name = before.name
+    if before.unique != after.unique:
+        words = f"{name!r} is {'to be unique now' if after.unique else 'to be unique no more'}"
+        yield Change("unique_changed", False, words, (name,))
     if before.parent != after.parent:
         harder = after.parent is not None and (before.parent is None or before.parent.wait == after.parent.wait)
         words = f"{name!r} referred to {_parent(before)} and refers to {_parent(after)}"
         yield Change("relationship_changed", harder, words, (name,))
-    yield from _limits(before, after)
-    kinds = ("missing_field", "type_change", "enum_growth")
-    yield from _policies(repr(name), before.policies, after.policies, kinds, (name,))
 
 
 def _policies(

@@ -144,6 +144,8 @@ class ContractField:
     array: bool = False
     """Of an OBJECT: the value is a JSON array, not an object."""
     limits: tuple[Limit, ...] = ()
+    unique: bool = False
+    """Of a stream of states: no two entities are to have the same value. It is watched over what is held, and only warns."""
     completeness: Decimal | None = None
     """The share of a day's records that are to have a value; None: nothing of its own."""
     policies: Policies = dataclasses.field(default_factory=Policies)

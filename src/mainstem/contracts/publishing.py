@@ -58,6 +58,7 @@ def described(contract: Contract) -> dict[str, Any]:
                 "name": field.name,
                 "type": "array" if field.array else field.type.value,
                 "required": field.required,
+                "unique": field.unique,
                 "path": list(field.path),
                 "former_paths": [list(path) for path in field.former],
                 "pii": field.pii.value,

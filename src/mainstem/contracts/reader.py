@@ -60,7 +60,6 @@ _LOGICAL_TYPES = {
 
 # Keys of the standard that would promise a check which is not made, and what to do instead.
 _REFUSED = {
-    "unique": "Repeats are removed by `recordId` or the primary key; remove it.",
     "properties": "The inside of an object is not checked; declare its parts as fields with a `path`.",
     "items": "The members of an array are not checked; remove it.",
     "map": "Declare `logicalType: object`, and parts of it as fields with a `path`.",
@@ -343,6 +342,7 @@ class _Reading:
             type=kind,
             path=self._path(one, custom, place),
             required=bool(one.required),
+            unique=bool(one.unique),
             allowed=self._allowed(one, kind, place),
             pii=self._pii(one, custom, place, name in referring),
             description=(one.description or "").strip(),

@@ -73,7 +73,7 @@ class ContractActivated(msgspec.Struct, frozen=True, kw_only=True, tag_field="de
 class DeclarationActivated(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="decision", tag="declaration_activated"
 ):
-    """A metric or a health model (`kind`) came into force, with its full text."""
+    """A metric, a health model or an agreement (`kind`) came into force, with its full text."""
 
     kind: str
     name: str

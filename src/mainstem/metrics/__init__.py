@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     )
     from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
     from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
-    from mainstem.metrics.fields import Fields, read_yaml
     from mainstem.metrics.funnels import Funnel, read_funnel
     from mainstem.metrics.journey import Journey, JourneyKind, Subject, Track
     from mainstem.metrics.journey_reader import EVENT_KEYS, JOURNEY_KEYS, check_journey, read_declared
@@ -48,7 +47,6 @@ else:
             "undecided_declarations",
             "definition": "Bucket Granularity Measure Metric Series series_id",
             "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
-            "fields": "Fields read_yaml",
             "known": "DirtyCell dirty_cells value_as_known",
             "merge": "begin_merge merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
@@ -79,7 +77,6 @@ __all__ = [
     "Contracts",
     "Declaration",
     "DirtyCell",
-    "Fields",
     "Funnel",
     "Grade",
     "Granularity",
@@ -121,7 +118,6 @@ __all__ = [
     "read_retention",
     "read_stream_clocks",
     "read_trend",
-    "read_yaml",
     "series_id",
     "touch_customers",
     "undecided_declarations",

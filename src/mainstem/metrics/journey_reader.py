@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from mainstem.contracts import SPAN_HINT, read_span
 from mainstem.errors import ConfigurationError
+from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
 from mainstem.metrics.conditions import event_columns, event_entities, read_condition
 from mainstem.metrics.definition import Granularity, Metric
-from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.metrics.journey import (
     Breakdown,
     Every,

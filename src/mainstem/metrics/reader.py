@@ -6,10 +6,10 @@ import importlib.resources
 from collections.abc import Mapping
 
 from mainstem.errors import ConfigurationError
+from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
 from mainstem.metrics.conditions import event_columns, event_entities, read_condition
 from mainstem.metrics.definition import Bucket, Measure, Metric
-from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.model import is_name
 
 __all__ = ["builtin_metrics", "read_metric"]

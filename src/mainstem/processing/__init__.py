@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from mainstem.processing.embedded import Contracts, EmbeddedEngine
     from mainstem.processing.engine import Engine
+    from mainstem.processing.held_entities import EntityReader
     from mainstem.processing.ledger import Ledger, Line, Violation
     from mainstem.processing.orders import Order, Orders
     from mainstem.processing.orphans import KnownParents, Parents
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         read_entry,
         read_history,
     )
+    from mainstem.processing.refetched import FieldSample, Sample, compare_refetched, sample_keys
     from mainstem.processing.replay import Author, Quarantine, QuarantineParts
     from mainstem.processing.settings import ProcessingSettings
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from mainstem.processing.tables.drift import join_drift_days
     from mainstem.processing.tables.entities import entity_context
     from mainstem.processing.tables.quality_counts import join_quality_days
-    from mainstem.processing.tables.references import open_reference
+    from mainstem.processing.tables.references import open_reference, reference_ids
     from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
     from mainstem.processing.worker import Worker, WorkerParts
 else:
@@ -66,6 +68,7 @@ else:
             "drift.reader": "DriftEntry DriftSelection counted_renames observed_drift read_drift told_drift",
             "embedded": "Contracts EmbeddedEngine",
             "engine": "Engine",
+            "held_entities": "EntityReader",
             "ledger": "Ledger Line Violation",
             "patching": "merge_patch",
             "quarantine": "QuarantinedRecord open_record quarantine_id",
@@ -73,6 +76,7 @@ else:
             "orphans": "KnownParents Parents",
             "orders": "Order Orders",
             "outcome": "Failing Outcome Stretch",
+            "refetched": "FieldSample Sample compare_refetched sample_keys",
             "replay": "Author Quarantine QuarantineParts",
             "settings": "ProcessingSettings",
             "sink": "Commit DecisionApplier Sink",
@@ -80,7 +84,7 @@ else:
             "tables.drift": "join_drift_days",
             "tables.entities": "entity_context",
             "tables.quality_counts": "join_quality_days",
-            "tables.references": "open_reference",
+            "tables.references": "open_reference reference_ids",
             "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
             "worker": "Worker WorkerParts",
         },
@@ -105,8 +109,10 @@ __all__ = [
     "Effects",
     "EmbeddedEngine",
     "Engine",
+    "EntityReader",
     "EventEffects",
     "Failing",
+    "FieldSample",
     "KnownParents",
     "Ledger",
     "Line",
@@ -122,6 +128,7 @@ __all__ = [
     "QuarantineParts",
     "QuarantineSelection",
     "QuarantinedRecord",
+    "Sample",
     "SegmentStore",
     "Sink",
     "SinkParts",
@@ -132,6 +139,7 @@ __all__ = [
     "Violation",
     "Worker",
     "WorkerParts",
+    "compare_refetched",
     "count_entries",
     "counted_renames",
     "entity_context",
@@ -148,6 +156,8 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "reference_ids",
+    "sample_keys",
     "sweep",
     "told_drift",
     "trim_timeline",

@@ -169,6 +169,11 @@ class EmbeddedEngine:
         parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records, frozenset(released), waits=True)
         return pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS)
 
+    def tried(self, records: pa.Table) -> tuple[Sequence[StateEffects], pa.Table]:
+        """What records of entities come to, and those that do not pass their contract; nothing comes of it. As `failing`."""
+        parts = self._checked(Span(0, 0, Lane.LIVE, 0, 0), records, frozenset(), waits=False)
+        return parts.states, pa.Table.from_pylist(parts.quarantined, QUARANTINE_EFFECTS)
+
     def _checked(self, span: Span, records: pa.Table, released: frozenset[str], *, waits: bool) -> _Parts:
         """What records of no decision come to."""
         parts = _Parts(span, tried=True)

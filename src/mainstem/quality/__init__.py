@@ -9,7 +9,7 @@ from mainstem.lazy import lazy_door
 if TYPE_CHECKING:
     from mainstem.quality.breaches import BREACH_CHANNEL, Breach, find_breaches, read_breaches
     from mainstem.quality.counts import StreamCounts, joined
-    from mainstem.quality.dimensions import NO_ACCURACY, WHOLE, Counted, Dimension, Share
+    from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share
     from mainstem.quality.history import (
         TREND_DAYS,
         QualityQuery,
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         read_fields,
         read_streams,
     )
+    from mainstem.quality.interval import Interval, wilson
+    from mainstem.quality.measurements import Measured, Measurement, Method, read_measurements, write_measurements
     from mainstem.quality.report import QualityReport, read_report
     from mainstem.quality.scoring import DayScores, QualityGrade, QualityScorer, Score, Scored, by_worst, replayed_days
     from mainstem.quality.settings import QualitySettings
@@ -28,8 +30,10 @@ else:
         {
             "breaches": "BREACH_CHANNEL Breach find_breaches read_breaches",
             "counts": "StreamCounts joined",
-            "dimensions": "NO_ACCURACY WHOLE Counted Dimension Share",
+            "dimensions": "WHOLE Counted Dimension Share",
+            "interval": "Interval wilson",
             "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_streams",
+            "measurements": "Measured Measurement Method read_measurements write_measurements",
             "report": "QualityReport read_report",
             "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
             "settings": "QualitySettings",
@@ -39,7 +43,6 @@ else:
 
 __all__ = [
     "BREACH_CHANNEL",
-    "NO_ACCURACY",
     "TREND_DAYS",
     "WHOLE",
     "BatchCounts",
@@ -47,6 +50,10 @@ __all__ = [
     "Counted",
     "DayScores",
     "Dimension",
+    "Interval",
+    "Measured",
+    "Measurement",
+    "Method",
     "QualityGrade",
     "QualityQuery",
     "QualityReport",
@@ -65,7 +72,10 @@ __all__ = [
     "read_breaches",
     "read_field_days",
     "read_fields",
+    "read_measurements",
     "read_report",
     "read_streams",
     "replayed_days",
+    "wilson",
+    "write_measurements",
 ]

@@ -1,14 +1,14 @@
-"""Objectives that were missed: told once per field and day, so that somebody can be alerted.
+"""Objectives that were missed: told once per field, day and dimension, so that somebody can be alerted.
 
 A day's completeness is the sum over partitions, which one commit does not see. So it is looked at beside the sink, every
-minute, and what was found before is not told again.
+minute, and what was found before is not told again. Accuracy misses its objective only where all of its interval does.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -16,8 +16,9 @@ import structlog
 
 from mainstem.clock import Clock
 from mainstem.contracts import Contract
-from mainstem.quality.dimensions import Dimension, Share, objective
+from mainstem.quality.dimensions import WHOLE, Dimension, Share, objective
 from mainstem.quality.history import QualityQuery
+from mainstem.quality.measurements import read_measurements
 from mainstem.quality.settings import QualitySettings
 from mainstem.store import Connection, Database, append_changes
 
@@ -63,29 +64,49 @@ def find_breaches(
     Raises UnavailableError.
     """
     now = clock.wall()
-    today = now.astimezone(dt.UTC).date()
     with database.transaction() as conn:
-        rows = conn.execute(
-            """
-            SELECT source, stream, field, day, sum(checked)::bigint, sum(missing)::bigint FROM quality_count
-            CROSS JOIN LATERAL unnest(fields, field_checked, field_missing) AS one (field, checked, missing)
-            WHERE day >= %s GROUP BY 1, 2, 3, 4 HAVING sum(missing) > 0 ORDER BY 1, 2, 3, 4
-            """,
-            [today - _DAYS_BACK],
-        ).fetchall()
-        found = []
-        for source, stream, field, day, checked, missing in rows:
-            held_to = objective(contracts.active(source, stream), field, settings)
-            share = Share(checked - missing, checked)
-            enough = day < today or checked >= settings.least_records
-            if held_to is not None and enough and share.below(held_to):
-                value = (Decimal(share.good) / share.of).quantize(_PLACES)
-                found.append(Breach(source, stream, field, day, Dimension.COMPLETENESS, value, held_to, now))
+        found = [*_incomplete(conn, contracts, settings, now), *_inaccurate(conn, settings, now)]
         new = [breach for breach in found if _remember(conn, breach)]
         append_changes(conn, BREACH_CHANNEL, "quality", [_told(breach) for breach in new], now)
     for breach in new:
         _log.warning("quality_breached", **{k: str(v) for k, v in _told(breach).items()})
     return new
+
+
+def _incomplete(
+    conn: Connection, contracts: Contracts, settings: QualitySettings, now: dt.datetime
+) -> Iterator[Breach]:
+    today = now.astimezone(dt.UTC).date()
+    rows = conn.execute(
+        """
+        SELECT source, stream, field, day, sum(checked)::bigint, sum(missing)::bigint FROM quality_count
+        CROSS JOIN LATERAL unnest(fields, field_checked, field_missing) AS one (field, checked, missing)
+        WHERE day >= %s GROUP BY 1, 2, 3, 4 HAVING sum(missing) > 0 ORDER BY 1, 2, 3, 4
+        """,
+        [today - _DAYS_BACK],
+    ).fetchall()
+    for source, stream, field, day, checked, missing in rows:
+        held_to = objective(contracts.active(source, stream), field, settings)
+        share = Share(checked - missing, checked)
+        enough = day < today or checked >= settings.least_records
+        if held_to is not None and enough and share.below(held_to):
+            yield Breach(source, stream, field, day, Dimension.COMPLETENESS, _value(share), held_to, now)
+
+
+def _inaccurate(conn: Connection, settings: QualitySettings, now: dt.datetime) -> Iterator[Breach]:
+    held_to = Decimal(str(settings.accuracy))
+    today = now.astimezone(dt.UTC).date()
+    for one in read_measurements(conn, QualityQuery(today - _DAYS_BACK, today)):
+        interval = one.interval
+        missed = one.dimension is Dimension.ACCURACY and interval is not None and interval.high < held_to
+        if missed and one.field != WHOLE and one.day >= today - _DAYS_BACK:
+            yield Breach(
+                one.source, one.stream, one.field, one.day, Dimension.ACCURACY, _value(one.share), held_to, now
+            )
+
+
+def _value(share: Share) -> Decimal:
+    return (Decimal(share.good) / share.of).quantize(_PLACES)
 
 
 def read_breaches(conn: Connection, query: QualityQuery) -> list[Breach]:

@@ -11,16 +11,15 @@ from mainstem.contracts import Contract, Repeat
 from mainstem.model import EntityKind
 from mainstem.quality.settings import QualitySettings
 
-__all__ = ["NO_ACCURACY", "WHOLE", "Counted", "Dimension", "Share", "objective", "unmeasured"]
+__all__ = ["WHOLE", "Counted", "Dimension", "Share", "objective", "unmeasured"]
 
 WHOLE = ""
 """In the place of a field's name: the record as a whole."""
 
-NO_ACCURACY = (
+_NO_ACCURACY = (
     "Whether values are true is only ever stated against a truth, and nothing has been compared with one: neither another "
     "system nor records fetched again."
 )
-"""Why there is no accuracy."""
 
 
 class Dimension(enum.StrEnum):
@@ -31,6 +30,7 @@ class Dimension(enum.StrEnum):
     CONSISTENCY = "consistency"
     UNIQUENESS = "uniqueness"
     TIMELINESS = "timeliness"
+    ACCURACY = "accuracy"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Counted:
         return Counted(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
 
     def share(self, dimension: Dimension, field: str) -> Share:
-        """What they come to; a value that is not there is neither valid nor not."""
+        """What they come to; a value that is not there is neither valid nor not, and none says by itself whether it is true."""
         present = self.checked if field == WHOLE else self.checked - self.missing
         return {
             Dimension.COMPLETENESS: Share(self.checked - self.missing, self.checked),
@@ -76,6 +76,7 @@ class Counted:
             Dimension.CONSISTENCY: Share(self.checked - self.inconsistent, self.checked),
             Dimension.UNIQUENESS: Share(self.told - self.repeated, self.told),
             Dimension.TIMELINESS: Share(self.timed - self.late, self.timed),
+            Dimension.ACCURACY: Share(0, 0),
         }[dimension]
 
 
@@ -91,15 +92,20 @@ def objective(contract: Contract | None, field: str, settings: QualitySettings) 
 
 
 def unmeasured(contract: Contract | None, field: str) -> Mapping[Dimension, str]:
-    """The dimensions that a field, or whole records, are not measured in, and why."""
+    """The dimensions that the checks of records say nothing about for a field, or whole records, and why."""
+    why = {Dimension.ACCURACY: _NO_ACCURACY}
     if contract is None:
-        return dict.fromkeys((Dimension.CONSISTENCY, Dimension.UNIQUENESS), "No contract is in force for the stream.")
-    why: dict[Dimension, str] = {}
+        unknown = "No contract is in force for the stream."
+        return {**dict.fromkeys((Dimension.CONSISTENCY, Dimension.UNIQUENESS), unknown), **why}
     rules = [rule for rule in contract.rules if len(rule.uses) > 1 and (field == WHOLE or field in rule.uses)]
     if not rules:
-        why[Dimension.CONSISTENCY] = "No rule of the contract compares several fields."
+        why[Dimension.CONSISTENCY] = "No rule of the contract compares several fields, and no other system is compared."
     if contract.kind is not EntityKind.EVENT:
-        why[Dimension.UNIQUENESS] = "The key of an entity comes again with every version of it."
+        why[Dimension.UNIQUENESS] = (
+            "The key of an entity comes again with every version of it, and its fields have not been looked at for shared values."
+            if field == WHOLE
+            else "The field is not declared `unique`, or was not looked at yet."
+        )
     elif contract.repeat is Repeat.NONE:
         why[Dimension.UNIQUENESS] = "By the contract every receipt counts: nothing is a repeat."
     elif field not in {WHOLE, contract.record_id}:

@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mainstem.quality.breaches import Breach, Contracts, read_breaches
-from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share, objective
+from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share
 from mainstem.quality.history import QualityQuery, Spans, read_field_days, read_fields, read_streams
+from mainstem.quality.measurements import Measured, measured, read_measurements
 from mainstem.quality.scoring import DayScores, QualityScorer, Score, Scored
 from mainstem.store import Connection
 
@@ -35,14 +36,29 @@ class _Field:
     days: Mapping[dt.date, Counted]
 
 
+_NOTHING = Spans(Counted(), Counted(), Counted())
+
+
 def read_report(conn: Connection, query: QualityQuery, contracts: Contracts, scorer: QualityScorer) -> QualityReport:
     """The report of a query, read in the connection's snapshot. Raises UnavailableError."""
     days = {name: scorer.judged(found) for name, found in read_streams(conn, query).items()}
+    beside = measured(read_measurements(conn, query), query)
     streams = {
-        name: scorer.score((*name, WHOLE), contracts.active(*name), Spans.of(found, query), found, first=query.first)
-        for name, found in days.items()
+        name: scorer.score(
+            (*name, WHOLE),
+            contracts.active(*name),
+            (Spans.of(days.get(name, {}), query), days.get(name, {})),
+            beside.get((*name, WHOLE), {}),
+            first=query.first,
+        )
+        for name in sorted({*days, *((source, stream) for source, stream, _ in beside)})
     }
-    fields = [_field(one, days, query, contracts, scorer) for one in _read_fields(conn, query)]
+    counted = list(_read_fields(conn, query))
+    # What is held is compared on days, too, on which nothing was received.
+    counted += [
+        _Field(name, _NOTHING, {}) for name in sorted({*beside} - {one.name for one in counted}) if name[2] != WHOLE
+    ]
+    fields = [_field(one, days, query, contracts, scorer, beside.get(one.name, {})) for one in counted]
     return QualityReport(_together(list(streams.values()), scorer), streams, fields, read_breaches(conn, query))
 
 
@@ -61,6 +77,7 @@ def _field(
     query: QualityQuery,
     contracts: Contracts,
     scorer: QualityScorer,
+    beside: Mapping[Dimension, Measured],
 ) -> Scored:
     """A field's quality: repeats are those of the field that tells records apart, lateness that of the field of the time."""
     source, stream, field = read.name
@@ -72,7 +89,7 @@ def _field(
         more = {day: _of(one, identity=identity, timed=timed) for day, one in streams.get((source, stream), {}).items()}
         spans = spans + Spans.of(more, query)
         days = {day: counted + more.get(day, Counted()) for day, counted in days.items()}
-    return scorer.score(read.name, contract, spans, days, first=query.first)
+    return scorer.score(read.name, contract, (spans, days), beside, first=query.first)
 
 
 def _of(whole: Counted, *, identity: bool, timed: bool) -> Counted:
@@ -86,7 +103,6 @@ def _of(whole: Counted, *, identity: bool, timed: bool) -> Counted:
 
 def _together(streams: Sequence[Scored], scorer: QualityScorer) -> Scored:
     """All streams as one: each dimension over those that are measured in it."""
-    held_to = objective(None, WHOLE, scorer.settings)
     scores = {}
     for one in scorer.dimensions:
         found = [scored.scores[one] for scored in streams if one in scored.scores]
@@ -95,7 +111,8 @@ def _together(streams: Sequence[Scored], scorer: QualityScorer) -> Scored:
                 share=_added(score.share for score in found),
                 recent=_added(score.recent for score in found),
                 before=_added(score.before for score in found),
-                objective=held_to if one is Dimension.COMPLETENESS else None,
+                objective=found[0].objective,
+                by=tuple(each for score in found for each in score.by) if all(score.by for score in found) else (),
             )
     why: dict[Dimension, str] = {}
     for scored in streams:

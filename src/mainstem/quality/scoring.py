@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -13,6 +13,8 @@ from mainstem.clock import Clock
 from mainstem.contracts import Contract
 from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share, objective, unmeasured
 from mainstem.quality.history import Spans
+from mainstem.quality.interval import Interval, wilson
+from mainstem.quality.measurements import Measured, Measurement, Method
 from mainstem.quality.settings import QualitySettings
 
 __all__ = ["DayScores", "QualityGrade", "QualityScorer", "Score", "Scored", "by_worst", "replayed_days"]
@@ -46,11 +48,27 @@ class Score:
     recent: Share
     before: Share
     objective: Decimal | None = None
+    by: tuple[Measurement, ...] = ()
+    """The measurements of what no check of records says; the share is that of the first."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """In which the share lies with 95 % confidence; None of what was counted of every record."""
+        if not self.by or self.by[0].interval is None:
+            return None
+        return wilson(self.share.good, self.share.of)
+
+    @property
+    def judged(self) -> float | None:
+        """What it is graded by: the share, or the best that the measurement leaves possible; None of nothing."""
+        return self.share.value if self.interval is None else self.interval.high
 
     @property
     def breached(self) -> bool | None:
-        """Whether it misses its objective; None where it has none."""
-        return None if self.objective is None else self.share.below(self.objective)
+        """Whether it misses its objective; None where it has none. What was measured does where all of its interval does."""
+        if self.objective is None:
+            return None
+        return self.share.below(self.objective) if self.interval is None else self.interval.high < self.objective
 
     @property
     def change(self) -> float | None:
@@ -86,14 +104,14 @@ class Scored:
     def worst(self) -> Dimension | None:
         """The dimension with the lowest score; that nobody asks an optional field to be there is no fault of it."""
         asked = [name for name, score in self.scores.items() if score.share.of and not self._is_optional(name)]
-        return min(asked, key=lambda name: self.scores[name].share.value or 0.0, default=None)
+        return min(asked, key=lambda name: self.scores[name].judged or 0.0, default=None)
 
     @property
     def grade(self) -> QualityGrade:
         """The grade of the worst dimension."""
         if self.worst is None:
             return QualityGrade.NONE
-        value = self.scores[self.worst].share.value or 0.0
+        value = self.scores[self.worst].judged or 0.0
         if value < _FAIR or any(score.breached for score in self.scores.values()):
             return QualityGrade.POOR
         return QualityGrade.GOOD if value >= _GOOD else QualityGrade.FAIR
@@ -114,26 +132,48 @@ class QualityScorer:
         self,
         name: tuple[str, str, str],
         contract: Contract | None,
-        spans: Spans,
-        days: Mapping[dt.date, Counted],
+        counted: tuple[Spans, Mapping[dt.date, Counted]],
+        measured: Mapping[Dimension, Measured],
         *,
         first: dt.date,
     ) -> Scored:
-        """The quality of (source, stream, field); `days` from `first` on are told one by one."""
+        """The quality of (source, stream, field) by what was counted of records and measured of what is held.
+
+        Days from `first` on are told one by one. Of a dimension that both speak of, the lower one does.
+        """
         source, stream, field = name
-        why = {one: text for one, text in unmeasured(contract, field).items() if one in self.dimensions}
+        spans, days = counted
+        said = {one: text for one, text in unmeasured(contract, field).items() if one in self.dimensions}
         if Dimension.TIMELINESS in self.dimensions and spans.total.checked and not spans.total.timed:
-            why.setdefault(Dimension.TIMELINESS, _ONLY_HISTORY)
-        wanted = [one for one in Dimension if one in self.dimensions and one not in why]
-        held_to = objective(contract, field, self.settings)
-        scores = {}
-        for one in wanted:
-            shares = (spans.total.share(one, field), spans.recent.share(one, field), spans.before.share(one, field))
-            scores[one] = Score(*shares, held_to if one is Dimension.COMPLETENESS else None)
+            said.setdefault(Dimension.TIMELINESS, _ONLY_HISTORY)
+        held_to = self._objectives(contract, field)
+        scores, of_days = {}, {}
+        for one in Dimension:
+            if one not in self.dimensions:
+                continue
+            score = None if one in said else _counted(spans, one, field, held_to.get(one))
+            shares = {} if score is None else {day: each.share(one, field) for day, each in days.items()}
+            other = measured.get(one)
+            if (
+                other is not None
+                and _still_asked(other, contract, field)
+                and (score is None or (score.share.value or 0.0) >= (other.total.value or 0.0))
+            ):
+                score = Score(other.total, other.recent, other.before, held_to.get(one), other.by)
+                shares = dict(other.days)
+            if score is not None:
+                scores[one], of_days[one] = score, shares
         declared = contract.fields.get(field) if contract else None
-        told = tuple(self._day(day, days[day], field, wanted, held_to) for day in sorted(days) if day >= first)
+        told = _days(days, of_days, scores, first)
         required = field == WHOLE or (declared is not None and declared.required)
+        why = {one: text for one, text in said.items() if one not in scores}
         return Scored(source, stream, field, required, spans.total.checked, scores, why, told)
+
+    def _objectives(self, contract: Contract | None, field: str) -> Mapping[Dimension, Decimal | None]:
+        return {
+            Dimension.COMPLETENESS: objective(contract, field, self.settings),
+            Dimension.ACCURACY: Decimal(str(self.settings.accuracy)),
+        }
 
     def judged(self, days: Mapping[dt.date, Counted]) -> dict[dt.date, Counted]:
         """The days, without the lateness of what a replay of history brought."""
@@ -145,19 +185,39 @@ class QualityScorer:
     def _is_replayed(self, day: dt.date) -> bool:
         return self.replayed is not None and self.replayed[0] <= day <= self.replayed[1]
 
-    @staticmethod
-    def _day(
-        day: dt.date, counted: Counted, field: str, wanted: Iterable[Dimension], held_to: Decimal | None
-    ) -> DayScores:
-        shares = {one: counted.share(one, field) for one in wanted}
-        complete = shares.get(Dimension.COMPLETENESS)
-        return DayScores(day, counted.checked, shares, complete is not None and complete.below(held_to))
+
+def _still_asked(measured: Measured, contract: Contract | None, field: str) -> bool:
+    """Whether the contract in force still asks for what was measured."""
+    if measured.by[0].method is not Method.UNIQUE or contract is None:
+        return True
+    return any(one.unique for name, one in contract.fields.items() if field in {WHOLE, name})
+
+
+def _counted(spans: Spans, dimension: Dimension, field: str, held_to: Decimal | None) -> Score:
+    total, recent, before = (each.share(dimension, field) for each in (spans.total, spans.recent, spans.before))
+    return Score(total, recent, before, held_to)
+
+
+def _days(
+    days: Mapping[dt.date, Counted],
+    shares: Mapping[Dimension, Mapping[dt.date, Share]],
+    scores: Mapping[Dimension, Score],
+    first: dt.date,
+) -> tuple[DayScores, ...]:
+    """Every day on which something was checked or measured; what was not is a share of nothing."""
+    told = []
+    for day in sorted({*days, *(day for each in shares.values() for day in each)}):
+        if day >= first:
+            of_day = {one: each.get(day, Share(0, 0)) for one, each in shares.items()}
+            breached = any(dataclasses.replace(scores[one], share=share).breached for one, share in of_day.items())
+            told.append(DayScores(day, days.get(day, Counted()).checked, of_day, breached))
+    return tuple(told)
 
 
 def by_worst(scored: Scored) -> tuple[float, int, str, str, str]:
     """A key to sort by, worst first: the lowest score, then the most that is wrong."""
     share = scored.scores[scored.worst].share if scored.worst else Share(1, 1)
-    value = 2.0 if scored.worst is None else share.value or 0.0
+    value = 2.0 if scored.worst is None else scored.scores[scored.worst].judged or 0.0
     return value, share.good - share.of, scored.source, scored.stream, scored.field
 
 

@@ -18,6 +18,12 @@ class QualitySettings(BaseModel):
         le=1,
         description="Share of a day's records that are to have a value of a required field, where its contract declares no `completeness`.",
     )
+    accuracy: float = Field(
+        default=0.99,
+        gt=0,
+        le=1,
+        description="Share of values that are to agree with the truth they are compared with, where they are. It is missed when all of the 95 % interval lies below it.",
+    )
     least_records: int = Field(
         default=20,
         ge=1,

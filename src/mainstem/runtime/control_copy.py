@@ -40,6 +40,8 @@ _TABLES = {
     "load": (),
     "anomaly": (),
     "anomaly_mute": (),
+    "quality_measurement": (),
+    "agreement_run": (),
 }
 
 

@@ -1,4 +1,4 @@
-"""Putting a folder's declarations into force: contracts, metrics and journeys, health models.
+"""Putting a folder's declarations into force: contracts, metrics and journeys, health models, agreements.
 
 What is activated becomes a decision too, with its full text, so that the lake alone is enough to build everything again.
 A crash may come between the two; the scheduler then makes up for the decision.
@@ -14,7 +14,7 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import ACTIVE, CheckPlan, Contract, check_parents, read_contract
+from mainstem.contracts import ACTIVE, CheckPlan, Contract, Registry, check_parents, read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -22,12 +22,14 @@ from mainstem.metrics import (
     Journey,
     Metric,
     MetricSet,
+    activate_declaration,
     builtin_metrics,
     check_journey,
     declaration_decided,
     read_declared,
     undecided_declarations,
 )
+from mainstem.quality.agreements import AGREEMENT, Agreement, check_agreement, read_agreement
 from mainstem.runtime.wiring import Runtime
 
 __all__ = [
@@ -49,7 +51,7 @@ class Activation:
     """A declaration in force. `new`: it was not before, or with another text."""
 
     kind: str
-    """contract, metric or health_model."""
+    """contract, metric, health_model or agreement."""
     name: str
     version: int
     new: bool
@@ -64,10 +66,33 @@ class Declarations:
     contracts: Sequence[tuple[Path, Contract]]
     metrics: Sequence[tuple[Path, Metric | Journey]]
     health: Sequence[tuple[Path, HealthModel]]
+    agreements: Sequence[tuple[Path, Agreement]]
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        """The contract that the folder declares for a stream."""
+        return next((one for _, one in self.contracts if (one.source, one.stream) == (source, stream)), None)
+
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Source and stream of every declared contract."""
+        return [(one.source, one.stream) for _, one in self.contracts]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Together:
+    """The contracts that would be in force with those that a folder declares."""
+
+    declared: Declarations
+    registry: Registry
+
+    def active(self, source: str, stream: str) -> Contract | None:
+        return self.declared.active(source, stream) or self.registry.active(source, stream)
+
+    def streams(self) -> Sequence[tuple[str, str]]:
+        return sorted({*self.declared.streams(), *self.registry.streams()})
 
 
 def read_folder(runtime: Runtime, folder: Path) -> Declarations:
-    """Read `contracts/`, `metrics/` and `health/` in a folder, and check them together; nothing comes into force.
+    """Read `contracts/`, `metrics/`, `health/` and `agreements/` in a folder, and check them together; nothing comes into force.
 
     Raises ConfigurationError, naming the file, for the first thing that is wrong, and for a folder that declares nothing.
     """
@@ -75,15 +100,17 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
         read_files(folder / "contracts", read_contract),
         read_files(folder / "metrics", lambda text, where: read_declared(text, where=where)),
         read_files(folder / "health", lambda text, where: read_health_model(text, where=where)),
+        read_files(folder / "agreements", lambda text, where: read_agreement(text, where=where)),
     )
-    if not (found.contracts or found.metrics or found.health):
+    if not (found.contracts or found.metrics or found.health or found.agreements):
         raise ConfigurationError(
             "nothing is declared here.",
             where=str(folder),
-            hint="Files are looked for in contracts/, metrics/ and health/, and end in .yaml.",
+            hint="Files are looked for in contracts/, metrics/, health/ and agreements/, and end in .yaml.",
         )
     _check_names(found)
-    _check_contracts(runtime, found.contracts)
+    together = _Together(found, runtime.registry)
+    _check_contracts(found.contracts, together)
     builtin = {metric.name for metric in builtin_metrics()}
     for path, metric in found.metrics:
         if metric.name in builtin:
@@ -93,30 +120,27 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
     declared = {metric.name: metric for _, metric in found.metrics}
     current = runtime.metrics.current()
     known: list[Metric | Journey] = [*current.metrics.values(), *current.journeys.values()]
-    together = MetricSet([*(one for one in known if one.name not in declared), *declared.values()])
+    measured = MetricSet([*(one for one in known if one.name not in declared), *declared.values()])
     for path, metric in found.metrics:
         if isinstance(metric, Journey):
-            check_journey(metric, together.metrics, where=str(path))
+            check_journey(metric, measured.metrics, where=str(path))
     for path, model in found.health:
-        check_health_model(model, together, where=str(path))
+        check_health_model(model, measured, where=str(path))
+    for path, agreement in found.agreements:
+        check_agreement(agreement, together, where=str(path))
     return found
 
 
-def _check_contracts(runtime: Runtime, declared: Sequence[tuple[Path, Contract]]) -> None:
+def _check_contracts(declared: Sequence[tuple[Path, Contract]], together: _Together) -> None:
     """Raise ConfigurationError for a contract that does not work by itself, or beside those in force."""
-    contracts = {(one.source, one.stream): one for _, one in declared}
-
-    def in_force(source: str, stream: str) -> Contract | None:
-        return contracts.get((source, stream)) or runtime.registry.active(source, stream)
-
     for path, contract in declared:
         CheckPlan.compile(contract).prove(str(path))
-        check_parents(contract, in_force, str(path))
-    for name in runtime.registry.streams():
-        standing = None if name in contracts else runtime.registry.active(*name)
-        if standing is not None:
+        check_parents(contract, together.active, str(path))
+    for name in together.registry.streams():
+        standing = together.active(*name)
+        if standing is not None and together.declared.active(*name) is None:
             # What is in force may refer to what is about to change.
-            check_parents(standing, in_force, f"{name[0]}.{name[1]}, which is in force")
+            check_parents(standing, together.active, f"{name[0]}.{name[1]}, which is in force")
 
 
 def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
@@ -137,6 +161,10 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
         done.append(_activation(*runtime.metrics.activate(metric, now)))
     for _, model in found.health:
         done.append(_activation(*activate_health_model(runtime.database, model, now)))
+    for _, agreement in found.agreements:
+        done.append(
+            _activation(*activate_declaration(runtime.database, AGREEMENT, agreement.name, agreement.text, now))
+        )
     record_activations(runtime)
     return done
 
@@ -205,6 +233,7 @@ def _check_names(found: Declarations) -> None:
         *((path, "contract", f"{one.source}.{one.stream}") for path, one in found.contracts),
         *((path, "metric", one.name) for path, one in found.metrics),
         *((path, "health model", one.name) for path, one in found.health),
+        *((path, "agreement", one.name) for path, one in found.agreements),
     ]
     for path, kind, name in named:
         other = seen.setdefault((kind, name), path)

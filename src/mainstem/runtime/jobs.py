@@ -47,6 +47,8 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
         Job("watch_ages", _MINUTE, lambda: _watch_ages(runtime)),
         Job("find_anomalies", 10 * _MINUTE, lambda: _find_anomalies(runtime)),
+        Job("compare_systems", _MINUTE / 2, lambda: _compare_systems(runtime)),
+        Job("find_shared", _MINUTE / 2, lambda: _find_shared(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
@@ -104,6 +106,20 @@ def _find_anomalies(runtime: Runtime) -> None:
         return metrics.read_daily_series(database, runtime.metrics.current().metrics.values(), runtime.clock.data())
 
     find_anomalies(runtime.database, [daily], runtime.clock)
+
+
+def _compare_systems(runtime: Runtime) -> None:
+    """Evaluate the agreement that waits longest; one at a time, so that other jobs come in between."""
+    from mainstem.quality.agreements import evaluate_due
+
+    evaluate_due(runtime.agreement_parts, runtime.agreements(), runtime.clock.wall())
+
+
+def _find_shared(runtime: Runtime) -> None:
+    """Look for values that are to be unique and that entities share, in the stream that waits longest."""
+    from mainstem.quality.uniqueness import find_shared_due
+
+    find_shared_due(runtime.agreement_parts, runtime.registry.streams(), runtime.clock.wall())
 
 
 def _join_quality_days(runtime: Runtime) -> None:

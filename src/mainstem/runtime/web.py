@@ -10,6 +10,7 @@ from mainstem.access import ApiKeys
 from mainstem.analytics.customers import Customers
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.wording import Wording
+from mainstem.api.agreements import agreements_router
 from mainstem.api.analytics import analytics_router
 from mainstem.api.anomalies import anomalies_router
 from mainstem.api.app import Services, create_app
@@ -53,8 +54,9 @@ def application(runtime: Runtime) -> FastAPI:
         return (
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
-            quality_router(conservation, runtime.config.quality, declared),
+            quality_router(conservation, runtime.config.quality, declared, customers.ids),
             anomalies_router(conservation),
+            agreements_router(conservation, runtime.agreements, runtime.registry, customers.ids),
             drift_router(runtime.database, runtime.registry, runtime.clock),
             quarantine_router(runtime.quarantine, orders, runtime.database, signer, runtime.clock),
             analytics_router(reader, conservation, runtime.metrics),

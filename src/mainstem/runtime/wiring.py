@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mainstem.metrics import Metrics
     from mainstem.model import Lane
     from mainstem.processing import Engine, Ledger, Parents, PostgresSink, Quarantine, SegmentStore, Worker
+    from mainstem.quality.agreements import AgreementParts, InForce
 
 __all__ = ["Runtime", "connect_runtime", "database_dsn", "objects_of"]
 
@@ -233,6 +234,24 @@ class Runtime:
 
         parts = WorkerParts(database=self.database, log=self.log, engine=self.engine, sink=self.sink, clock=self.clock)
         return Worker(parts, self.config.processing)
+
+    @functools.cached_property
+    def agreement_parts(self) -> AgreementParts:
+        """What evaluating agreements takes."""
+        from mainstem.processing import EntityReader
+        from mainstem.quality.agreements import AgreementParts
+
+        keyring = self.keyring
+        return AgreementParts(self.database, self.registry, EntityReader(keyring.sealer), keyring.hasher)
+
+    def agreements(self) -> list[InForce]:
+        """The agreements in force, by name. Raises UnavailableError."""
+        from mainstem.metrics import active_declarations
+        from mainstem.quality.agreements import AGREEMENT, read_in_force
+
+        with self.database.autocommit() as conn:
+            declared = active_declarations(conn, AGREEMENT)
+        return read_in_force((one.name, one.version, one.text) for one in declared)
 
     @functools.cached_property
     def health_models(self) -> HealthModels:

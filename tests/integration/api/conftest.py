@@ -13,6 +13,7 @@ from mainstem.access import ApiKeys, Role, Users
 from mainstem.analytics.customers import Customers
 from mainstem.analytics.health_models import HealthModels
 from mainstem.analytics.wording import Wording
+from mainstem.api.agreements import agreements_router
 from mainstem.api.analytics import analytics_router
 from mainstem.api.anomalies import anomalies_router
 from mainstem.api.app import Services, create_app
@@ -81,8 +82,10 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                         [*metrics.current().metrics.values(), *metrics.current().journeys.values()],
                         [models.current()],
                     ),
+                    customers.ids,
                 ),
                 anomalies_router(conservation),
+                agreements_router(conservation, list, registry, customers.ids),
                 drift_router(database, registry, clock),
                 quarantine_router(quarantine, Orders(database), database, signer, clock),
                 analytics_router(reader, conservation, metrics),

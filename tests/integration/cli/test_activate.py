@@ -80,7 +80,7 @@ def test_declarations_come_into_force_and_become_decisions(
     data_dir: Path, folder: Path, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(str(folder), "--check", "--json")
-    assert json.loads(capsys.readouterr().out) == {"contracts": 4, "metrics": 1, "health": 1}
+    assert json.loads(capsys.readouterr().out) == {"contracts": 4, "metrics": 1, "health": 1, "agreements": 0}
     assert decided(data_dir) == []
 
     run(str(folder), "--json")

@@ -142,8 +142,8 @@ def test_the_answer_says_what_the_file_says(site: Site, ask: Ask, lines: duckdb.
     # What was there before is there still.
     assert stream["completeness"]["of"] == stream["records"] == total
     assert stream["freshness"]["met"] is False
-    assert found["accuracy"]["value"] is None
-    assert "truth" in found["accuracy"]["why"]
+    assert "accuracy" not in stream["scores"]
+    assert "truth" in found["overall"]["unmeasured"]["accuracy"]
 
 
 def test_filters_narrow_and_a_field_has_its_days(ask: Ask) -> None:
@@ -166,7 +166,7 @@ def test_filters_narrow_and_a_field_has_its_days(ask: Ask) -> None:
         {"form": "x"},
     ):
         assert ask("metrics", 422, **wrong)["type"] == "/problems/invalid"
-    assert ask("metrics", 422, dimension="accuracy")["type"] == "/problems/invalid"
+    assert ask("metrics", 422, dimension="beauty")["type"] == "/problems/invalid"
 
 
 def test_impact_names_who_and_what_rests_on_it(ask: Ask, lines: duckdb.DuckDBPyConnection) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from mainstem.contracts import Constant, Contract, Repeat, builtin_contracts, read_contract
+from mainstem.contracts import (
+    Constant,
+    Contract,
+    Repeat,
+    builtin_contracts,
+    compare_contracts,
+    described,
+    read_contract,
+)
 from mainstem.errors import ConfigurationError
 from mainstem.model import EntityKind, FieldType, PiiClass
 
@@ -158,7 +166,7 @@ FIELD = "schema[0].properties[3]"
         ({"required": "yes please"}, f"{FIELD}.required", "Write true or false."),
         ({"description": 5}, f"{FIELD}.description", "Put the value in quotes."),
         ({"logicalTypeOptions": {"maximum": 5}}, f"{FIELD}.logicalTypeOptions.maximum", "not checked"),
-        ({"unique": True}, f"{FIELD}.unique", "not supported"),
+        ({"unique": True}, f"{FIELD}.unique", "`recordId`"),
         ({"logicalType": "array", "items": {"logicalType": "string"}}, f"{FIELD}.items", "not checked"),
         ({"logicalType": "object", "properties": [{"name": "a"}]}, f"{FIELD}.properties", "`path`"),
         ({"classification": "email"}, f"{FIELD}.classification", "pii: email"),
@@ -375,3 +383,45 @@ def test_errors_at_the_top(event_text: Text, top: Mapping[str, Any], where: str,
 def test_what_the_standard_asks_for(event_text: Text, missing: str) -> None:
     lines = event_text().splitlines()
     assert f"'{missing}' is missing" in _error("\n".join(line for line in lines if not line.startswith(f"{missing}:")))
+
+
+UNIQUE = """
+apiVersion: v3.2.0
+kind: DataContract
+id: crm-accounts
+version: 1.0.0
+customProperties: [{property: source, value: crm}]
+schema:
+  - name: accounts
+    customProperties:
+      - {property: partitionKey, value: id}
+      - {property: mapping, value: {entity: customer, attributes: {customer_id: id, mail: mail, whole: whole}}}
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true}
+      - {name: mail, logicalType: string, unique: true}
+      - {name: other, logicalType: string, unique: false}
+      - {name: whole, logicalType: object}
+"""
+
+
+def test_a_field_of_entities_may_be_unique() -> None:
+    contract = read_contract(UNIQUE, "accounts")
+    assert {name for name, field in contract.fields.items() if field.unique} == {"mail"}
+    assert described(contract)["fields"][1]["unique"] is True
+    again = read_contract(UNIQUE.replace(", unique: true", ""), "accounts")
+    [change] = compare_contracts(contract, again)
+    assert (change.code, change.breaking) == ("unique_changed", False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("unique: false", "unique: true", "nothing is held of 'other'"),
+        ("logicalType: object", "logicalType: object, unique: true", "no single value"),
+        ("value: crm", "value: '*'", "entities of one source"),
+    ],
+)
+def test_unique_is_what_can_be_looked_for(old: str, new: str, says: str) -> None:
+    assert old in UNIQUE
+    with pytest.raises(ConfigurationError, match=says):
+        read_contract(UNIQUE.replace(old, new), "accounts")

@@ -77,8 +77,9 @@ def test_a_share_is_exact() -> None:
 
 def test_why_a_dimension_is_not_measured_is_said() -> None:
     told = {str(name): why for name, why in unmeasured(_contract(kind="state"), WHOLE).items()}
-    assert set(told) == {"consistency", "uniqueness", "timeliness"}
+    assert set(told) == {"consistency", "uniqueness", "timeliness", "accuracy"}
+    assert "truth" in told["accuracy"]
     assert "every version" in told["uniqueness"]
-    assert {str(name) for name in unmeasured(_contract(), WHOLE)} == {"consistency"}
-    assert {str(name) for name in unmeasured(_contract(), "at")} == {"consistency", "uniqueness"}
-    assert {str(name) for name in unmeasured(None, WHOLE)} == {"consistency", "uniqueness"}
+    assert {str(name) for name in unmeasured(_contract(), WHOLE)} == {"consistency", "accuracy"}
+    assert {str(name) for name in unmeasured(_contract(), "at")} == {"consistency", "uniqueness", "accuracy"}
+    assert {str(name) for name in unmeasured(None, WHOLE)} == {"consistency", "uniqueness", "accuracy"}

@@ -35,6 +35,83 @@ const FIELDS = [
   { field: "customer_id", required: true, bad: [0, 0] },
   { field: "page", required: false, bad: [0.4, 0.001] },
 ];
+const SIDE = { total: 4120, matched: 3950, only: 102, ambiguous: 12, unkeyed: 31, unsettled: 25 };
+const agreed = (good, of, low, high) => ({ value: good / of, good, of, interval: { low, high } });
+const pair = (left, right, differing, missing, low, high) => ({
+  left,
+  right,
+  agreeing: 3950 - differing - missing,
+  differing,
+  missing_left: 0,
+  missing_right: missing,
+  ...agreed(3950 - differing - missing, 3950 - missing, low, high),
+});
+const AGREEMENTS = [
+  {
+    name: "crm_and_billing",
+    label: "CRM and billing",
+    description: "What sales believes a customer has, beside what it pays for.",
+    version: 2,
+    severity: "warn",
+    left: { source: "crm", stream: "accounts", by: "email" },
+    right: { source: "webshop", stream: "customers", by: "contact" },
+    truth: "right",
+    settle_seconds: 3600,
+    problem: null,
+    latest: {
+      at: "2026-01-15T11:45:00Z",
+      version: 2,
+      ...agreed(3801, 3950, 0.956, 0.968),
+      matched: 3950,
+      ambiguous: 5,
+      left: SIDE,
+      right: { ...SIDE, total: 3981, only: 12, ambiguous: 6, unkeyed: 0, unsettled: 13 },
+      compared: [
+        pair("plan", "tier", 131, 4, 0.961, 0.972),
+        pair("seats", "places", 18, 0, 0.993, 0.997),
+        pair("name", "name", 0, 2, 0.999, 1),
+      ],
+    },
+    days: [0.931, 0.935, 0.934, 0.942, 0.951, 0.958, 0.9623].map((value, n) => ({
+      day: `2026-01-${String(9 + n).padStart(2, "0")}`,
+      at: `2026-01-${String(9 + n).padStart(2, "0")}T23:45:00Z`,
+      ...agreed(Math.round(3950 * value), 3950, value - 0.006, value + 0.006),
+      value,
+    })),
+  },
+  {
+    name: "support_and_crm",
+    label: "Support and CRM",
+    description: "",
+    version: 1,
+    severity: "warn",
+    left: { source: "support", stream: "organisations", by: "key" },
+    right: { source: "crm", stream: "accounts", by: "support_id" },
+    truth: "neither",
+    settle_seconds: 0,
+    problem: "agreement support_and_crm: right: No contract is in force for crm.accounts.",
+    latest: null,
+    days: [],
+  },
+];
+const DIFFERENCES = [
+  ["differing", "plan", "tier", "enterprise", "professional"],
+  ["differing", "plan", "tier", "trial", "enterprise"],
+  ["differing", "name", "name", null, null],
+  ["missing_right", "plan", "tier", "trial", null],
+  ["only_left", null, null, null, null],
+  ["ambiguous", null, null, null, null],
+].map(([kind, left, right, one, other], n) => ({
+  kind,
+  attributes: left && { left, right },
+  left: `${n}f3c9a0d51b24e6f8a7c0d9e2b4f6a81`,
+  right: kind === "only_left" ? null : `${n}a81bc0d51b24e6f8a7c0d9e2b4f6a81`,
+  left_id: `crm:A-${1000 + n}`,
+  right_id: kind === "only_left" ? null : `webshop:acct-${4000 + n}`,
+  left_value: one,
+  right_value: other,
+  changed_at: `2026-01-1${5 - Math.min(n, 5)}T09:3${n}:00Z`,
+}));
 const NO_QUALITY = { grade: "none", worst: null, scores: {}, unmeasured: {}, days: [] };
 
 function qualityDays(from) {
@@ -60,6 +137,8 @@ function scored(bad, days, required) {
       change: -share / 8,
       objective,
       breached: objective === null ? null : value < objective,
+      interval: null,
+      measured: [],
     };
   }
   const asked = Object.entries(scores).filter(([name]) => required || name !== "completeness");
@@ -70,7 +149,7 @@ function scored(bad, days, required) {
     grade,
     worst,
     scores,
-    unmeasured: {},
+    unmeasured: { accuracy: "Whether values are true is only ever stated against a truth." },
     days: days.map((day, n) => ({
       day,
       records: 4300,
@@ -469,8 +548,7 @@ export class Answers {
       data: {
         from: days[0] ?? asked("from"),
         to: days.at(-1) ?? asked("from"),
-        objectives: { completeness: 0.95, least_records: 20 },
-        accuracy: { value: null, why: "Whether values are true is only ever stated against a truth." },
+        objectives: { completeness: 0.95, accuracy: 0.99, least_records: 20 },
         overall: streams.length === 0 ? NO_QUALITY : scored({ ...WHOLE_RECORDS }, days, true),
         streams: streams.map((f, i) => ({
           source: f.source,
@@ -501,6 +579,26 @@ export class Answers {
         ),
       },
     };
+  }
+
+  agreements(search) {
+    const agreements = this.faults.has("empty") ? [] : AGREEMENTS;
+    const source = search.get("source");
+    return {
+      data: {
+        from: search.get("from"),
+        to: null,
+        agreements: agreements.filter(
+          ({ left, right }) => !source || left.source === source || right.source === source,
+        ),
+      },
+    };
+  }
+
+  agreement(name) {
+    const one = AGREEMENTS.find((each) => each.name === name);
+    if (!one) throw new NotFound(`No agreement is called ${name}.`);
+    return { data: { ...one, differences: DIFFERENCES, differences_total: 47 } };
   }
 
   impact(search) {

@@ -9,8 +9,31 @@ export interface Ratio {
 }
 
 /** Words the API may extend. */
-export type Dimension = "completeness" | "validity" | "consistency" | "uniqueness" | "timeliness" | (string & {});
+export type Dimension =
+  | "completeness"
+  | "validity"
+  | "consistency"
+  | "uniqueness"
+  | "timeliness"
+  | "accuracy"
+  | (string & {});
 export type QualityGrade = "good" | "fair" | "poor" | "none" | (string & {});
+
+/** From `low` to `high`. */
+export interface Interval {
+  low: number;
+  high: number;
+}
+
+/** By what something was measured that no check of a record says. */
+export interface Measurement extends Ratio {
+  source: string;
+  stream: string;
+  method: "agreement" | "sample" | "unique" | (string & {});
+  name: string;
+  measured_at: Time;
+  interval: Interval | null;
+}
 
 export interface QualityScore extends Ratio {
   /** Of the last seven received days, of the seven before, and the difference. */
@@ -19,6 +42,9 @@ export interface QualityScore extends Ratio {
   change: number | null;
   objective: number | null;
   breached: boolean | null;
+  /** In which the share lies with 95 % confidence; null of what was counted of every record. */
+  interval: Interval | null;
+  measured: Measurement[];
 }
 
 /** One received day; beside what is named here a share or null by dimension. */
@@ -69,8 +95,7 @@ export interface StreamQuality extends Quality {
 export interface QualityMetrics {
   from: Day;
   to: Day;
-  objectives: { completeness: number; least_records: number };
-  accuracy: { value: null; why: string };
+  objectives: { completeness: number; accuracy: number; least_records: number };
   overall: Quality;
   streams: StreamQuality[];
   fields: FieldQuality[];

@@ -13,9 +13,14 @@ export interface DimensionLook {
 export const DIMENSIONS: readonly DimensionLook[] = [
   { name: "completeness", label: "Completeness", help: "what should have a value has one" },
   { name: "validity", label: "Validity", help: "values can be read, are allowed and within their limits" },
-  { name: "consistency", label: "Consistency", help: "rules over several fields hold" },
+  { name: "consistency", label: "Consistency", help: "rules over several fields hold, and systems agree" },
   { name: "uniqueness", label: "Uniqueness", help: "what came once came only once" },
   { name: "timeliness", label: "Timeliness", help: "records came in time to count where they belong" },
+  {
+    name: "accuracy",
+    label: "Accuracy",
+    help: "values are those of another system or record that is held to be right",
+  },
 ];
 
 export function dimensionLabel(name: Dimension): string {
@@ -69,6 +74,11 @@ export function scoreNote(score: QualityScore): string {
   const bad = score.of - score.good;
   const wrong = bad === 0 ? "none wrong" : `${number.shortCount(bad)} wrong`;
   if (score.of === 0) return "nothing to measure";
+  if (score.interval !== null) {
+    const { low, high } = score.interval;
+    const missed = score.breached ? `, objective ${number.share(score.objective)} missed` : "";
+    return `${number.share(low)} to ${number.share(high)}, of ${number.shortCount(score.of)}${missed}`;
+  }
   if (score.objective === null) return `${wrong} of ${number.shortCount(score.of)}`;
   return `objective ${number.share(score.objective)} ${score.breached ? "missed" : "met"}`;
 }

@@ -9,6 +9,8 @@ export const score = (good: number, of: number, more: Partial<QualityScore> = {}
   change: null,
   objective: null,
   breached: null,
+  interval: null,
+  measured: [],
   ...more,
 });
 
@@ -34,8 +36,7 @@ export const field = (name: string, more: Partial<FieldQuality> = {}): FieldQual
 export const metrics = (more: Partial<QualityMetrics> = {}): QualityMetrics => ({
   from: "2026-01-01",
   to: "2026-01-15",
-  objectives: { completeness: 0.95, least_records: 20 },
-  accuracy: { value: null, why: "Nothing has been compared with a truth." },
+  objectives: { completeness: 0.95, accuracy: 0.99, least_records: 20 },
   overall: quality(),
   streams: [],
   fields: [],

@@ -38,6 +38,7 @@ describe("the scores of whole records", () => {
         completeness: score(900, 1000, { change: -0.021, objective: 0.95, breached: true }),
         validity: score(999, 1000),
       },
+      unmeasured: { accuracy: "Nothing has been compared with a truth." },
     });
     const markup = renderToStaticMarkup(
       <Scores quality={metrics({ overall })} vintage={VINTAGE} warning={new Error("No answer.")} />,
@@ -46,7 +47,7 @@ describe("the scores of whole records", () => {
     expect(said).toContain("Completeness 90.0 % −2.1 objective 95.0 % missed");
     expect(said).toContain("Validity 99.9 %");
     expect(said).toContain("Timeliness – nothing to measure");
-    expect(said).toContain("Accuracy not stated Why Nothing has been compared with a truth.");
+    expect(said).toContain("Accuracy – not measured Nothing has been compared with a truth.");
     expect(said).toContain("Poor");
     expect(said).toContain("3 s ago");
     expect(said).toContain("Refresh failed");

@@ -15,7 +15,7 @@ __all__ = ["restore_declared"]
 
 
 def restore_declared(reader: LakeReader, registry: Registry, database: Database) -> int:
-    """Put back every contract, metric and health model that the lake's decisions tell of; how many they tell of.
+    """Put back every contract, metric, health model and agreement that the lake's decisions tell of; how many they tell of.
 
     What is there already stays as it is. Raises ConfigurationError for a text this release cannot read, IntegrityError
     for a damaged lake, StorageFullError or UnavailableError.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -10,7 +12,7 @@ from mainstem.privacy import Sealer
 from mainstem.processing.tables.binary_copy import copy_rows
 from mainstem.store import Connection
 
-__all__ = ["ReferenceRegister", "open_reference"]
+__all__ = ["ReferenceRegister", "open_reference", "reference_ids"]
 
 # About 40 MB when full; beyond it the database is asked again.
 _REMEMBERED = 250_000
@@ -25,6 +27,12 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_reference (
 def open_reference(sealer: Sealer, ref: bytes, sealed: bytes) -> str:
     """The value behind a reference, as its source wrote it. Raises IntegrityError."""
     return sealer.open(sealed, _context(ref)).decode()
+
+
+def reference_ids(conn: Connection, sealer: Sealer, refs: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What references stand for: `<source>:<value>` of those that are known. Raises IntegrityError, UnavailableError."""
+    rows = conn.execute("SELECT ref, source, value_sealed FROM reference WHERE ref = ANY(%s)", (list(refs),)).fetchall()
+    return {ref: f"{source}:{open_reference(sealer, ref.bytes, sealed)}" for ref, source, sealed in rows}
 
 
 def _context(ref: bytes) -> bytes:

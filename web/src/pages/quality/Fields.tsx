@@ -42,6 +42,13 @@ export function Fields({ quality, chosen, onChoose, vintage }: FieldsProps) {
                 <th scope="col" className="num" title="records that keep the rules which compare it with others">
                   Consistent
                 </th>
+                <th
+                  scope="col"
+                  className="num"
+                  title="values that are those of another system or record that is held to be right"
+                >
+                  Accurate
+                </th>
                 <th scope="col" className="num" title="of what holds it down, in points of a hundred">
                   7 days
                 </th>
@@ -99,6 +106,7 @@ function Row({ field, chosen, onChoose }: RowProps) {
       <Share score={field.scores.completeness} />
       <Share score={field.scores.validity} />
       <Share score={field.scores.consistency} />
+      <Share score={field.scores.accuracy} />
       <td className="num">
         <Change value={points(worst?.change ?? null)} />
       </td>
@@ -121,10 +129,12 @@ function Row({ field, chosen, onChoose }: RowProps) {
 function Share({ score }: { score: QualityScore | undefined }) {
   if (score === undefined) return <td className="num muted">{number.NOTHING}</td>;
   const objective = score.objective === null ? "" : `, objective ${number.share(score.objective)}`;
+  const { interval } = score;
+  const between = interval === null ? "" : `, ${number.share(interval.low)} to ${number.share(interval.high)}`;
   return (
     <td
       className="num"
-      title={`${number.count(score.good)} of ${number.count(score.of)}${objective}`}
+      title={`${number.count(score.good)} of ${number.count(score.of)}${between}${objective}`}
       data-breached={score.breached === true || undefined}
     >
       {number.share(score.value)}

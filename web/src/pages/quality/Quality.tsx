@@ -1,6 +1,7 @@
 /** How good the data is, since when, and who rests on what is bad. */
 
 import { useState } from "react";
+import type { Agreements as ListedAgreements } from "../../api/agreements";
 import type { FoundAnomalies } from "../../api/anomalies";
 import { query } from "../../api/client";
 import type { FieldQuality, QualityImpact, QualityMetrics } from "../../api/quality";
@@ -14,6 +15,7 @@ import { Page } from "../../ui/Page";
 import { Segmented } from "../../ui/Segmented";
 import { Empty, Failure, Loaded, resourceVintage, Skeleton, Tile } from "../../ui/Tile";
 import "../../styles/data.css";
+import { Agreements } from "./Agreements";
 import { Anomalies } from "./Anomalies";
 import { Breaches } from "./Breaches";
 import { Fields } from "./Fields";
@@ -43,6 +45,7 @@ export function Quality({ source }: { source: string | null }) {
   );
   const impact = useResource<QualityImpact>(`/data/quality/impact${query(selected)}`, { every: EVERY });
   const anomalies = useResource<FoundAnomalies>(`/data/quality/anomalies${query(selected)}`, { every: EVERY });
+  const agreements = useResource<ListedAgreements>(`/data/quality/agreements${query(selected)}`, { every: EVERY });
   const { data } = quality;
 
   return (
@@ -95,6 +98,16 @@ export function Quality({ source }: { source: string | null }) {
           >
             <Loaded resource={anomalies} lines={4}>
               {(found) => <Anomalies found={found} refresh={anomalies.refresh} />}
+            </Loaded>
+          </Tile>
+          <Tile
+            title="Agreement between systems"
+            className="full"
+            vintage={resourceVintage(agreements)}
+            warning={agreements.data ? agreements.error : null}
+          >
+            <Loaded resource={agreements} lines={4}>
+              {(found) => <Agreements found={found} />}
             </Loaded>
           </Tile>
           <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />

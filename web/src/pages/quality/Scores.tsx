@@ -16,7 +16,7 @@ interface ScoresProps {
 }
 
 export function Scores({ quality, vintage, warning }: ScoresProps) {
-  const { overall, accuracy } = quality;
+  const { overall } = quality;
   return (
     <Tile
       title="Whole records"
@@ -34,9 +34,7 @@ export function Scores({ quality, vintage, warning }: ScoresProps) {
               {score === undefined || score.of === 0 ? (
                 <>
                   <strong className="muted">{number.NOTHING}</strong>
-                  <span className="quality-note" title={overall.unmeasured[name]}>
-                    nothing to measure
-                  </span>
+                  <NotMeasured why={overall.unmeasured[name]} />
                 </>
               ) : (
                 <>
@@ -57,15 +55,17 @@ export function Scores({ quality, vintage, warning }: ScoresProps) {
             </li>
           );
         })}
-        <li>
-          <span className="quality-name">Accuracy</span>
-          <strong className="muted">not stated</strong>
-          <details className="quality-why">
-            <summary>Why</summary>
-            <p>{accuracy.why}</p>
-          </details>
-        </li>
       </ul>
     </Tile>
+  );
+}
+
+function NotMeasured({ why }: { why: string | undefined }) {
+  if (why === undefined) return <span className="quality-note">nothing to measure</span>;
+  return (
+    <details className="quality-why">
+      <summary>not measured</summary>
+      <p>{why}</p>
+    </details>
   );
 }

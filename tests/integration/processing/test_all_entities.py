@@ -16,6 +16,7 @@ from mainstem.contracts import Contract, DoorPlan, Trial, read_contract
 from mainstem.contracts.duck import connect
 from mainstem.model import ENTITIES, EntityKind
 from mainstem.privacy import Sealer
+from mainstem.processing import unpack_timeline
 from mainstem.processing.tables.entities import entity_context
 
 FOLDER = Path(__file__).parents[2] / "data" / "entities"
@@ -157,17 +158,19 @@ def _deliver(plant: Plant, contract: Contract, payloads: list[bytes]) -> None:
     """As the door stamps them: it reads keys where the contract says that they lie."""
     plant.contracts.add(contract)
     picked = DoorPlan.compile(contract).pick(payloads)
-    plant.deliver(
-        plant.records(
-            contract,
-            payloads,
-            partition_key=picked.partition_key,
-            record_id=picked.record_id or [None] * len(payloads),
-            key=picked.key or [None] * len(payloads),
-            op=[op or ("event" if contract.kind is EntityKind.EVENT else "upsert") for op in picked.op or [None] * len(payloads)],
-            slot=[plant.keyring.references.slot(contract.source, contract.stream, key or "") for key in picked.partition_key or []],
-        )
-    )  # fmt: skip
+    nothing: list[str | None] = [None] * len(payloads)
+    usual = "event" if contract.kind is EntityKind.EVENT else "upsert"
+    references = plant.keyring.references
+    envelope = {
+        "partition_key": picked.partition_key,
+        "record_id": picked.record_id or nothing,
+        "key": picked.key or nothing,
+        "op": [op or usual for op in picked.op or nothing],
+        "slot": [
+            references.slot(contract.source, contract.stream, key or "") for key in picked.partition_key or nothing
+        ],
+    }
+    plant.deliver(plant.records(contract, payloads, **envelope))
     plant.run()
 
 
@@ -230,7 +233,9 @@ def test_an_event_of_every_kind(plant: Plant, name: str) -> None:
     ]
     plant.run()
     assert plant.totals()["accepted"] == len(EVENTS[name])
-    assert plant.query("SELECT count(DISTINCT ref) FROM timeline") == [(1,)]
+    [(body,)] = plant.query("SELECT body FROM timeline")
+    shown = [json.loads(event.properties or b"{}") for event in unpack_timeline(body)]
+    assert sorted(shown, key=str) == sorted((one["properties"] for one in EVENTS[name]), key=str)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mainstem.api.conservation import Conservation, StreamState, Totals
 from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
-from mainstem.metrics import Journey, Metric
+from mainstem.metrics import Gauge, Journey, Metric
 from mainstem.quality import (
     NO_ACCURACY,
     Breach,
@@ -46,7 +46,7 @@ _MOST_DAYS = dt.timedelta(days=400)
 
 _Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
 
-Declared = Callable[[], tuple[Sequence[Metric | Journey], Sequence[HealthModel]]]
+Declared = Callable[[], tuple[Sequence[Metric | Gauge | Journey], Sequence[HealthModel]]]
 """The metrics and health models in force."""
 
 

@@ -13,6 +13,7 @@ from mainstem.hints import near_miss
 from mainstem.metrics.conditions import entities_of, read_condition
 from mainstem.metrics.definition import Granularity, Metric
 from mainstem.metrics.fields import Fields, read_yaml
+from mainstem.metrics.gauge import Gauge, read_gauge
 from mainstem.metrics.journey import (
     Breakdown,
     Every,
@@ -101,13 +102,17 @@ JOURNEY_KEYS: Mapping[JourneyKind, Mapping[str, str]] = MappingProxyType(
 """What may be said of a journey, and its meaning."""
 
 
-def read_declared(text: str, *, where: str = "metric", conditional: bool = True) -> Metric | Journey:
-    """The metric or journey a YAML text declares: a journey has a `kind`. Raises ConfigurationError.
+def read_declared(text: str, *, where: str = "metric", conditional: bool = True) -> Metric | Gauge | Journey:
+    """What a YAML text declares: a journey has a `kind`, a gauge is over a state entity. Raises ConfigurationError.
 
     `where` names the text in messages. `conditional`: whether conditions are read too; without them every event counts.
     """
     fields = read_yaml(text, where)
     if "kind" not in fields.keys():  # noqa: SIM118 - Fields is no mapping
+        if fields.choice("entity", [*entities_of(EntityKind.EVENT), *entities_of(EntityKind.STATE)]) in entities_of(
+            EntityKind.STATE
+        ):
+            return read_gauge(fields, text, conditional=conditional)
         return read_metric(text, where=where, conditional=conditional)
     return _Reader(fields, text, conditional=conditional).journey()
 

@@ -13,7 +13,7 @@ from mainstem.metrics.definition import Bucket, Measure, Metric
 from mainstem.metrics.fields import Fields, read_yaml
 from mainstem.model import CURRENCY, EntityKind, is_name
 
-__all__ = ["builtin_metrics", "check_currency", "read_metric"]
+__all__ = ["builtin_metrics", "check_currency", "metric_name", "read_metric"]
 
 _NUMERIC = (Measure.SUM, Measure.MIN, Measure.MAX)
 
@@ -26,11 +26,7 @@ def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -
     fields = read_yaml(text, where).only(
         "name", "entity", "measure", "value", "where", "bucket", "rollup", "label", "unit", "description"
     )
-    name = fields.take("name", str)
-    if not is_name(name):
-        raise ConfigurationError(
-            f"{name!r} cannot be a metric's name.", where=fields.at("name"), hint="Names match [a-z][a-z0-9_]{0,62}."
-        )
+    name = metric_name(fields)
     entity = fields.choice("entity", entities_of(EntityKind.EVENT))
     measure = Measure(fields.choice("measure", Measure))
     value = _value(fields, measure, spoken_of(entity))
@@ -59,6 +55,16 @@ def builtin_metrics() -> tuple[Metric, ...]:
     folder = importlib.resources.files("mainstem.metrics") / "builtin"
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".yaml")}
     return tuple(read_metric(text, where=f"built-in metric {name}") for name, text in sorted(texts.items()))
+
+
+def metric_name(fields: Fields) -> str:
+    """The name that a declaration gives. Raises ConfigurationError for one that is none."""
+    name = fields.take("name", str)
+    if not is_name(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be a metric's name.", where=fields.at("name"), hint="Names match [a-z][a-z0-9_]{0,62}."
+        )
+    return name
 
 
 def check_currency(value: Spoken, condition: Expression | None, fields: Fields) -> None:

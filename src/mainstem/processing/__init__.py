@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
     from mainstem.processing.tables.drift import join_drift_days
-    from mainstem.processing.tables.entities import entity_context
+    from mainstem.processing.tables.entities import Entities, entity_context
+    from mainstem.processing.tables.gauges import start_gauges
     from mainstem.processing.tables.quality_counts import join_quality_days
     from mainstem.processing.tables.references import open_reference
     from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
@@ -73,7 +74,8 @@ else:
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
             "tables.drift": "join_drift_days",
-            "tables.entities": "entity_context",
+            "tables.entities": "Entities entity_context",
+            "tables.gauges": "start_gauges",
             "tables.quality_counts": "join_quality_days",
             "tables.references": "open_reference",
             "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
@@ -100,6 +102,7 @@ __all__ = [
     "Effects",
     "EmbeddedEngine",
     "Engine",
+    "Entities",
     "EventEffects",
     "Failing",
     "Ledger",
@@ -138,6 +141,7 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "start_gauges",
     "sweep",
     "told_drift",
     "trim_timeline",

@@ -18,6 +18,7 @@ from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.main import app
 from mainstem.contracts import Reason
 from mainstem.metrics import EVENT_KEYS, JOURNEY_KEYS
+from mainstem.model import ENTITIES, Attribute, Entity, EntityKind
 from mainstem.runtime.config import Config
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": commands(),
         "configuration.md": configuration(),
+        "entities.md": entities(),
         "journeys.md": journeys(),
         "permissions.md": permissions(),
         "reasons.md": reasons(),
@@ -77,6 +79,33 @@ def _settings(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]
             yield from _settings(field.annotation, f"{prefix}{name}.")
         else:
             yield f"`{prefix}{name}`", _default(field), f"{field.description or ''}{_examples(field)}"
+
+
+def entities() -> str:
+    """Every canonical entity with its attributes."""
+    text = (
+        "# Canonical entities\n\n"
+        "What a stream's records become is its contract's `mapping`: [the guide](../guides/entities.md) shows how, "
+        "[the specification](../specs/contract.md#mapping) says what must hold. An *event* happened at an instant and is never changed; a "
+        "*state* is the sum of its versions. Attributes in bold are required. A state may have attributes of its own beside these; an event "
+        "has none. Values in `code` are the only ones. *Money* needs the entity's `currency`.\n"
+    )
+    for entity in ENTITIES.values():
+        whose = "" if entity.of_customers else " Of no customer."
+        text += f"\n## {entity.name}\n\n{entity.description} *{entity.kind.value.capitalize()}.*{whose}\n\n"
+        text += _table(("attribute", "type", ""), (_attribute(entity, one) for one in entity.attributes.values()))
+    return text
+
+
+def _attribute(entity: Entity, one: Attribute) -> tuple[str, ...]:
+    says = [one.description] if one.description else []
+    if one.allowed:
+        says.append(f"{', '.join(f'`{value}`' for value in one.allowed)}.")
+    if one.money:
+        says.append("*Money.*")
+    if entity.kind is EntityKind.EVENT and one.column not in {None, one.name} and one.reference is None:
+        says.append(f"The event's `{one.column}`.")
+    return f"**`{one.name}`**" if one.required else f"`{one.name}`", one.type.value, " ".join(says)
 
 
 def journeys() -> str:

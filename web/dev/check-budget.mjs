@@ -20,8 +20,10 @@ const size = (test) => [...sizes].filter(([name]) => test(name)).reduce((sum, [,
 
 const font = (name) => /^inter-latin-wght/.test(name);
 const first = statSync(join(STATIC, "index.html.gz")).size + size((name) => page.includes(name) || font(name));
+// Properties come when somebody opens an event.
 const rest = size(
-  (name) => name.endsWith(".js") && !page.includes(name) && !/^(Customers|Data|Journeys|Quality|Record)-/.test(name),
+  (name) =>
+    name.endsWith(".js") && !page.includes(name) && !/^(Customers|Data|Journeys|Quality|Record|Properties)-/.test(name),
 );
 
 const visits = { overview: first, "customer page, opened directly": first + rest };

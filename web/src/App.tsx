@@ -6,6 +6,7 @@ import { hearLive } from "./data/clock";
 import { useStore } from "./data/store";
 import { useLive } from "./live/browser";
 import { MetricsContext, metricsSource } from "./live/context";
+import { pages } from "./pages/load";
 import { Overview } from "./pages/overview/Overview";
 import { SignIn } from "./pages/SignIn";
 import { parseRoute, paths, type Route, usePath } from "./router";
@@ -16,26 +17,18 @@ import { Page } from "./ui/Page";
 import { PageBoundary } from "./ui/PageBoundary";
 import { Empty, Skeleton } from "./ui/Tile";
 
-const load = {
-  customers: () => import("./pages/customers/Customers").then(({ Customers }) => ({ default: Customers })),
-  customer: () => import("./pages/customer/Customer").then(({ Customer }) => ({ default: Customer })),
-  journeys: () => import("./pages/journeys/Journeys").then(({ Journeys }) => ({ default: Journeys })),
-  data: () => import("./pages/data/Data").then(({ Data }) => ({ default: Data })),
-  record: () => import("./pages/record/Record").then(({ RecordPage }) => ({ default: RecordPage })),
-  quality: () => import("./pages/quality/Quality").then(({ Quality }) => ({ default: Quality })),
-};
-const Customers = lazy(load.customers);
-const Customer = lazy(load.customer);
-const Journeys = lazy(load.journeys);
-const Data = lazy(load.data);
-const RecordPage = lazy(load.record);
-const Quality = lazy(load.quality);
+const Customers = lazy(pages.customers);
+const Customer = lazy(pages.customer);
+const Journeys = lazy(pages.journeys);
+const Data = lazy(pages.data);
+const RecordPage = lazy(pages.record);
+const Quality = lazy(pages.quality);
 
 /** Fetch the code of the page that was asked for while the server is asked who is there. */
 export function preload(path: string): void {
   const { page } = parseRoute(path);
   // A failure is met again, and shown, when the page is to be drawn.
-  if (page in load) load[page as keyof typeof load]().catch(() => undefined);
+  if (page in pages) pages[page as keyof typeof pages]().catch(() => undefined);
 }
 
 export function App() {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mainstem.analytics.model import HealthModel
 from mainstem.contracts import Contract, Use
-from mainstem.metrics import Journey, Metric, Subject, attributes_used
+from mainstem.metrics import Gauge, Journey, Metric, Subject, attributes_used
 
 __all__ = ["DeclaredDependents"]
 
@@ -14,7 +14,7 @@ __all__ = ["DeclaredDependents"]
 class DeclaredDependents:
     """`contracts.Dependents` over these metrics and health models."""
 
-    def __init__(self, metrics: Sequence[Metric | Journey], models: Sequence[HealthModel]) -> None:
+    def __init__(self, metrics: Sequence[Metric | Gauge | Journey], models: Sequence[HealthModel]) -> None:
         self._metrics = metrics
         self._models = models
 
@@ -39,9 +39,9 @@ class DeclaredDependents:
         return uses
 
 
-def _used(declared: Metric | Journey, entity: str) -> Mapping[str, str]:
+def _used(declared: Metric | Gauge | Journey, entity: str) -> Mapping[str, str]:
     """The attributes of an entity that a metric or journey rests on, each with what for."""
-    if isinstance(declared, Metric):
+    if isinstance(declared, Metric | Gauge):
         return attributes_used(declared) if declared.entity == entity else {}
     used: dict[str, str] = {}
     for track in declared.tracks:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mainstem.analytics.dependents import DeclaredDependents
 from mainstem.analytics.model import HealthModel
 from mainstem.contracts import Contract, Use
-from mainstem.metrics import Contracts, Journey, Metric
+from mainstem.metrics import Contracts, Gauge, Journey, Metric
 from mainstem.model import EntityKind
 from mainstem.quality import QualityQuery, read_fields
 from mainstem.store import Connection
@@ -76,7 +76,7 @@ def read_impact(
     conn: Connection,
     query: QualityQuery,
     contracts: Contracts,
-    declared: tuple[Sequence[Metric | Journey], Sequence[HealthModel]],
+    declared: tuple[Sequence[Metric | Gauge | Journey], Sequence[HealthModel]],
 ) -> Impact:
     """What rests on the streams of a query: on records that wait now, and on fields that lacked values on its days.
 
@@ -152,7 +152,7 @@ def _known(conn: Connection, sources: set[str]) -> int:
 
 
 def _of_whole_records(
-    contract: Contract, metrics: Sequence[Metric | Journey], models: Sequence[HealthModel]
+    contract: Contract, metrics: Sequence[Metric | Gauge | Journey], models: Sequence[HealthModel]
 ) -> Iterator[Use]:
     """What lacks a record that did not take effect."""
     entity = contract.mapping.entity

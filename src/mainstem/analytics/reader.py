@@ -69,6 +69,12 @@ def check_health_model(model: HealthModel, metrics: MetricSet, *, where: str = "
     for component in model.components:
         metric = metrics.metrics.get(component.metric)
         at = f"{where}: {component.name}"
+        if component.metric in metrics.gauges:
+            raise ConfigurationError(
+                f"{component.metric!r} is a gauge, and components look at metrics of events.",
+                where=at,
+                hint="Count what is done: opened tickets as a usage_event, say.",
+            )
         if metric is None:
             raise ConfigurationError(
                 f"There is no metric {component.metric!r}.",

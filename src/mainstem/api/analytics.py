@@ -19,7 +19,16 @@ from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.errors import NotFoundError
 from mainstem.hints import near_miss
-from mainstem.metrics import Granularity, Metric, Metrics, StreamClock, TrendRequest, read_trend
+from mainstem.metrics import (
+    Gauge,
+    Granularity,
+    Metric,
+    Metrics,
+    StreamClock,
+    TrendRequest,
+    read_gauge_trend,
+    read_trend,
+)
 
 __all__ = ["analytics_router", "summary"]
 
@@ -84,7 +93,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
         known_at: dt.datetime | None = None,
     ) -> Response:
         current = metrics.current()
-        known = current.metrics
+        known: dict[str, Metric | Gauge] = {**current.metrics, **current.gauges}
         if metric in current.unreadable:
             raise NotFoundError(
                 f"The metric {metric!r} is not measured, because it cannot be read. {current.unreadable[metric]}",
@@ -101,7 +110,12 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
                 segment=segment,
                 known_at=zoned("known_at", known_at),
             )
-            trend = read_trend(database, known[metric], request)
+            asked = known[metric]
+            trend = (
+                read_gauge_trend(database, asked, request)
+                if isinstance(asked, Gauge)
+                else read_trend(database, asked, request)
+            )
         except ValueError as error:
             raise ProblemError(400, "invalid", str(error)) from error
         clocks = conservation.clocks()
@@ -122,7 +136,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
     return router
 
 
-def _described(metric: Metric) -> dict[str, str]:
+def _described(metric: Metric | Gauge) -> dict[str, str]:
     return {"metric": metric.name, "label": metric.label, "unit": metric.unit}
 
 

@@ -19,7 +19,7 @@ from mainstem.api.conservation import Conservation, StreamState, Totals
 from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
-from mainstem.metrics import Journey, Metric
+from mainstem.metrics import Gauge, Journey, Metric
 from mainstem.quality import (
     Breach,
     DayScores,
@@ -53,7 +53,7 @@ _Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
 ReadIds = Callable[[Connection, Iterable[uuid.UUID]], Mapping[uuid.UUID, str]]
 """Reads what references of customers stand for."""
 
-Declared = Callable[[], tuple[Sequence[Metric | Journey], Sequence[HealthModel]]]
+Declared = Callable[[], tuple[Sequence[Metric | Gauge | Journey], Sequence[HealthModel]]]
 """The metrics and health models in force."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from mainstem.analytics.happenings import RestatedDay, ShownScore, restated_days, shown_scores
 from mainstem.analytics.model import CHURNED, HealthModel
 from mainstem.clock import Clock
@@ -56,6 +58,8 @@ def _entry(at: dt.datetime, kind: str, title: str, **more: Any) -> dict[str, Any
         "source": None,
         "stream": None,
         "quantity": None,
+        "properties": None,
+        "properties_left_out": False,
     } | more
 
 
@@ -63,7 +67,15 @@ def _events(events: Iterable[tuple[str, str, TimelineEvent]]) -> Iterator[dict[s
     for source, stream, event in events:
         quantity = None if event.quantity is None else Decimal(event.quantity)
         yield _entry(
-            event.at, "event", event.event, detail=event.object, source=source, stream=stream, quantity=quantity
+            event.at,
+            "event",
+            event.event,
+            detail=event.object,
+            source=source,
+            stream=stream,
+            quantity=quantity,
+            properties=None if event.properties is None else msgspec.Raw(event.properties),
+            properties_left_out=event.left_out,
         )
 
 

@@ -85,14 +85,14 @@ def compare(
     The records go through the stream's contract and take no effect. Who wants to know how accurate the stream is, and not how
     accurate some records are, fetches what `mainstem agreement sample` drew.
     """
-    from mainstem.processing import compare_refetched
+    from mainstem.processing import EmbeddedEngine, compare_refetched
     from mainstem.quality import write_measurements
     from mainstem.runtime.wiring import connect_runtime
 
     payloads = _payloads(file)
     with connect_runtime(data_dir, config) as runtime:
         contract, keyring, now = _contract(runtime, source, stream), runtime.keyring, runtime.clock.wall()
-        engine = runtime.engine
+        engine = EmbeddedEngine(runtime.registry, keyring.references, keyring.hasher, keyring.sealer, runtime.parents)
         with runtime.database.snapshot() as conn:
             found = compare_refetched(conn, contract, source, payloads, (engine, keyring.sealer), now)
         if found.compared:

@@ -51,13 +51,17 @@ def check(
     contracts/. Values of records are never printed. Exit status 0: all is well; 1: a change breaks something or a record
     fails; 2: the contract, the version before or the sample cannot be read.
     """
-    from mainstem.contracts import CheckPlan, DoorPlan
+    from mainstem.contracts import CheckPlan, DoorPlan, near_attributes
     from mainstem.runtime.project import read_contract_file
 
     contract = read_contract_file(file)
     CheckPlan.compile(contract).prove(str(file))
     DoorPlan.compile(contract)
     result: dict[str, Any] = {"contract": f"{contract.source}.{contract.stream}", "fingerprint": contract.fingerprint}
+    result["notes"] = [
+        f"{own!r} is kept as an attribute of your own; {contract.mapping.entity} has one called {canonical!r}."
+        for own, canonical in near_attributes(contract)
+    ]
     good = True
     if against is not None:
         result["changes"] = _changes(against, file)
@@ -199,6 +203,8 @@ def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
 
 def _print_check(result: dict[str, Any]) -> None:
     print(f"{result['contract']}: the contract is valid.")
+    for note in result["notes"]:
+        print(f"Perhaps a slip: {note}")
     if "changes" in result:
         _print_changes(result["changes"])
     sample = result.get("sample")

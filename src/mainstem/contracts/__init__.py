@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
+    from mainstem.contracts._canonical import near_attributes
     from mainstem.contracts._pieces import Kind
     from mainstem.contracts._places import declared_keys
     from mainstem.contracts.audit import Audit, Audited
@@ -57,6 +58,7 @@ else:
             "dependents": "Dependents Use",
             "comparison": "Change compare_contracts",
             "builtins": "builtin_contracts",
+            "_canonical": "near_attributes",
             "_pieces": "Kind",
             "_places": "declared_keys",
             "drafting": "draft_contract field_name guess_field",
@@ -130,6 +132,7 @@ __all__ = [
     "guess_field",
     "held_rows",
     "json_schema",
+    "near_attributes",
     "propose_evolution",
     "read_contract",
     "read_span",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
+from mainstem.contracts._canonical import check_money
 from mainstem.contracts._custom import Custom
 from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, Repeat
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
-from mainstem.model import ENTITIES, Attribute, EntityKind, FieldType
+from mainstem.model import ENTITIES, Attribute, EntityKind, FieldType, PiiClass
 
 __all__ = ["check_coherence"]
 
@@ -137,6 +138,7 @@ class _Coherence:
         for attribute in entity.attributes.values():
             if attribute.required:
                 self._check_required(attribute)
+        check_money(self._contract, self._custom)
 
     def _check_constant(self, name: str, attribute: Attribute | None, to: Constant) -> None:
         if attribute is None or attribute.type is _T.STRING:
@@ -163,6 +165,12 @@ class _Coherence:
         if attribute is None:
             return
         field = fields[to]
+        if self._entity.kind is EntityKind.EVENT and attribute.column is None and field.pii is not PiiClass.NONE:
+            raise self._custom.wrong(
+                "mapping",
+                f"{name!r} is mapped to {to!r}, which is personal ({field.pii}), and an event keeps it in clear.",
+                "Leave it out: the record lies in the raw lake, sealed, with all that it says.",
+            )
         if field.type not in _FITTING[attribute.type] or field.array:
             kind = "array" if field.array else field.type
             raise self._custom.wrong(
@@ -218,12 +226,11 @@ class _Coherence:
             )
         for name in contract.key:
             self._check_type(contract.fields[name], "primaryKey", _IDENTITY_TYPES)
-        own = next((a.name for a in entity.attributes.values() if a.reference == entity.name), None)
-        mapped = None if own is None else contract.mapping.attributes.get(own)
-        if own is not None and contract.key != (mapped,):
+        mapped = None if entity.own is None else contract.mapping.attributes.get(entity.own.name)
+        if entity.own is not None and mapped is not None and contract.key != (mapped,):
             raise self._wrong(
                 f"{self._field_place(contract.key[0])}.primaryKey",
-                f"The primary key is not what is mapped to {own!r}.",
+                f"The primary key is not what is mapped to {entity.own.name!r}.",
                 f"Let {mapped!r} alone be the primary key, so that others who speak of this {entity.name} mean the same.",
             )
 
@@ -268,11 +275,12 @@ class _Coherence:
                 f"{name!r} is the partition key, and optional.",
                 "Write required: true.",
             )
-        if name not in self._referring() and contract.key != (name,):
+        if name not in self._referring() and name not in contract.key:
+            whose = "a customer's" if self._entity.of_customers else f"a {self._entity.name}'s"
             raise self._custom.wrong(
                 "partitionKey",
-                f"{name!r} is neither mapped to a customer or person nor the primary key.",
-                "Name the field of the customer, so that all of a customer's records have one owner.",
+                f"{name!r} is neither mapped to a customer or person nor of the primary key.",
+                f"Name the field that says whose a record is, so that all of {whose} records have one owner.",
             )
 
 

@@ -24,18 +24,25 @@ def read_policies(custom: Custom) -> Policies:
     return dataclasses.replace(Policies(), **_read(custom, _OF_STREAMS))
 
 
-def read_field_policies(custom: Custom, stream: Policies, *, needed: bool) -> Policies:
+def read_field_policies(custom: Custom, stream: Policies, *, needed: bool, closed: bool) -> Policies:
     """A field's: what it says itself, else what the stream says. Raises ConfigurationError.
 
     A value that its record cannot be without is never discarded: `needed` fields go to quarantine where the stream says
-    so, and must not say it themselves.
+    so, and must not say it themselves. Nor do the values of `closed` fields grow, which are an entity's and not a source's.
     """
     own = _read(custom, _OF_FIELDS)
+    growth = DriftKind.ENUM_GROWTH.value
+    if closed and own.get(growth) is Policy.EVOLVE:
+        raise custom.wrong(
+            SCHEMA_CHANGE, "lets values grow that are the entity's own.", "Say with `codes` what a new one means."
+        )
     if needed and Policy.DISCARD_VALUE in own.values():
         raise custom.wrong(
             SCHEMA_CHANGE, "discards a value that no record can be without.", "Write discard_row or quarantine."
         )
     resolved = dataclasses.replace(stream, **own)
+    if closed and resolved.enum_growth is Policy.EVOLVE:
+        resolved = dataclasses.replace(resolved, enum_growth=Policy.QUARANTINE)
     if not needed:
         return resolved
     kept = {kind.value: Policy.QUARANTINE for kind in _OF_FIELDS if resolved.of(kind) is Policy.DISCARD_VALUE}

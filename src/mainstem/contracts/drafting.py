@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from mainstem.contracts._limits import FORMATS
+from mainstem.contracts._proposing import Proposal, propose
 from mainstem.contracts._shapes import surely_nothing, time_formats, words_for_nothing
 from mainstem.contracts._standard import VERSIONS
 from mainstem.contracts._times import time_of_text
@@ -95,13 +96,17 @@ class _Seen:
 
 
 def draft_contract(payloads: Sequence[Mapping[str, Any]], source: str, stream: str) -> str:
-    """The text of a contract for payloads (JSON objects): an event where a time is in all of them, else a state.
+    """The text of a contract for payloads (JSON objects).
 
-    Raises ConfigurationError where nothing says whose the records are.
+    Of the entity that the stream's name and the keys tell of, else of usage where a time is in all of them, else of
+    customers. Raises ConfigurationError where nothing says whose the records are.
     """
     if not payloads:
         raise ConfigurationError("the sample has no records.", hint="Give some that are typical.")
     seen = _seen(payloads)
+    proposal = propose(seen, stream, lambda one: isinstance(one, _Seen) and _pii(one) is not None)
+    if proposal is not None:
+        return _proposed(proposal, seen, source, stream)
     customer = _customer(seen)
     if customer is None:
         raise ConfigurationError(
@@ -126,6 +131,35 @@ def draft_contract(payloads: Sequence[Mapping[str, Any]], source: str, stream: s
     else:
         custom["mapping"] = {"entity": "customer", "attributes": {"customer_id": customer.name}}
     fields = [_field(one, primary=one is customer and not is_event, referring=one is customer) for one in seen]
+    return _written(source, stream, custom, fields)
+
+
+def _proposed(proposal: Proposal, seen: Sequence[_Seen], source: str, stream: str) -> str:
+    """The text for records that are known to be of one of the entities."""
+    said = proposal.attributes
+    people = {said.get("customer_id"), said.get("person_id")}
+    needed = {proposal.custom["partitionKey"], proposal.key, said.get("customer_id")}
+    fields = []
+    for one in seen:
+        field = _field(one, primary=one.name == proposal.key, referring=one.name in people)
+        if one.name in people and one.name not in needed and not one.required:
+            field.pop("required", None)
+        fields.append(field)
+    for name, key in proposal.second.items():
+        again = {"name": name, "logicalType": "string", "physicalName": key.key}
+        fields.append(again | ({"required": True} if key.required else {}))
+    for field in fields:
+        codes = proposal.codes.get(field["name"])
+        if codes is not None:
+            field.pop("enum", None)
+            if codes:
+                field["description"] = "What its words mean is a guess: correct it."
+                field["customProperties"] = [*field.get("customProperties", []), *_custom({"codes": codes})]
+    custom = {"source": source, **proposal.custom, "mapping": {"entity": proposal.entity, "attributes": said}}
+    return _written(source, stream, custom, fields)
+
+
+def _written(source: str, stream: str, custom: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]) -> str:
     text = {
         "apiVersion": VERSIONS[-1],
         "kind": "DataContract",
@@ -138,7 +172,7 @@ def draft_contract(payloads: Sequence[Mapping[str, Any]], source: str, stream: s
                 "name": stream,
                 "logicalType": "object",
                 "customProperties": _custom(custom),
-                "properties": fields,
+                "properties": list(fields),
             }
         ],
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from mainstem.contracts._canonical import canonical_fields
 from mainstem.contracts._standard import load_standard
 from mainstem.contracts.contract import ANY_SOURCE, MOST_FORMER_PATHS, Contract, ContractField
 from mainstem.contracts.drafting import field_name
@@ -196,6 +197,8 @@ class _Evolving:
     def _allow(self, data: dict[str, Any], one: Observed) -> str:
         field = self._declared(one.path)
         _allowed_by(field.policies, DriftKind.ENUM_GROWTH)
+        if field.name in canonical_fields(self._contract):
+            raise _LeftError("its values are the entity's: say with `codes` which of them a new one means.")
         if not one.observed:
             why = (
                 "its values are personal data"

@@ -22,6 +22,7 @@ from open_data_contract_standard.model import (
     ServiceLevelAgreementProperty,
 )
 
+from mainstem.contracts._canonical import canonical_fields, with_canonical
 from mainstem.contracts._coherence import check_coherence
 from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Custom
 from mainstem.contracts._limits import read_limits
@@ -156,15 +157,17 @@ class _Reading:
             rules=rules.rules,
             **self._given(),
         )
+        contract = with_canonical(contract, custom)
         check_coherence(contract, custom, self._where)
         return self._with_policies(contract)
 
     def _with_policies(self, contract: Contract) -> Contract:
         """What is done about drift, which is read last: what a field is for decides what may be said of it."""
-        stream, needed = read_policies(self._custom), indispensable(contract)
+        stream, needed, closed = read_policies(self._custom), indispensable(contract), canonical_fields(contract)
         fields = {}
         for index, (name, field) in enumerate(contract.fields.items()):
-            policies = read_field_policies(self._field_custom[index], stream, needed=name in needed)
+            custom = self._field_custom[index]
+            policies = read_field_policies(custom, stream, needed=name in needed, closed=name in closed)
             fields[name] = dataclasses.replace(field, policies=policies)
         return dataclasses.replace(contract, fields=MappingProxyType(fields), policies=stream)
 
@@ -463,10 +466,10 @@ class _Reading:
 
 
 def _referring(mapping: EntityMapping) -> frozenset[str]:
-    """Fields mapped to references."""
+    """Fields mapped to references of customers and persons: who somebody is, and not which ticket."""
     attributes = ENTITIES[mapping.entity].attributes
     return frozenset(
         to
         for name, to in mapping.attributes.items()
-        if isinstance(to, str) and name in attributes and attributes[name].reference is not None
+        if isinstance(to, str) and name in attributes and attributes[name].reference in {"customer", "person"}
     )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
     from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
     from mainstem.metrics.funnels import Funnel, read_funnel
+    from mainstem.metrics.gauge import Gauge
+    from mainstem.metrics.gauge_changes import STEPS, add_steps, begin_gauges, begun_gauges
+    from mainstem.metrics.gauge_query import read_gauge_trend
     from mainstem.metrics.journey import Journey, JourneyKind, Subject, Track
     from mainstem.metrics.journey_reader import EVENT_KEYS, JOURNEY_KEYS, check_journey, read_declared
     from mainstem.metrics.known import DirtyCell, dirty_cells, value_as_known
@@ -47,6 +50,9 @@ else:
             "undecided_declarations",
             "definition": "Bucket Granularity Measure Metric Series series_id",
             "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
+            "gauge": "Gauge",
+            "gauge_changes": "STEPS add_steps begin_gauges begun_gauges",
+            "gauge_query": "read_gauge_trend",
             "known": "DirtyCell dirty_cells value_as_known",
             "merge": "begin_merge merge_cells prepare_cells touch_customers",
             "metric_set": "MetricSet",
@@ -68,6 +74,7 @@ __all__ = [
     "EVENT_KEYS",
     "JOURNEY_KEYS",
     "ROLLUP_DELTAS",
+    "STEPS",
     "TIMEFRAMES",
     "TRACK_DELTAS",
     "Adoption",
@@ -78,6 +85,7 @@ __all__ = [
     "Declaration",
     "DirtyCell",
     "Funnel",
+    "Gauge",
     "Grade",
     "Granularity",
     "Journey",
@@ -98,8 +106,11 @@ __all__ = [
     "TrendRequest",
     "activate_declaration",
     "active_declarations",
+    "add_steps",
     "attributes_used",
+    "begin_gauges",
     "begin_merge",
+    "begun_gauges",
     "builtin_metrics",
     "check_journey",
     "copy_in",
@@ -114,6 +125,7 @@ __all__ = [
     "read_daily_series",
     "read_declared",
     "read_funnel",
+    "read_gauge_trend",
     "read_metric",
     "read_retention",
     "read_stream_clocks",

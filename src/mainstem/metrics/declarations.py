@@ -21,6 +21,7 @@ import structlog
 
 from mainstem.errors import ConfigurationError, UnavailableError
 from mainstem.metrics.definition import Metric
+from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.journey import Journey
 from mainstem.metrics.journey_reader import read_declared
 from mainstem.metrics.metric_set import MetricSet
@@ -169,7 +170,7 @@ class Metrics:
             assert self._current is not None  # noqa: S101 - just looked
             return self._current
 
-    def activate(self, metric: Metric | Journey, at: dt.datetime) -> tuple[Declaration, bool]:
+    def activate(self, metric: Metric | Gauge | Journey, at: dt.datetime) -> tuple[Declaration, bool]:
         """Put a metric in force; see `activate_declaration`. One that is built in stays as it is."""
         if any(metric.name == one.name for one in builtin_metrics()):
             raise ConfigurationError(f"The metric {metric.name!r} is built in.", hint="Give yours another name.")
@@ -195,7 +196,7 @@ class Metrics:
         with self._database.snapshot() as conn:
             declared, active = _count(conn), active_declarations(conn, "metric")
         if self._current is None or declared != self._declared:
-            own: list[Metric | Journey] = []
+            own: list[Metric | Gauge | Journey] = []
             unreadable: dict[str, str] = {}
             for one in active:
                 try:
@@ -219,8 +220,10 @@ class Metrics:
             )
 
 
-def _since_then(declared: Metric | Journey, since: dt.datetime | None) -> Metric | Journey:
-    """The same, of records received from `since` on."""
+def _since_then(declared: Metric | Gauge | Journey, since: dt.datetime | None) -> Metric | Gauge | Journey:
+    """The same, of records received from `since` on; a gauge is of the states that there are, whenever they came."""
+    if isinstance(declared, Gauge):
+        return declared
     if isinstance(declared, Journey):
         return declared.starting(since)
     return dataclasses.replace(declared, since=since)

@@ -11,8 +11,9 @@ from mainstem.contracts import SPAN_HINT, read_span
 from mainstem.errors import ConfigurationError
 from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
-from mainstem.metrics.conditions import event_columns, event_entities, read_condition
+from mainstem.metrics.conditions import entities_of, read_condition
 from mainstem.metrics.definition import Granularity, Metric
+from mainstem.metrics.gauge import Gauge, read_gauge
 from mainstem.metrics.journey import (
     Breakdown,
     Every,
@@ -24,7 +25,7 @@ from mainstem.metrics.journey import (
     series_name,
 )
 from mainstem.metrics.reader import read_metric
-from mainstem.model import is_name
+from mainstem.model import EntityKind, is_name
 
 __all__ = ["EVENT_KEYS", "JOURNEY_KEYS", "MOST_STEPS", "check_journey", "read_declared"]
 
@@ -39,7 +40,7 @@ EVENT_KEYS: Mapping[str, str] = MappingProxyType(
     {
         "name": "Of a step: what it is asked for by, and part of its series' ids. Of the others it is the key it stands under.",
         "label": "What people read. Default: the name in words.",
-        "entity": "`usage_event` (default) or `milestone`.",
+        "entity": "Of which entity: `usage_event` (default), or another that is an event, such as `milestone`.",
         "event": "Only events of this name.",
         "where": "Only events for which this is true: a condition as in a metric. Together with `event` both have to hold.",
     }
@@ -101,13 +102,17 @@ JOURNEY_KEYS: Mapping[JourneyKind, Mapping[str, str]] = MappingProxyType(
 """What may be said of a journey, and its meaning."""
 
 
-def read_declared(text: str, *, where: str = "metric", conditional: bool = True) -> Metric | Journey:
-    """The metric or journey a YAML text declares: a journey has a `kind`. Raises ConfigurationError.
+def read_declared(text: str, *, where: str = "metric", conditional: bool = True) -> Metric | Gauge | Journey:
+    """What a YAML text declares: a journey has a `kind`, a gauge is over a state entity. Raises ConfigurationError.
 
     `where` names the text in messages. `conditional`: whether conditions are read too; without them every event counts.
     """
     fields = read_yaml(text, where)
     if "kind" not in fields.keys():  # noqa: SIM118 - Fields is no mapping
+        if fields.choice("entity", [*entities_of(EntityKind.EVENT), *entities_of(EntityKind.STATE)]) in entities_of(
+            EntityKind.STATE
+        ):
+            return read_gauge(fields, text, conditional=conditional)
         return read_metric(text, where=where, conditional=conditional)
     return _Reader(fields, text, conditional=conditional).journey()
 
@@ -216,7 +221,7 @@ class _Reader:
         self, fields: Fields, name: str, resolution: Resolution, also: str | None = None, label: str | None = None
     ) -> Track:
         """One kind of event; `also` is a further condition."""
-        entity = fields.choice("entity", event_entities(), "usage_event")
+        entity = fields.choice("entity", entities_of(EntityKind.EVENT), "usage_event")
         for key in ("event", "where"):
             if key in fields.keys() and not fields.text(key):  # noqa: SIM118 - Fields is no mapping
                 raise ConfigurationError(
@@ -231,8 +236,8 @@ class _Reader:
         if where is not None and self._conditional:
             if condition is not None:
                 # Alone first: places in messages are those of what was written.
-                read_condition(condition, event_columns(entity), fields.at("where"))
-            compiled = read_condition(where, event_columns(entity), fields.where)
+                read_condition(condition, entity, fields.at("where"))
+            compiled = read_condition(where, entity, fields.where).duckdb
         else:
             where = compiled = None
         return Track(

@@ -33,7 +33,7 @@ from mainstem.metrics.transfer import copy_in
 from mainstem.model import Span
 from mainstem.store import Connection, Database, ensure_partitions
 
-__all__ = ["begin_merge", "merge_cells", "prepare_cells", "touch_customers"]
+__all__ = ["begin_merge", "merge_cells", "prepare_cells", "register_series", "touch_customers"]
 
 
 class _Way(enum.IntEnum):
@@ -227,10 +227,11 @@ def prepare_cells(database: Database, deltas: CellDeltas, known_at: dt.datetime)
         )
         missing = [one for one in series.values() if known.get(one.id) != one.grace]
         if missing:
-            _register(connection, missing)
+            register_series(connection, missing)
 
 
-def _register(connection: Connection, series: Sequence[Series]) -> None:
+def register_series(connection: Connection, series: Sequence[Series]) -> None:
+    """Have the series known by their ids; calling it again does no harm."""
     connection.execute(
         """
         INSERT INTO series (series, metric, source, stream, measure, bucket, grace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import duckdb
@@ -16,6 +16,7 @@ from mainstem.errors import ConfigurationError
 from mainstem.metrics.batch import Batch, Changes, Moments
 from mainstem.metrics.definition import HOUR, Measure, Metric, Series, series_id
 from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
+from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.journey import Journey
 from mainstem.metrics.numbers import decimals
 from mainstem.metrics.rolling_up import rolled_up
@@ -26,13 +27,13 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 class MetricSet:
-    """The metrics and journeys in force. Immutable; safe to share between threads (each has its own DuckDB)."""
+    """The metrics, gauges and journeys in force. Immutable; safe to share between threads (each has its own DuckDB)."""
 
     def __init__(
-        self, metrics: Iterable[Metric | Journey], unreadable: Mapping[str, str] = MappingProxyType({})
+        self, metrics: Iterable[Metric | Gauge | Journey], unreadable: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """`unreadable` says of metrics that are in force and cannot be read, by name, why: nothing is measured by them."""
-        by_name: dict[str, Metric | Journey] = {}
+        by_name: dict[str, Metric | Gauge | Journey] = {}
         for metric in metrics:
             if metric.name in by_name:
                 raise ConfigurationError(f"There are two metrics {metric.name!r}.", hint="Give one another name.")
@@ -43,8 +44,15 @@ class MetricSet:
         self.journeys: Mapping[str, Journey] = MappingProxyType(
             {name: one for name, one in by_name.items() if isinstance(one, Journey)}
         )
+        self.gauges: Mapping[str, Gauge] = MappingProxyType(
+            {name: one for name, one in by_name.items() if isinstance(one, Gauge)}
+        )
         self.unreadable: Mapping[str, str] = MappingProxyType(dict(unreadable))
         self._local = threading.local()
+
+    def declared(self) -> Sequence[Metric | Gauge | Journey]:
+        """All of them."""
+        return [*self.metrics.values(), *self.gauges.values(), *self.journeys.values()]
 
     def deltas(
         self,

@@ -20,7 +20,16 @@ from mainstem.metrics.numbers import EXACT
 from mainstem.metrics.state import decode_ordered, distinct_total, merge_distinct
 from mainstem.store import Connection, Database
 
-__all__ = ["TIMEFRAMES", "Point", "Trend", "TrendRequest", "read_trend"]
+__all__ = [
+    "TIMEFRAMES",
+    "Point",
+    "Trend",
+    "TrendRequest",
+    "default_granularity",
+    "earlier",
+    "read_trend",
+    "spans_of",
+]
 
 _HOURLY = 7 * 24
 
@@ -102,7 +111,7 @@ def read_trend(database: Database, metric: Metric, request: TrendRequest) -> Tre
     UnavailableError.
     """
     granularity = _granularity(metric, request)
-    starts = _starts(request, granularity)
+    starts = spans_of(request, granularity)
     span = _Span(starts[0], request.as_of)
     with database.snapshot() as conn:
         series = conn.execute(
@@ -112,7 +121,7 @@ def read_trend(database: Database, metric: Metric, request: TrendRequest) -> Tre
         values = _read(conn, metric, request, granularity, ids, span)
         previous = None
         if metric.measure.additive:
-            before = _Span(_before(starts[0], request, granularity), _before(request.as_of, request, granularity))
+            before = _Span(earlier(starts[0], request, granularity), earlier(request.as_of, request, granularity))
             previous = _read(conn, metric, request, granularity, ids, before).total
     grace = max((row[3] for row in series), default=dt.timedelta(0))
     zero = decimal.Decimal(0) if metric.measure.retractable else None
@@ -130,12 +139,17 @@ def read_trend(database: Database, metric: Metric, request: TrendRequest) -> Tre
     )
 
 
+def default_granularity(timeframe: str) -> Granularity:
+    """What a timeframe is shown by when nobody says."""
+    return _DEFAULTS[timeframe]
+
+
 def _granularity(metric: Metric, request: TrendRequest) -> Granularity:
     if metric.measure in {Measure.FIRST, Measure.LAST} and metric.value != "quantity":
         raise ValueError(f"The values of {metric.name!r} are no numbers.")
     finest = Granularity(metric.bucket)
     if request.granularity is None:
-        wanted = _DEFAULTS[request.timeframe]
+        wanted = default_granularity(request.timeframe)
         return finest if wanted is Granularity.HOUR else wanted
     if request.granularity is Granularity.HOUR and finest is not Granularity.HOUR:
         raise ValueError(f"{metric.name!r} is kept by the {finest.value}, not by the hour.")
@@ -144,7 +158,7 @@ def _granularity(metric: Metric, request: TrendRequest) -> Granularity:
     return request.granularity
 
 
-def _starts(request: TrendRequest, granularity: Granularity) -> list[dt.datetime]:
+def spans_of(request: TrendRequest, granularity: Granularity) -> list[dt.datetime]:
     """The begins of all spans of the timeframe, oldest first."""
     last = granularity.floor(request.as_of)
     if granularity is Granularity.HOUR:
@@ -160,7 +174,7 @@ def _starts(request: TrendRequest, granularity: Granularity) -> list[dt.datetime
     return starts
 
 
-def _before(instant: dt.datetime, request: TrendRequest, granularity: Granularity) -> dt.datetime:
+def earlier(instant: dt.datetime, request: TrendRequest, granularity: Granularity) -> dt.datetime:
     """The instant one timeframe earlier."""
     if request.timeframe == "12m" and granularity is Granularity.MONTH:
         return _months_back(instant, 12)

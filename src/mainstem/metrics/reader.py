@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Mapping
 
+from mainstem.contracts import Expression, Kind
 from mainstem.errors import ConfigurationError
 from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
-from mainstem.metrics.conditions import event_columns, event_entities, read_condition
+from mainstem.metrics.conditions import Spoken, entities_of, read_condition, spoken_of
 from mainstem.metrics.definition import Bucket, Measure, Metric
-from mainstem.model import is_name
+from mainstem.model import CURRENCY, EntityKind, is_name
 
-__all__ = ["builtin_metrics", "read_metric"]
+__all__ = ["builtin_metrics", "check_currency", "metric_name", "read_metric"]
 
 _NUMERIC = (Measure.SUM, Measure.MIN, Measure.MAX)
 
@@ -25,23 +26,22 @@ def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -
     fields = read_yaml(text, where).only(
         "name", "entity", "measure", "value", "where", "bucket", "rollup", "label", "unit", "description"
     )
-    name = fields.take("name", str)
-    if not is_name(name):
-        raise ConfigurationError(
-            f"{name!r} cannot be a metric's name.", where=fields.at("name"), hint="Names match [a-z][a-z0-9_]{0,62}."
-        )
-    entity = fields.choice("entity", event_entities())
-    columns = event_columns(entity)
+    name = metric_name(fields)
+    entity = fields.choice("entity", entities_of(EntityKind.EVENT))
     measure = Measure(fields.choice("measure", Measure))
+    value = _value(fields, measure, spoken_of(entity))
     condition = fields.text("where") if conditional else None
+    rendered = None if condition is None else read_condition(condition, entity, fields.at("where"))
+    if conditional and value is not None and value.attribute.money and measure in _NUMERIC:
+        check_currency(value, rendered, fields)
     return Metric(
         name=name,
         entity=entity,
         measure=measure,
         bucket=Bucket(fields.choice("bucket", Bucket)),
-        value=_value(fields, measure, columns),
+        value=None if value is None else value.column,
         where=condition,
-        condition=None if condition is None else read_condition(condition, columns, fields.at("where")),
+        condition=None if rendered is None else rendered.duckdb,
         rollup=fields.take("rollup", bool, default=True),
         label=fields.take("label", str, name.replace("_", " ").capitalize()),
         unit=fields.take("unit", str, ""),
@@ -57,7 +57,27 @@ def builtin_metrics() -> tuple[Metric, ...]:
     return tuple(read_metric(text, where=f"built-in metric {name}") for name, text in sorted(texts.items()))
 
 
-def _value(fields: Fields, measure: Measure, columns: Mapping[str, str]) -> str | None:
+def metric_name(fields: Fields) -> str:
+    """The name that a declaration gives. Raises ConfigurationError for one that is none."""
+    name = fields.take("name", str)
+    if not is_name(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be a metric's name.", where=fields.at("name"), hint="Names match [a-z][a-z0-9_]{0,62}."
+        )
+    return name
+
+
+def check_currency(value: Spoken, condition: Expression | None, fields: Fields) -> None:
+    """Raise ConfigurationError where amounts of several currencies would be added up."""
+    if condition is None or CURRENCY not in condition.columns:
+        raise ConfigurationError(
+            f"{value.attribute.name!r} is money, and amounts of several currencies make no sum.",
+            where=fields.at("where"),
+            hint=f"Say which: where: {CURRENCY} = 'EUR'.",
+        )
+
+
+def _value(fields: Fields, measure: Measure, spoken: Mapping[str, Spoken]) -> Spoken | None:
     value = fields.text("value")
     if measure is Measure.COUNT:
         if value is not None:
@@ -70,11 +90,15 @@ def _value(fields: Fields, measure: Measure, columns: Mapping[str, str]) -> str 
     if value is None:
         raise ConfigurationError(f"The measure {measure.value} needs a `value`.", where=fields.where)
     # The customer is what cells are kept by, so there is nothing to measure about it.
-    usable = [name for name, kind in columns.items() if kind != "object" and name not in {"customer", "occurred_at"}]
+    usable = [
+        name
+        for name, one in spoken.items()
+        if one.column not in {None, "customer", "occurred_at"} and one.kind is not Kind.OBJECT
+    ]
     if value not in usable:
         raise ConfigurationError(
             f"{value!r} cannot be measured.", where=fields.at("value"), hint=near_miss(value, usable)
         )
-    if measure in _NUMERIC and columns[value] != "number":
+    if measure in _NUMERIC and spoken[value].kind is not Kind.NUMBER:
         raise ConfigurationError(f"{value!r} is no number, so it has no {measure.value}.", where=fields.at("value"))
-    return value
+    return spoken[value]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mainstem.lazy import lazy_door
 
 if TYPE_CHECKING:
-    from mainstem.model.entities import ENTITIES, Attribute, Entity, EntityKind, FieldType, PiiClass
+    from mainstem.model.entities import CURRENCY, ENTITIES
+    from mainstem.model.entity import Attribute, Entity, EntityKind, FieldType, PiiClass
     from mainstem.model.held_load import HeldLoad
     from mainstem.model.ids import (
         CORRECTIONS_STREAM,
@@ -27,7 +28,8 @@ else:
     __getattr__ = lazy_door(
         __name__,
         {
-            "entities": "ENTITIES Attribute Entity EntityKind FieldType PiiClass",
+            "entities": "CURRENCY ENTITIES",
+            "entity": "Attribute Entity EntityKind FieldType PiiClass",
             "held_load": "HeldLoad",
             "ids": "CORRECTIONS_STREAM DECISIONS_STREAM MAINSTEM_SOURCE NAME_PATTERN OBSERVED_STREAMS SCORES_STREAM SHARDS "
             "SLOTS TURNS_STREAM check_partitions is_name",
@@ -37,6 +39,7 @@ else:
 
 __all__ = [
     "CORRECTIONS_STREAM",
+    "CURRENCY",
     "DECISIONS_STREAM",
     "ENTITIES",
     "ENVELOPE",

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from mainstem.processing.sink import Commit, DecisionApplier, Sink
     from mainstem.processing.sink_postgres import PostgresSink, SinkParts, lease_name
     from mainstem.processing.tables.drift import join_drift_days
-    from mainstem.processing.tables.entities import entity_context
+    from mainstem.processing.tables.entities import Entities, entity_context
+    from mainstem.processing.tables.gauges import start_gauges
     from mainstem.processing.tables.quality_counts import join_quality_days
     from mainstem.processing.tables.references import open_reference, reference_ids
     from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
@@ -82,7 +83,8 @@ else:
             "sink": "Commit DecisionApplier Sink",
             "sink_postgres": "PostgresSink SinkParts lease_name",
             "tables.drift": "join_drift_days",
-            "tables.entities": "entity_context",
+            "tables.entities": "Entities entity_context",
+            "tables.gauges": "start_gauges",
             "tables.quality_counts": "join_quality_days",
             "tables.references": "open_reference reference_ids",
             "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
@@ -109,6 +111,7 @@ __all__ = [
     "Effects",
     "EmbeddedEngine",
     "Engine",
+    "Entities",
     "EntityReader",
     "EventEffects",
     "Failing",
@@ -158,6 +161,7 @@ __all__ = [
     "read_history",
     "reference_ids",
     "sample_keys",
+    "start_gauges",
     "sweep",
     "told_drift",
     "trim_timeline",

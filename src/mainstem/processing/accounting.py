@@ -57,11 +57,13 @@ class Plan:
     """Of corrected events, at the places of the decisions about them."""
     corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
+    beginning: bool = False
+    """Whether a gauge is in force that this fold does not measure yet."""
 
     @property
     def again(self) -> bool:
-        """Whether the transaction writes to the same tables more than once."""
-        return bool(self.deltas.more or self.corrected_deltas.series or self.corrected_states)
+        """Whether the transaction writes to the same tables more than once, or to all of a table."""
+        return self.beginning or bool(self.deltas.more or self.corrected_deltas.series or self.corrected_states)
 
 
 def terms_of(effects: Effects, plan: Plan, merged: Merged, corrected: Merged) -> Terms:

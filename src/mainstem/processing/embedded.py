@@ -258,10 +258,9 @@ class EmbeddedEngine:
         return find_orphans(contract, self._contracts.active, keys, (group.source, span, group.records, checked))
 
     def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
-        if contract.kind is EntityKind.EVENT:
-            return shape_events(contract, source, records, checked, (self._references, self._hasher))
         keys = (self._references, self._hasher, self._connection())
-        return shape_states(contract, source, records, checked, keys)
+        shape = shape_events if contract.kind is EntityKind.EVENT else shape_states
+        return shape(contract, source, records, checked, keys)
 
     def _decide(self, parts: _Parts, group: _Group) -> None:
         """Read decisions; corrections are checked and mapped together, as the records they stand for."""

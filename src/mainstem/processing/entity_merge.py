@@ -16,13 +16,13 @@ import bisect
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from mainstem.model import Op
 
-__all__ = ["Order", "State", "Version", "canonical_json", "fold", "merge"]
+__all__ = ["Order", "State", "Version", "canonical_json", "fold", "merge", "running_states"]
 
 Order = tuple[str, dt.datetime, bytes]
 """(vendor version, observed_at, content hash)."""
@@ -116,10 +116,16 @@ def fold(versions: Sequence[Version]) -> State | None:
     if not versions:
         return None
     start = next((n for n in range(len(versions) - 1, -1, -1) if versions[n].op is not Op.PATCH), 0)
-    state = State(deleted=False, customer=None, attributes={}, personal={}, patched=True)
-    for version in versions[start:]:
-        state = _applied(state, version)
+    *_, state = running_states(versions[start:])
     return state
+
+
+def running_states(versions: Sequence[Version]) -> Iterator[State]:
+    """The state after each of the versions, which are in merge order and begin with one that says everything, if any does."""
+    state = State(deleted=False, customer=None, attributes={}, personal={}, patched=True)
+    for version in versions:
+        state = _applied(state, version)
+        yield state
 
 
 def _applied(state: State, version: Version) -> State:

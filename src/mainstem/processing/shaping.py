@@ -7,19 +7,18 @@ engine puts such rows in quarantine beside those that failed the contract's own 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.contracts import FIELD_PREFIX, Constant, Contract, ContractField, Reason, Repeat
-from mainstem.model import ENTITIES, FieldType, Op, PiiClass
+from mainstem.model import ENTITIES, Entity, Op, PiiClass
 from mainstem.privacy import Hasher, References
+from mainstem.processing.attributes import event_properties, state_content
 from mainstem.processing.columns import whole
 from mainstem.processing.effects import EVENT_EFFECTS, REFERENCES, STATE_EFFECTS
 
@@ -62,19 +61,27 @@ class _Columns:
     defects: dict[int, Defect] = dataclasses.field(default_factory=dict)
     met: list[pa.Table] = dataclasses.field(default_factory=list)
 
-    def field(self, attribute: str) -> ContractField | None:
-        """The field an attribute is mapped from; None for a constant and for what is not mapped."""
-        mapped = self.contract.mapping.attributes.get(attribute)
-        return self.contract.fields[mapped] if isinstance(mapped, str) else None
+    @property
+    def entity(self) -> Entity:
+        """What the rows are mapped to."""
+        return ENTITIES[self.contract.mapping.entity]
 
-    def text(self, attribute: str) -> pa.Array:
-        """An attribute as text; null where it is not mapped."""
-        mapped = self.contract.mapping.attributes.get(attribute)
-        if isinstance(mapped, Constant):
-            return pa.repeat(mapped.value, self.checked.num_rows)
-        if mapped is None:
+    def mapped(self, column: str) -> str | Constant | None:
+        """What the attribute is mapped to that is a part of the shape all events share; None where nothing is."""
+        attribute = self.entity.in_column(column)
+        return None if attribute is None else self.contract.mapping.attributes.get(attribute.name)
+
+    def field(self, to: str | Constant | None) -> ContractField | None:
+        """The field an attribute is mapped from; None for a constant and for what is not mapped."""
+        return self.contract.fields[to] if isinstance(to, str) else None
+
+    def text(self, to: str | Constant | None) -> pa.Array:
+        """What an attribute is mapped to, as text; null where it is not mapped."""
+        if isinstance(to, Constant):
+            return pa.repeat(to.value, self.checked.num_rows)
+        if to is None:
             return pa.nulls(self.checked.num_rows, pa.string())
-        return whole(self.checked[FIELD_PREFIX + mapped]).cast(pa.string())
+        return whole(self.checked[FIELD_PREFIX + to]).cast(pa.string())
 
     def reference(self, kind: str, values: pa.Array) -> pa.Array:
         """The references of values; each distinct one is noted as met when it is of a customer or a person."""
@@ -86,9 +93,9 @@ class _Columns:
             self.met.append(pa.Table.from_arrays(columns, schema=REFERENCES))
         return refs.take(encoded.indices)
 
-    def need(self, attribute: str, values: pa.Array) -> None:
-        """Note the rows in which an attribute that must be there is not."""
-        field = self.field(attribute)
+    def need(self, to: str | Constant | None, values: pa.Array) -> None:
+        """Note the rows in which what must be there, from this field, is not."""
+        field = self.field(to)
         for row in np.flatnonzero(np.asarray(values.is_null())):
             self.refuse(int(row), Reason.MISSING, field.name if field else None)
 
@@ -109,24 +116,32 @@ class _Columns:
 
 
 def shape_events(
-    contract: Contract, source: str, records: pa.Table, checked: pa.Table, keys: tuple[References, Hasher]
+    contract: Contract,
+    source: str,
+    records: pa.Table,
+    checked: pa.Table,
+    keys: tuple[References, Hasher, duckdb.DuckDBPyConnection],
 ) -> Shaped:
     """Events of rows without a defect. `records` has the log's columns and the places of the rows of `checked`."""
-    references, hasher = keys
+    references, hasher, connection = keys
     columns = _Columns(contract, source, checked, references)
-    customers, events = columns.text("customer_id"), columns.text("event")
-    columns.need("customer_id", customers)
-    columns.need("event", events)
+    customer, event = columns.mapped("customer"), columns.mapped("event")
+    customers, events = columns.text(customer), columns.text(event)
+    columns.need(customer, customers)
+    if (named := columns.entity.in_column("event")) is not None and named.required:
+        columns.need(event, events)
+    else:
+        events = events.fill_null(columns.entity.name)
     table = {
         **_places(records),
         "record_hash": _identities(contract, source, records, checked, hasher),
         "occurred_at": pc.coalesce(whole(checked["occurred_at"]), whole(records["observed_at"])),
         "customer": columns.reference("customer", customers),
-        "person": columns.reference("person", columns.text("person_id")),
+        "person": columns.reference("person", columns.text(columns.mapped("person"))),
         "event": events,
         "object": _object(columns),
         "quantity": _quantity(columns),
-        "properties": _properties(columns),
+        "properties": event_properties(contract, checked, connection),
     }
     return columns.shaped(pa.table(table), EVENT_EFFECTS)
 
@@ -141,13 +156,13 @@ def shape_states(
     """Versions of rows without a defect; as `shape_events`."""
     references, hasher, connection = keys
     columns = _Columns(contract, source, checked, references)
-    entity = ENTITIES[contract.mapping.entity]
+    entity, attributes = columns.entity, contract.mapping.attributes
     gone = pc.equal(checked["op"], Op.DELETE.value).combine_chunks()
-    own = next((a.name for a in entity.attributes.values() if a.required and a.reference == entity.name), None)
-    values = whole(checked["key"]) if own is None else pc.coalesce(columns.text(own), whole(checked["key"]))
-    columns.need(own or "", values)
-    customers = pc.if_else(gone, pa.scalar(None, pa.string()), columns.text("customer_id"))
-    content = _content(contract, records, checked, connection)
+    own = None if entity.own is None else attributes.get(entity.own.name)
+    values = pc.coalesce(columns.text(own), whole(checked["key"]))
+    columns.need(own, values)
+    customers = pc.if_else(gone, pa.scalar(None, pa.string()), columns.text(attributes.get("customer_id")))
+    content = state_content(contract, records, checked, connection)
     table = {
         **_places(records),
         "ref": columns.reference(entity.name, values),
@@ -183,8 +198,8 @@ def _identities(contract: Contract, source: str, records: pa.Table, checked: pa.
 
 
 def _object(columns: _Columns) -> pa.Array:
-    field = columns.field("object")
-    values = columns.text("object")
+    mapped = columns.mapped("object")
+    field, values = columns.field(mapped), columns.text(mapped)
     if field is None or field.pii is PiiClass.NONE:
         return values
     encoded = values.dictionary_encode()
@@ -192,15 +207,8 @@ def _object(columns: _Columns) -> pa.Array:
     return pa.array([ref.hex() for ref in refs.to_pylist()], pa.string()).take(encoded.indices)
 
 
-def _properties(columns: _Columns) -> pa.Array:
-    field = columns.field("properties")
-    if field is None or field.type is not FieldType.OBJECT or field.pii is not PiiClass.NONE:
-        return pa.nulls(columns.checked.num_rows, pa.string())
-    return columns.text("properties")
-
-
 def _quantity(columns: _Columns) -> pa.Array:
-    mapped = columns.contract.mapping.attributes.get("quantity")
+    mapped = columns.mapped("quantity")
     if mapped is None:
         return pa.nulls(columns.checked.num_rows, _QUANTITY)
     if isinstance(mapped, Constant):
@@ -211,95 +219,3 @@ def _quantity(columns: _Columns) -> pa.Array:
         for row in np.flatnonzero(np.asarray(beyond)):
             columns.refuse(int(row), Reason.OUT_OF_RANGE, mapped)
     return values
-
-
-def _content(
-    contract: Contract, records: pa.Table, checked: pa.Table, connection: duckdb.DuckDBPyConnection
-) -> Mapping[str, pa.Array]:
-    """The mapped attributes as two columns of JSON objects: those without personal data, and the personal ones."""
-    parts: dict[str, list[str]] = {"attributes": [], "personal": []}
-    for name, mapped in sorted(contract.mapping.attributes.items()):
-        if isinstance(mapped, Constant):
-            parts["attributes"].append(_literal(f"{_json_text(name)}:{_json_text(mapped.value)}"))
-            continue
-        field = contract.fields[mapped]
-        part = "attributes" if field.pii is PiiClass.NONE else "personal"
-        parts[part].append(_member(name, field))
-    columns = {part: f"concat_ws(',', {', '.join(members)})" if members else "''" for part, members in parts.items()}
-    named = [mapped for mapped in contract.mapping.attributes.values() if isinstance(mapped, str)]
-    table = checked.select(["op", *(FIELD_PREFIX + name for name in sorted(set(named)))])
-    cleared = _cleared(contract, records, checked, connection)
-    for name, mask in cleared.items():
-        table = table.append_column(f"cleared_{name}", pa.array(mask))
-    connection.register("checked", table)
-    try:
-        found = connection.execute(
-            f"""
-            SELECT CASE WHEN op = 'delete' THEN '{{}}' ELSE '{{' || {columns["attributes"]} || '}}' END AS attributes,
-                CASE WHEN op <> 'delete' AND {columns["personal"]} <> ''
-                THEN '{{' || {columns["personal"]} || '}}' END AS personal
-            FROM checked
-            """
-        ).to_arrow_table()
-    finally:
-        connection.unregister("checked")
-    return {name: whole(found[name]).cast(pa.string()) for name in found.column_names}
-
-
-def _member(name: str, field: ContractField) -> str:
-    """SQL for `"name":value`, null where there is no value; in a patch that clears the attribute, `"name":null`."""
-    column = f'"{FIELD_PREFIX}{field.name}"'
-    match field.type:
-        case FieldType.INTEGER | FieldType.BOOLEAN:
-            value = f"{column}::VARCHAR"
-        case FieldType.NUMBER:
-            value = f"regexp_replace({column}::VARCHAR, '\\.?0+$', '')"
-        case FieldType.TIMESTAMP:
-            value = f"strftime({column}, '\"%Y-%m-%dT%H:%M:%S.%fZ\"')"
-        case FieldType.DATE:
-            value = f"'\"' || {column}::VARCHAR || '\"'"
-        case FieldType.OBJECT:
-            value = column
-        case _:
-            value = f"to_json({column})::VARCHAR"
-    key = _literal(f"{_json_text(name)}:")
-    return f"CASE WHEN \"cleared_{field.name}\" THEN {key} || 'null' ELSE {key} || {value} END"
-
-
-def _cleared(
-    contract: Contract, records: pa.Table, checked: pa.Table, connection: duckdb.DuckDBPyConnection
-) -> Mapping[str, npt.NDArray[np.bool_]]:
-    """For each mapped field the patches whose payload names it with null, which takes the attribute away."""
-    names = sorted({mapped for mapped in contract.mapping.attributes.values() if isinstance(mapped, str)})
-    masks = {name: np.zeros(checked.num_rows, np.bool_) for name in names}
-    patches = np.flatnonzero(np.asarray(pc.equal(checked["op"], Op.PATCH.value)))
-    if not len(patches):
-        return masks
-    connection.register("patch", pa.table({"payload": records["payload"].take(patches).cast(pa.string())}))
-    try:
-        tests = [_is_cleared(contract.fields[name].paths) for name in names]
-        found = connection.execute(f"SELECT {', '.join(tests)} FROM patch").fetchnumpy()
-    finally:
-        connection.unregister("patch")
-    for name, column in zip(names, found.values(), strict=True):
-        masks[name][patches] = np.asarray(column, np.bool_)
-    return masks
-
-
-def _is_cleared(paths: Sequence[Sequence[str]]) -> str:
-    """Whether one of the paths leads to null, and none to a value."""
-    types = [f"json_type(payload, {_literal(_json_path(path))})" for path in paths]
-    one_of = f"list_value({', '.join(types)})"
-    return f"(list_contains({one_of}, 'NULL') AND len(list_filter({one_of}, lambda kind: kind <> 'NULL')) = 0)"
-
-
-def _json_path(path: Sequence[str]) -> str:
-    return "$" + "".join(f'."{step}"' for step in path)
-
-
-def _json_text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -23,7 +23,16 @@ import structlog
 from mainstem.clock import Clock
 from mainstem.errors import FencedError, UnavailableError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
-from mainstem.metrics import CellDeltas, MetricSet, begin_merge, merge_cells, prepare_cells, touch_customers
+from mainstem.metrics import (
+    CellDeltas,
+    MetricSet,
+    add_steps,
+    begin_merge,
+    begun_gauges,
+    merge_cells,
+    prepare_cells,
+    touch_customers,
+)
 from mainstem.model import Lane, Span
 from mainstem.privacy import Hasher, Sealer
 from mainstem.processing.accounting import Correction, Plan, change_of, commit_of, stream_times, terms_of
@@ -32,7 +41,8 @@ from mainstem.processing.effects import DecisionEffect, Effects, EventEffects, S
 from mainstem.processing.settings import ProcessingSettings
 from mainstem.processing.sink import Commit, DecisionApplier
 from mainstem.processing.tables.drift import FindingRegister, Known
-from mainstem.processing.tables.entities import Entities
+from mainstem.processing.tables.entities import Entities, Merged
+from mainstem.processing.tables.gauges import fill_gauges
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
 from mainstem.processing.tables.orphans import write_orphans
@@ -268,7 +278,15 @@ class PostgresSink:
             corrected_deltas=restated,
             corrected_states=[group for group in corrected if isinstance(group, StateEffects)],
             timeline=timeline,
+            beginning=self._begins(metrics),
         )
+
+    def _begins(self, metrics: MetricSet) -> bool:
+        """Whether a gauge is to be begun, in a transaction that nobody else merges beside."""
+        if not metrics.gauges:
+            return False
+        with self._database.autocommit() as conn:
+            return bool(begun_gauges(conn, metrics.gauges.values())[1])
 
     @staticmethod
     def _changes(
@@ -318,7 +336,7 @@ class PostgresSink:
         self._apply_decisions(conn, span, plan)
         references = self._references.write(conn, effects.references, effects.received_at)
         run_ids = insert_runs(conn, plan.runs)
-        merged, corrected = self._entities.merge(conn, effects.states, plan.corrected_states)
+        merged, corrected = self._merge_states(conn, effects, plan)
         self._merge_cells(conn, plan, span)
         for rows in plan.timeline:
             write_timeline(conn, rows)
@@ -371,6 +389,23 @@ class PostgresSink:
             if not isinstance(effect.decision, QuarantineFixed | QuarantineDismissed | WaitEnded):
                 place = span.place(effect.position, effect.index)
                 self._parts.decisions.apply(conn, effect.decision, place, plan.known_at)
+
+    def _merge_states(self, conn: Connection, effects: Effects, plan: Plan) -> tuple[Merged, Merged]:
+        """Merge versions of entities, and move the gauges over them."""
+        gauges = list(plan.metrics.gauges.values())
+        if plan.beginning:
+            fill_gauges(conn, plan.metrics, self._entities.histories)
+        spoken = {group.contract.mapping.entity for group in (*effects.states, *plan.corrected_states)}
+        watched = spoken & {gauge.entity for gauge in gauges}
+        if not watched:
+            return self._entities.merge(conn, effects.states, plan.corrected_states)
+        begun, new = begun_gauges(conn, gauges)
+        if new:
+            # Another fold has taken this one's place meanwhile.
+            raise UnavailableError("A metric over states has not begun yet.", retry_after=0.01)
+        merged = self._entities.merge(conn, effects.states, plan.corrected_states, watched=watched)
+        add_steps(conn, begun)
+        return merged
 
     def _merge_cells(self, conn: Connection, plan: Plan, span: Span) -> None:
         for deltas, cause in ((plan.deltas, "late"), (plan.corrected_deltas, "decision")):

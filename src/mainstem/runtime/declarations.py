@@ -19,6 +19,7 @@ from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
     Declaration,
+    Gauge,
     Journey,
     Metric,
     MetricSet,
@@ -64,7 +65,7 @@ class Declarations:
     """What a folder declares, read and checked, each with its file."""
 
     contracts: Sequence[tuple[Path, Contract]]
-    metrics: Sequence[tuple[Path, Metric | Journey]]
+    metrics: Sequence[tuple[Path, Metric | Gauge | Journey]]
     health: Sequence[tuple[Path, HealthModel]]
     agreements: Sequence[tuple[Path, Agreement]]
 
@@ -118,8 +119,7 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
                 f"the metric {metric.name!r} is built in.", where=str(path), hint="Give yours another name."
             )
     declared = {metric.name: metric for _, metric in found.metrics}
-    current = runtime.metrics.current()
-    known: list[Metric | Journey] = [*current.metrics.values(), *current.journeys.values()]
+    known = runtime.metrics.current().declared()
     measured = MetricSet([*(one for one in known if one.name not in declared), *declared.values()])
     for path, metric in found.metrics:
         if isinstance(metric, Journey):

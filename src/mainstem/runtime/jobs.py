@@ -40,6 +40,7 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("make_partitions", _HOUR, lambda: _make_partitions(runtime)),
         Job("roll_up_segments", _MINUTE / 2, lambda: metrics.SegmentRollups(database).refresh()),
         Job("record_activations", _MINUTE / 4, lambda: _record_activations(runtime)),
+        Job("start_gauges", _MINUTE / 6, lambda: _start_gauges(runtime)),
         Job("replay_activations", _MINUTE / 6, lambda: _replay_activations(runtime)),
         Job("settle_loads", _MINUTE / 6, LoadSettling(runtime).step),
         Job("settle_orphans", _MINUTE / 12, OrphanSettling(runtime).step),
@@ -71,6 +72,12 @@ def _record_activations(runtime: Runtime) -> None:
     if runtime.registry.undecided() or metrics.undecided_declarations(runtime.database):
         with runtime.door:
             record_activations(runtime)
+
+
+def _start_gauges(runtime: Runtime) -> None:
+    """Begin gauges over states of which no record has come since."""
+    entities = processing.Entities(runtime.keyring.sealer, runtime.keyring.hasher)
+    processing.start_gauges(runtime.database, runtime.metrics.current(), entities.histories)
 
 
 def _replay_activations(runtime: Runtime) -> None:

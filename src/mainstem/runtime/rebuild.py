@@ -21,7 +21,16 @@ from mainstem.lake import COMMITS, OBSERVED_EPOCH, LakeReader, LakeWriter, log_p
 from mainstem.lake.writer import lease_name as lake_lease
 from mainstem.metrics import Metrics
 from mainstem.model import OBSERVED_STREAMS, Lane
-from mainstem.processing import EmbeddedEngine, KnownParents, Parents, PostgresSink, SinkParts, lease_name
+from mainstem.processing import (
+    EmbeddedEngine,
+    Entities,
+    KnownParents,
+    Parents,
+    PostgresSink,
+    SinkParts,
+    lease_name,
+    start_gauges,
+)
 from mainstem.processing.rebuild import (
     REBUILD,
     SPAN,
@@ -190,6 +199,7 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
         _, until = _targets(runtime)
         _flush(runtime, until)
         run(until)
+        _start_gauges(runtime, database)
         if not lost:
             _restore_first_known(runtime)
             ensure_same_partitions(runtime.database, database)
@@ -218,6 +228,14 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
                 keep_exported_turns(conn, runtime.database.fold_schema, REBUILD_SCHEMA)
                 swap_fold(conn, REBUILD_SCHEMA)
     return _Folded(identical, content, found, time.monotonic() - began)
+
+
+def _start_gauges(runtime: Runtime, database: Database) -> None:
+    """Have both folds measure the gauges that came into force after the last record."""
+    declared = Metrics(runtime.database).current()
+    entities = Entities(runtime.keyring.sealer, runtime.keyring.hasher)
+    for fold in (runtime.database, database):
+        start_gauges(fold, declared, entities.histories)
 
 
 def _restore_first_known(runtime: Runtime) -> None:

@@ -27,7 +27,7 @@ from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
-from mainstem.metrics import Journey, Metric
+from mainstem.metrics import Gauge, Journey, Metric
 from mainstem.processing import Orders
 from mainstem.runtime.wiring import Runtime
 
@@ -46,9 +46,8 @@ def application(runtime: Runtime) -> FastAPI:
     customers = Customers(runtime.keyring.references, runtime.keyring.sealer, wording)
     reader = CustomerReader(runtime.database, customers, runtime.health_models, conservation)
 
-    def declared() -> tuple[Sequence[Metric | Journey], Sequence[HealthModel]]:
-        current = runtime.metrics.current()
-        return [*current.metrics.values(), *current.journeys.values()], [runtime.health_models.current()]
+    def declared() -> tuple[Sequence[Metric | Gauge | Journey], Sequence[HealthModel]]:
+        return runtime.metrics.current().declared(), [runtime.health_models.current()]
 
     def routers(gate: Gate, hub: LiveHub) -> Sequence[APIRouter]:
         return (

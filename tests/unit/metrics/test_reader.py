@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mainstem.contracts.duck import connect
 from mainstem.errors import ConfigurationError
-from mainstem.metrics import Bucket, Measure, builtin_metrics, read_metric
+from mainstem.metrics import Bucket, Measure, attributes_used, builtin_metrics, read_metric
 
 GOOD = "name: logins\nentity: usage_event\nmeasure: count\nbucket: hour\n"
 
@@ -42,7 +43,7 @@ def test_those_built_in() -> None:
             GOOD.replace("usage_event", "usage_events"),
             "metric: entity: 'usage_events' is not known here. Did you mean 'usage_event'?",
         ),
-        (GOOD.replace("usage_event", "customer"), "Known are: milestone, usage_event."),
+        (GOOD.replace("usage_event", "customer"), "Known are: engagement, milestone, revenue_transaction,"),
         (GOOD.replace("count", "cuont"), "Did you mean 'count'?"),
         (GOOD.replace("hour", "minute"), "Known are: day, hour."),
         (GOOD + "value: quantity\n", "A count counts events and takes no value."),
@@ -63,3 +64,26 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         read_metric(text)
     assert message in str(refusal.value)
+
+
+def test_an_entity_calls_the_shape_of_events_by_its_own_words() -> None:
+    text = "name: refunds\nentity: revenue_transaction\nmeasure: sum\nvalue: amount\nbucket: day\nwhere: "
+    metric = read_metric(f"{text}kind = 'refund' AND currency = 'EUR' AND tax > 1\n")
+    assert metric.value == "quantity"
+    assert attributes_used(metric) == {
+        "customer_id": "cells", "occurred_at": "buckets", "kind": "where", "currency": "where", "tax": "where", "amount": "value",
+    }  # fmt: skip
+    with pytest.raises(ConfigurationError, match="amounts of several currencies make no sum"):
+        read_metric(f"{text}kind = 'refund'\n")
+
+
+def test_attributes_beside_the_shape_are_looked_up_in_the_properties() -> None:
+    metric = read_metric(
+        "name: clicks\nentity: engagement\nmeasure: count\nbucket: day\nwhere: event = 'clicked' AND channel = 'email'\n"
+    )
+    with connect() as connection:
+        query = f"SELECT {metric.condition} FROM (SELECT 'clicked' AS event, ? AS properties)"
+        assert [
+            connection.execute(query, [text]).fetchall()
+            for text in ('{"channel":"email"}', '{"channel":"sms"}', "{}", None)
+        ] == [[(True,)], [(False,)], [(None,)], [(None,)]]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 
 from mainstem.processing.effects import EVENT_EFFECTS
-from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, unpack_timeline
+from mainstem.processing.tables.timeline import LONGEST_PROPERTIES, TimelineRows, pack_timeline, unpack_timeline
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -67,3 +68,26 @@ def test_bodies_put_after_each_other_are_one(order: tuple[int, ...]) -> None:
     expected = [event for number in order for event in unpack_timeline(bodies[number])]
     assert unpack_timeline(b"".join(bodies[number] for number in order)) == expected
     assert unpack_timeline(b"") == []
+
+
+def test_an_event_keeps_its_properties_up_to_a_bound() -> None:
+    most = json.dumps({"a": "ü" * ((LONGEST_PROPERTIES - 8) // 2)}, ensure_ascii=False, separators=(",", ":"))
+    assert len(most.encode()) == LONGEST_PROPERTIES
+    given = ['{"plan":{"name":"team\\nx"},\n "n":1.50}', most, most.replace(":", ": "), None, "{}"]
+    events = _events({1: len(given)}).sort_by("occurred_at")
+    place = events.column_names.index("properties")
+    events = events.set_column(place, "properties", pa.array(given, pa.string()))
+    [body] = pack_timeline(events, "app", "usage", since=START - dt.timedelta(days=1), keep=10).rows["body"].to_pylist()
+    told = unpack_timeline(body)
+    assert [(event.properties and json.loads(event.properties), event.left_out) for event in told] == [
+        ({"plan": {"name": "team\nx"}, "n": 1.5}, False),
+        (json.loads(most), False),
+        (None, True),
+        (None, False),
+        ({}, False),
+    ]
+
+
+def test_events_that_were_kept_without_properties_are_still_told() -> None:
+    [event] = unpack_timeline(b'[1767225600000000,"open",null,2.5,null]\n')
+    assert (event.event, event.quantity, event.properties, event.left_out) == ("open", "2.5", None, False)

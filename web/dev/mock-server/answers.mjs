@@ -25,6 +25,10 @@ const HOSTILE = [
   "'; DROP TABLE customers; --",
 ];
 
+function propertiesOf(named, i) {
+  return named ? { plan: "team", via: i % 2 ? "menu" : "shortcut" } : null;
+}
+
 export class NotFound extends Error {}
 
 /** Shares that are wrong, by dimension. */
@@ -426,6 +430,8 @@ export class Answers {
           source: null,
           stream: null,
           quantity: null,
+          properties: null,
+          properties_left_out: false,
         });
       if ((c.index + d) % 9 === 4)
         entries.push({
@@ -436,6 +442,8 @@ export class Answers {
           source: c.source,
           stream: "assessments",
           quantity: null,
+          properties: null,
+          properties_left_out: false,
         });
       if (d === daysAgo + 3)
         entries.push({
@@ -446,6 +454,8 @@ export class Answers {
           source: c.source,
           stream: "vle_clicks",
           quantity: null,
+          properties: null,
+          properties_left_out: false,
         });
       const named = c.source === "webshop";
       eventsOf(c, d).forEach(({ activity, clicks }, i) => {
@@ -457,6 +467,8 @@ export class Answers {
           source: c.source,
           stream: named ? "usage_events" : "vle_clicks",
           quantity: named ? null : clicks,
+          properties: propertiesOf(named, i),
+          properties_left_out: false,
         });
       });
     }

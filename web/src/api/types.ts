@@ -340,6 +340,8 @@ export interface TimelineEntry {
   source: string | null;
   stream: string | null;
   quantity: number | null;
+  properties: Record<string, unknown> | null;
+  properties_left_out: boolean;
 }
 
 export interface CustomerFacts {

@@ -5,8 +5,8 @@ import type { TimelineEntry } from "../api/types";
 export interface TimelineLine {
   key: string;
   entry: TimelineEntry;
-  /** How many entries the line stands for. */
-  times: number;
+  /** The entries that the line stands for. */
+  entries: TimelineEntry[];
   /** Their quantities added up; null when none had one. */
   quantity: number | null;
 }
@@ -34,11 +34,11 @@ export function timelineDays(entries: readonly TimelineEntry[]): TimelineDay[] {
     }
     const last = current.lines.at(-1);
     if (last && entry.kind === "event" && sameThing(last.entry, entry)) {
-      last.times += 1;
+      last.entries.push(entry);
       last.quantity = entry.quantity === null ? last.quantity : (last.quantity ?? 0) + entry.quantity;
       return;
     }
-    current.lines.push({ key: `${entry.at} ${index}`, entry, times: 1, quantity: entry.quantity });
+    current.lines.push({ key: `${entry.at} ${index}`, entry, entries: [entry], quantity: entry.quantity });
   });
   return days;
 }

@@ -3,7 +3,17 @@ import type { TimelineEntry } from "../../src/api/types";
 import { timelineDays } from "../../src/model/timeline";
 
 function entry(at: string, detail: string, quantity: number | null = 1, kind = "event"): TimelineEntry {
-  return { at, kind, title: "click", detail, source: "oulad", stream: "vle_clicks", quantity };
+  return {
+    at,
+    kind,
+    title: "click",
+    detail,
+    source: "oulad",
+    stream: "vle_clicks",
+    quantity,
+    properties: null,
+    properties_left_out: false,
+  };
 }
 
 describe("the timeline", () => {
@@ -14,7 +24,7 @@ describe("the timeline", () => {
       entry("2026-01-15T08:00:00Z", "forum", null),
       entry("2026-01-15T07:00:00Z", "quiz", 1),
     ]);
-    expect(day?.lines.map(({ entry: { detail }, times, quantity }) => [detail, times, quantity])).toEqual([
+    expect(day?.lines.map(({ entry: { detail }, entries, quantity }) => [detail, entries.length, quantity])).toEqual([
       ["quiz", 2, 7],
       ["forum", 1, null],
       ["quiz", 1, 1],

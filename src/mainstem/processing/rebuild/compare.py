@@ -45,6 +45,21 @@ class _Declared:
 _TABLES: Mapping[str, _Declared] = {
     "entity": _Declared("entity, ref", "deleted, customer, content_hash, attributes", "SELECT * FROM {fold}.entity"),
     "cell": _Declared("ref, series, bucket", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.cell"),
+    # On which day a state ceased depends on what was observed when; of what several partitions speak of, not all of that is
+    # kept (`entity_steps`). What a gauge comes to in the end does not depend on it.
+    "gauge": _Declared(
+        "metric, source, stream, ref, day",
+        "trim_scale(value)",
+        """
+        SELECT metric, source, CASE WHEN torn THEN '' ELSE stream END AS stream, ref, CASE WHEN NOT torn THEN day END AS day,
+            sum(value) AS value
+        FROM (
+            SELECT g.*, s.metric, s.source, s.stream, (s.source, s.stream) IN {crossing} AS torn
+            FROM {fold}.gauge_change AS g JOIN {fold}.series AS s USING (series)
+        ) AS changes
+        GROUP BY 1, 2, 3, 4, 5 HAVING sum(value) <> 0
+        """,
+    ),
     "track": _Declared("series, bucket, ref", "trim_scale(value), encode(state, 'hex')", "SELECT * FROM {fold}.track"),
     # Where several partitions speak of one entity, whether what it said was news depends on how they were once interleaved,
     # which nobody wrote down. Their sum does not, and what the entities came to is compared in its own right.

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.errors import UnavailableError
+from mainstem.metrics import STEPS
 from mainstem.model import Op
 from mainstem.privacy import Hasher, Sealer
 from mainstem.processing.effects import StateEffects
-from mainstem.processing.entity_merge import State, Version, fold, merge
+from mainstem.processing.entity_merge import Order, State, Version, fold, merge
+from mainstem.processing.entity_steps import Steps, first_seen, steps_between
 from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
+from mainstem.processing.tables.steps import write_steps
 from mainstem.store import Connection
 
 __all__ = ["Entities", "Merged", "entity_context"]
@@ -48,11 +51,12 @@ SELECT count(*) FROM (
 
 _JUDGE = """
 WITH judged AS MATERIALIZED (
-    SELECT i.*, k.customer AS old_customer, CASE
+    SELECT i.*, k.customer AS old_customer{more}, CASE
         WHEN k.ref IS NULL THEN 'first'
         WHEN (i.version, i.observed_at, i.content_hash) = (k.version, k.observed_at, k.row_hash) THEN 'same'
         WHEN (i.version, i.observed_at, i.content_hash) < (k.version, k.observed_at, k.row_hash) THEN 'merge'
         WHEN k.row_hash <> k.content_hash THEN 'merge'
+        WHEN i.observed_at < k.observed_at THEN 'merge'
         WHEN i.content_hash = k.content_hash THEN 'again'
         ELSE 'next' END AS verdict
     FROM incoming_entity AS i LEFT JOIN entity AS k USING (entity, ref)
@@ -87,13 +91,28 @@ WITH judged AS MATERIALIZED (
     ) AS l
     WHERE j.verdict = 'again' AND (v.entity, v.ref, v.version, v.observed_at, v.content_hash)
         = (j.entity, j.ref, l.version, l.observed_at, l.content_hash)
-)
+){stepped}
 SELECT source, stream, day, verdict, count(*), (SELECT count(*) FROM made),
     array_agg(ref) FILTER (WHERE verdict = 'merge'),
     array_agg(DISTINCT customer) FILTER (WHERE verdict IN ('first', 'next') AND customer IS NOT NULL),
     array_agg(DISTINCT old_customer) FILTER (WHERE verdict = 'next' AND old_customer IS DISTINCT FROM customer)
 FROM judged GROUP BY source, stream, day, verdict
 """
+
+# A newer record that was observed no earlier begins to be in force when it was observed, and the state before it ceases to.
+_OLD = ", k.deleted AS old_deleted, k.attributes AS old_attributes"
+_STEPPED = """, stepped AS (
+    INSERT INTO entity_step (entity, source, stream, customer, day, sign, attributes)
+    SELECT entity, source, stream, customer, (observed_at AT TIME ZONE 'UTC')::date, 1, attributes
+    FROM judged WHERE verdict IN ('first', 'next') AND op <> 'delete' AND customer IS NOT NULL AND entity = ANY(%(watched)s)
+    UNION ALL
+    SELECT j.entity, j.source, l.stream, j.old_customer, (j.observed_at AT TIME ZONE 'UTC')::date, -1, j.old_attributes
+    FROM judged AS j CROSS JOIN LATERAL (
+        SELECT stream FROM entity_version WHERE (entity, ref) = (j.entity, j.ref)
+        ORDER BY version DESC, observed_at DESC, content_hash DESC LIMIT 1
+    ) AS l
+    WHERE j.verdict = 'next' AND NOT j.old_deleted AND j.old_customer IS NOT NULL AND j.entity = ANY(%(watched)s)
+)"""
 
 # As much of the histories as the records can touch: from the last version before them that says everything. An entity may
 # have thousands of versions, and nearly always the latest ones are enough.
@@ -131,6 +150,12 @@ class Merged:
 _Records = dict[bytes, list[tuple[Version, Merged]]]
 """An entity kind's records by reference, in the order of their places, each with where it is counted."""
 
+_Histories = dict[bytes, tuple[Sequence[Version], Sequence[Version]]]
+"""By reference: what was looked at of its history, which then ends with it, and what that has become."""
+
+_BEGINNING: Order = ("", dt.datetime(1, 1, 1, tzinfo=dt.UTC), bytes(16))
+"""Before every version."""
+
 
 def entity_context(ref: bytes) -> bytes:
     """What the personal attributes of an entity are sealed for, in a version and in the state alike."""
@@ -145,9 +170,16 @@ class Entities:
         self._hasher = hasher
 
     def merge(
-        self, conn: Connection, groups: Sequence[StateEffects], corrected: Sequence[StateEffects] = ()
+        self,
+        conn: Connection,
+        groups: Sequence[StateEffects],
+        corrected: Sequence[StateEffects] = (),
+        *,
+        watched: Collection[str] = (),
     ) -> tuple[Merged, Merged]:
         """Make the records part of their entities' histories and states; what became of them, and of corrected ones.
+
+        When states of the `watched` entities begin and cease to be in force is put into the table `entity_step`.
 
         They follow one another in the order of their places, whatever group they are in: what is a repeat then does not
         depend on how the log was cut into spans. Raises UnavailableError when another transaction made one of the
@@ -158,6 +190,8 @@ class Entities:
         rows += [_with_group(group, corrected=True) for group in corrected if group.rows.num_rows]
         if not rows:
             return merged, mended
+        if watched:
+            conn.execute(STEPS)
         table = pa.concat_tables(rows)
         if len(rows) > 1:
             table = table.sort_by([("position", "ascending"), ("index", "ascending")])
@@ -166,15 +200,19 @@ class Entities:
         rest = np.flatnonzero(~simple)
         single = np.flatnonzero(simple)
         if len(single):
-            late = self._judge(conn, table.take(single), merged)
+            late = self._judge(conn, table.take(single), merged, watched)
             refs = pa.array([ref.bytes for ref in late], pa.binary(16))
             again = single[pc.is_in(table["ref"].take(single), value_set=refs).to_numpy()]
             rest = np.concatenate([rest, again])
         if len(rest):
-            self._fold(conn, table.take(np.sort(rest)), merged, mended)
+            self._fold(conn, table.take(np.sort(rest)), (merged, mended), watched)
         return merged, mended
 
-    def _judge(self, conn: Connection, table: pa.Table, merged: Merged) -> list[uuid.UUID]:
+    def histories(self, conn: Connection, entity: str, refs: Sequence[uuid.UUID]) -> Mapping[bytes, Sequence[Version]]:
+        """All versions of each reference, in merge order."""
+        return self._histories(conn, entity, {ref.bytes: _BEGINNING for ref in refs})
+
+    def _judge(self, conn: Connection, table: pa.Table, merged: Merged, watched: Collection[str]) -> list[uuid.UUID]:
         """Write the records that are newer than all before; the references of those that are not."""
         sealed = self._sealed(table["ref"].to_pylist(), table["personal"].to_pylist())
         conn.execute(_INCOMING)
@@ -203,7 +241,9 @@ class Entities:
         conn.execute(_LOCK)
         late: list[uuid.UUID] = []
         made, first = 0, 0
-        for source, stream, day, verdict, n, inserted, refs, customers, left in conn.execute(_JUDGE).fetchall():
+        query = _JUDGE.format(more=_OLD, stepped=_STEPPED) if watched else _JUDGE.format(more="", stepped="")
+        judged = conn.execute(query, {"watched": list(watched)}).fetchall()
+        for source, stream, day, verdict, n, inserted, refs, customers, left in judged:
             counts = {"merge": None, "first": merged.accepted, "next": merged.accepted}.get(verdict, merged.duplicate)
             if counts is not None:
                 counts[source, stream, day] += n
@@ -214,16 +254,22 @@ class Entities:
             raise UnavailableError("Another partition made an entity at the same time.", retry_after=0.05)
         return late
 
-    def _fold(self, conn: Connection, table: pa.Table, merged: Merged, mended: Merged) -> None:
+    def _fold(
+        self, conn: Connection, table: pa.Table, counted: tuple[Merged, Merged], watched: Collection[str]
+    ) -> None:
         """Merge records one entity at a time; each is counted where it belongs."""
+        merged, mended = counted
         by_entity: defaultdict[tuple[str, str], _Records] = defaultdict(lambda: defaultdict(list))
         for row in table.to_pylist():
             counts = mended if row["corrected"] else merged
             by_entity[row["entity"], row["source"]][row["ref"]].append((_version(row), counts))
         for (entity, source), records in sorted(by_entity.items()):
-            self._fold_entity(conn, entity, source, dict(sorted(records.items())))
+            histories = self._fold_entity(conn, entity, source, dict(sorted(records.items())))
+            if entity in watched:
+                self._step(conn, entity, source, histories)
 
-    def _fold_entity(self, conn: Connection, entity: str, source: str, records: _Records) -> None:
+    def _fold_entity(self, conn: Connection, entity: str, source: str, records: _Records) -> _Histories:
+        """Write the new histories and states; of each reference what was looked at of its history, and what it is now."""
         refs = [uuid.UUID(bytes=ref) for ref in records]
         there: dict[uuid.UUID, uuid.UUID | None] = dict(
             conn.execute(
@@ -231,15 +277,18 @@ class Entities:
                 [entity, refs],
             ).fetchall()
         )
-        histories = self._histories(conn, entity, records)
+        first = {ref: min(record.first for record, _ in incoming) for ref, incoming in records.items()}
+        histories = self._histories(conn, entity, first)
         gone: list[tuple[bytes, Version]] = []
         new: list[tuple[bytes, Version]] = []
         states: list[tuple[bytes, Version, State]] = []
+        folded: _Histories = {}
         for ref, incoming in records.items():
             history = histories[ref]
             for record, counts in incoming:
                 history, accepted = merge(history, record)
                 (counts.accepted if accepted else counts.duplicate)[source, record.stream, record.day] += 1
+            folded[ref] = (histories[ref], history)
             before, after = set(histories[ref]), set(history)
             gone += [(ref, row) for row in histories[ref] if row not in after]
             new += [(ref, row) for row in history if row not in before]
@@ -254,18 +303,37 @@ class Entities:
         self._rewrite(conn, entity, source, gone, new)
         known = [uuid.UUID(bytes=ref) in there for ref, _, _ in states]
         self._write_states(conn, entity, source, states, known)
+        return folded
 
-    def _histories(self, conn: Connection, entity: str, records: _Records) -> dict[bytes, list[Version]]:
-        """The versions of each reference that its records can touch, in merge order, up to the latest."""
-        earliest = [min(record.first for record, _ in incoming) for incoming in records.values()]
+    def _step(self, conn: Connection, entity: str, source: str, histories: _Histories) -> None:
+        """Note when other states are in force than were before."""
+        # What is older than what was looked at ceased when the first of that was observed: if that has moved, it has too.
+        moved = {
+            ref: _BEGINNING
+            for ref, (before, after) in histories.items()
+            if before and first_seen(before) != first_seen(after)
+        }
+        older: dict[bytes, list[Version]] = {}
+        if moved:
+            # By now the table has what the histories have become.
+            for ref, rows in self._histories(conn, entity, moved).items():
+                older[ref] = rows[: len(rows) - len(histories[ref][1])]
+        steps: Steps = Counter()
+        for ref, (before, after) in histories.items():
+            rows = older.get(ref, [])
+            steps.update(steps_between([*rows, *before], [*rows, *after]))
+        write_steps(conn, entity, source, steps)
+
+    def _histories(self, conn: Connection, entity: str, earliest: Mapping[bytes, Order]) -> dict[bytes, list[Version]]:
+        """The versions of each reference that a record at its place can touch, in merge order, up to the latest."""
         asked = {
             "entity": entity,
-            "refs": [uuid.UUID(bytes=ref) for ref in records],
-            "versions": [version for version, _, _ in earliest],
-            "ats": [at for _, at, _ in earliest],
-            "hashes": [uuid.UUID(bytes=content) for _, _, content in earliest],
+            "refs": [uuid.UUID(bytes=ref) for ref in earliest],
+            "versions": [version for version, _, _ in earliest.values()],
+            "ats": [at for _, at, _ in earliest.values()],
+            "hashes": [uuid.UUID(bytes=content) for _, _, content in earliest.values()],
         }
-        histories: dict[bytes, list[Version]] = {ref: [] for ref in records}
+        histories: dict[bytes, list[Version]] = {ref: [] for ref in earliest}
         for ref, *columns in conn.execute(_HISTORY, asked).fetchall():
             histories[ref.bytes].append(self._stored(ref.bytes, columns))
         return histories

@@ -1,7 +1,8 @@
 """The recent timeline of each customer: packed events, a row a customer, stream and commit.
 
-A row's body holds an event a line, each a JSON array of microseconds since 1970, event, object, quantity and person (the
-hexadecimal reference); nothing in it is personal data. A long body is one zstd frame of its lines. Bodies, in whichever of
+A row's body holds an event a line, each a JSON array of microseconds since 1970, event, object, quantity, person (the
+hexadecimal reference) and, where there are any, properties (an object; `false` where they are too long to be kept here);
+nothing in it is personal data. A long body is one zstd frame of its lines. Bodies, in whichever of
 the two forms, are simply put after each other when rows are joined. Older events are in the lake; here they are trimmed by
 age and number.
 """
@@ -25,14 +26,25 @@ from mainstem.processing.columns import whole
 from mainstem.processing.tables.binary_copy import copy_rows
 from mainstem.store import Connection, Database
 
-__all__ = ["TimelineEvent", "TimelineRows", "pack_timeline", "trim_timeline", "unpack_timeline", "write_timeline"]
+__all__ = [
+    "LONGEST_PROPERTIES",
+    "TimelineEvent",
+    "TimelineRows",
+    "pack_timeline",
+    "trim_timeline",
+    "unpack_timeline",
+    "write_timeline",
+]
 
 Codes = npt.NDArray[np.int64]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
-_COLUMNS = ("occurred_at", "customer", "person", "event", "object", "quantity")
+_COLUMNS = ("occurred_at", "customer", "person", "event", "object", "quantity", "properties")
+
+LONGEST_PROPERTIES = 2_048
+"""Bytes of JSON of one event's properties that a timeline keeps; longer ones lie in the lake only."""
 
 # PostgreSQL would compress what is longer, to twice the size and at ten times the cost.
 _LONG = 2_000
@@ -52,6 +64,10 @@ class TimelineEvent:
     object: str | None
     quantity: str | None
     person: str | None
+    properties: bytes | None = None
+    """A JSON object."""
+    left_out: bool = False
+    """Whether it has properties that are too long to be kept here."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +84,7 @@ class _Line(msgspec.Struct, array_like=True, frozen=True):
     object: str | None
     quantity: msgspec.Raw
     person: str | None
+    properties: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decode = msgspec.json.Decoder(_Line).decode_lines
@@ -146,6 +163,7 @@ def _lines(rows: pa.Table) -> pa.Array:
         _quantities(rows["quantity"]),
         ",",
         _persons(rows["person"]),
+        _properties(rows["properties"]),
         "]\n",
         "",
     )
@@ -181,6 +199,17 @@ def _persons(column: pa.ChunkedArray) -> pa.Array:
     return pc.if_else(column.is_valid().combine_chunks(), quoted, "null") if column.null_count else quoted
 
 
+def _properties(column: pa.ChunkedArray) -> pa.Array:
+    """What follows the person: nothing where there are no properties."""
+    texts = whole(column)
+    if texts.null_count == len(texts):
+        return pa.repeat("", len(texts))
+    # A line break in JSON is only white space, and here it would end the event.
+    texts = pc.replace_substring_regex(texts, "[\r\n]", " ")
+    texts = pc.if_else(pc.greater(pc.binary_length(texts), LONGEST_PROPERTIES), "false", texts)
+    return pc.binary_join_element_wise(",", texts, "").fill_null("")
+
+
 _EMPTY = pa.table(
     {
         "ref": pa.array([], pa.binary(16)),
@@ -208,9 +237,14 @@ def unpack_timeline(body: bytes) -> list[TimelineEvent]:
             line.object,
             None if bytes(line.quantity) == b"null" else bytes(line.quantity).decode(),
             line.person,
+            *_kept(bytes(line.properties)),
         )
         for line in _decode(b"".join(_plain(body)))
     ]
+
+
+def _kept(properties: bytes) -> tuple[bytes | None, bool]:
+    return (properties if properties.startswith(b"{") else None), properties == b"false"
 
 
 def _plain(body: bytes) -> Iterator[bytes]:

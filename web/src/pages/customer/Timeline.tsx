@@ -1,6 +1,6 @@
 /** What happened, newest first. */
 
-import { useMemo, useState } from "react";
+import { lazy, Suspense, useMemo, useState } from "react";
 import type { TimelineEntry } from "../../api/types";
 import type { Vintage } from "../../data/age";
 import * as number from "../../format/number";
@@ -8,16 +8,18 @@ import * as time from "../../format/time";
 import { type TimelineLine, timelineDays } from "../../model/timeline";
 import { Icon, type IconName } from "../../ui/Icon";
 import { Empty, Tile } from "../../ui/Tile";
+import { properties } from "../load";
 
 const KINDS: Record<string, { icon: IconName; label: string }> = {
   event: { icon: "bolt", label: "Event" },
   milestone: { icon: "flag", label: "Milestone" },
   score: { icon: "pulse", label: "Score" },
   correction: { icon: "pencil", label: "Correction" },
-  entity: { icon: "box", label: "Change" },
 };
 
 const FIRST_DAYS = 7;
+
+const Properties = lazy(properties);
 
 export function Timeline({ entries, vintage }: { entries: readonly TimelineEntry[]; vintage: Vintage }) {
   const [all, setAll] = useState(false);
@@ -54,7 +56,10 @@ export function Timeline({ entries, vintage }: { entries: readonly TimelineEntry
   );
 }
 
-function Line({ line: { entry, times, quantity } }: { line: TimelineLine }) {
+function Line({ line: { entry, entries, quantity } }: { line: TimelineLine }) {
+  const [open, setOpen] = useState(false);
+  const told = entries.some((one) => one.properties ?? one.properties_left_out);
+  const Title = told ? "button" : "span";
   const kind = KINDS[entry.kind] ?? { icon: "dot", label: entry.kind };
   const origin = [entry.source, entry.stream].filter(Boolean).join(" · ");
   return (
@@ -63,15 +68,26 @@ function Line({ line: { entry, times, quantity } }: { line: TimelineLine }) {
         <Icon name={kind.icon} size={14} label={kind.label} />
       </span>
       <span className="timeline-text">
-        <span className="timeline-title">{entry.title}</span>
+        <Title
+          className={told ? "timeline-title text-button" : "timeline-title"}
+          aria-expanded={told ? open : undefined}
+          onClick={() => setOpen(told && !open)}
+        >
+          {entry.title}
+        </Title>
         {entry.detail && <span className="timeline-detail">{entry.detail}</span>}
-        {times > 1 && <span className="tag num">{number.count(times)} times</span>}
+        {entries.length > 1 && <span className="tag num">{number.count(entries.length)} times</span>}
       </span>
       <span className="num timeline-quantity">{quantity !== null && `× ${number.measure(quantity)}`}</span>
       <span className="timeline-origin">{origin}</span>
       <time className="num muted" dateTime={entry.at} title={time.exact(entry.at)}>
         {time.hasClock(entry.at) ? time.clock(entry.at) : ""}
       </time>
+      {open && (
+        <Suspense>
+          <Properties entries={entries} />
+        </Suspense>
+      )}
     </li>
   );
 }

@@ -1,0 +1,95 @@
+"""A gauge over time: what it came to at the end of each span, of one customer, a segment, or everybody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Sequence
+
+from mainstem.metrics.definition import Granularity
+from mainstem.metrics.gauge import Gauge
+from mainstem.metrics.query import Point, Trend, TrendRequest, default_granularity, earlier, spans_of
+from mainstem.store import Connection, Database
+
+__all__ = ["read_gauge_trend"]
+
+_WHOSE = {
+    "customer": "AND ref = %(ref)s",
+    "segment": """AND ref IN (
+        SELECT customer FROM entity
+        WHERE entity = 'customer' AND NOT deleted AND attributes ->> 'segment' = %(segment)s
+    )""",
+    "everybody": "",
+}
+
+
+def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) -> Trend:
+    """The gauge at the end of every span of the timeframe, and at `as_of` for the one it lies in; `total` is its value then.
+
+    Raises ValueError for hours and for what was known earlier, which is not kept, and UnavailableError.
+    """
+    if request.known_at is not None:
+        raise ValueError(f"{gauge.name!r} is a gauge: what was known of it earlier is not kept.")
+    if request.granularity is Granularity.HOUR:
+        raise ValueError(f"{gauge.name!r} is kept by the day, not by the hour.")
+    granularity = request.granularity or default_granularity(request.timeframe)
+    if granularity is Granularity.HOUR:
+        granularity = Granularity.DAY
+    starts = spans_of(request, granularity)
+    before = earlier(request.as_of, request, granularity)
+    ends = [min(granularity.after(start), request.as_of) for start in starts]
+    with database.snapshot() as conn:
+        series = conn.execute(
+            "SELECT series, source, stream FROM series WHERE metric = %s ORDER BY source, stream", [gauge.name]
+        ).fetchall()
+        changes = _changes(conn, [one for one, _, _ in series], request, before)
+    values = _running(changes, [before, *ends])
+    return Trend(
+        metric=gauge.name,
+        granularity=granularity,
+        points=tuple(
+            Point(start, value, granularity.after(start) <= request.as_of)
+            for start, value in zip(starts, values[1:], strict=True)
+        ),
+        total=values[-1],
+        previous_total=values[0],
+        approximate=False,
+        streams=tuple((source, stream) for _, source, stream in series),
+    )
+
+
+def _changes(
+    conn: Connection, series: Sequence[int], request: TrendRequest, since: dt.datetime
+) -> Sequence[tuple[dt.date, decimal.Decimal]]:
+    """By how much the gauge moved on each day, in order; days before `since` as one."""
+    whose = "customer" if request.ref is not None else "segment" if request.segment is not None else "everybody"
+    rows = conn.execute(
+        f"""
+        SELECT greatest(day, %(since)s) AS at, sum(value) FROM gauge_change
+        WHERE series = ANY(%(series)s) AND day <= %(until)s {_WHOSE[whose]}
+        GROUP BY at ORDER BY at
+        """,
+        {
+            "series": list(series),
+            "since": since.date(),
+            "until": request.as_of.date(),
+            "ref": None if request.ref is None else uuid.UUID(bytes=request.ref),
+            "segment": request.segment,
+        },
+    ).fetchall()
+    return [(day, value) for day, value in rows]
+
+
+def _running(
+    changes: Sequence[tuple[dt.date, decimal.Decimal]], ends: Sequence[dt.datetime]
+) -> Sequence[decimal.Decimal]:
+    """What the changes add up to by each of the ends, which rise: a day has changed when it has begun."""
+    values, total, place = [], decimal.Decimal(0), 0
+    for end in ends:
+        last = (end - dt.timedelta(microseconds=1)).date()
+        while place < len(changes) and changes[place][0] <= last:
+            total += changes[place][1]
+            place += 1
+        values.append(total)
+    return values

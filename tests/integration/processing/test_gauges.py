@@ -1,0 +1,250 @@
+"""Metrics over states: what they come to is what the states say, whatever order the versions came in."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import random
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.processing.conftest import NOW, Plant
+
+from mainstem.contracts import Contract, read_contract
+from mainstem.metrics import Gauge, MetricSet, TrendRequest, read_declared, read_gauge_trend
+from mainstem.model import Lane
+from mainstem.processing import start_gauges
+from mainstem.processing.tables.entities import Entities
+from mainstem.store import Connection
+
+FOLDER = Path(__file__).parents[2] / "data" / "entities"
+OPEN = "name: open_tickets\nentity: ticket\nmeasure: count\nwhere: status IN ('new', 'open', 'pending', 'hold')\n"
+REPLIES = "name: replies\nentity: ticket\nmeasure: sum\nvalue: replies\nwhere: priority LIKE 'h%' OR replies % 2 = 1\n"
+DAY = dt.timedelta(days=1)
+
+
+class InForce:
+    """Metrics that a test puts in force."""
+
+    def __init__(self, *texts: str) -> None:
+        self.set = MetricSet([read_declared(text) for text in texts])
+
+    def current(self) -> MetricSet:
+        return self.set
+
+    def prove(self, conn: Connection, used: MetricSet) -> None:
+        """Nothing comes between."""
+
+
+@pytest.fixture
+def tickets(plant: Plant) -> Contract:
+    path = FOLDER / "ticket.yaml"
+    return plant.contracts.add(dataclasses.replace(read_contract(path.read_text(), path.name), version=1))
+
+
+def _deliver(plant: Plant, contract: Contract, rows: Sequence[Mapping[str, Any]], lane: Lane = Lane.LIVE) -> None:
+    """Records of tickets; `at` and `op` are of the envelope, the rest of the payload."""
+    payloads = [{key: value for key, value in row.items() if key not in {"at", "op"}} for row in rows]
+    keys = [str(row["id"]) for row in rows]
+    slots = [plant.keyring.references.slot(contract.source, contract.stream, key) for key in keys]
+    records = plant.records(
+        contract,
+        payloads,
+        key=keys,
+        partition_key=keys,
+        slot=slots,
+        op=[row.get("op", "upsert") for row in rows],
+        observed_at=[row["at"] for row in rows],
+    )
+    plant.deliver(records, lane)
+
+
+def _ticket(number: int, at: dt.datetime, version: int = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "id": number, "organization_id": "acme", "status": "open", "generated_timestamp": version, "at": at,
+        "metric_set": {"replies": 1}, **more,
+    }  # fmt: skip
+
+
+def _days(plant: Plant, name: str, customer: str | None = "acme", days: int = 7) -> list[int]:
+    """The gauge at the end of each of the last days."""
+    gauge = plant.metrics.current().gauges[name]
+    ref = None if customer is None else plant.keyring.references.ref("zendesk", "customer", customer)
+    trend = read_gauge_trend(plant.database, gauge, TrendRequest("7d", NOW, ref=ref))
+    assert trend.total == trend.points[-1].value
+    return [int(point.value or 0) for point in trend.points][-days:]
+
+
+def test_a_gauge_goes_with_the_versions(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN, REPLIES)
+    _deliver(plant, tickets, [_ticket(1, NOW - 4 * DAY), _ticket(2, NOW - 4 * DAY, metric_set={"replies": 3})])
+    plant.run()
+    assert (_days(plant, "open_tickets"), _days(plant, "replies")) == ([0, 0, 2, 2, 2, 2, 2], [0, 0, 4, 4, 4, 4, 4])
+    _deliver(plant, tickets, [_ticket(1, NOW - 2 * DAY, 2, status="solved", metric_set={"replies": 2})])
+    plant.run()
+    assert (_days(plant, "open_tickets"), _days(plant, "replies")) == ([0, 0, 2, 2, 1, 1, 1], [0, 0, 4, 4, 3, 3, 3])
+    assert _days(plant, "open_tickets", None) == [0, 0, 2, 2, 1, 1, 1]
+
+
+def test_an_older_version_that_comes_late_puts_the_past_right(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(1, NOW - 1 * DAY, 3, status="closed")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0] * 7
+    _deliver(plant, tickets, [_ticket(1, NOW - 4 * DAY, 1)], Lane.BULK)
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 0, 1, 1, 1, 0, 0]
+    # Older at its source than the closing, and seen after it: it never was in force.
+    _deliver(plant, tickets, [_ticket(1, NOW, 2, status="pending")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_a_newer_version_that_was_seen_earlier_moves_the_whole_past(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    for number, (days, status) in enumerate(((4, "open"), (3, "closed"), (2, "open")), 1):
+        _deliver(plant, tickets, [_ticket(1, NOW - days * DAY, number, status=status)])
+        plant.run()
+    assert _days(plant, "open_tickets") == [0, 0, 1, 0, 1, 1, 1]
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY, 9, status="hold")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_what_is_deleted_counts_no_more_until_it_is_there_again(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    gone = {"id": 1, "status": "deleted", "generated_timestamp": 2, "at": NOW - 3 * DAY, "op": "delete"}
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY)])
+    plant.run()
+    _deliver(plant, tickets, [gone])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 1, 0, 0, 0, 0]
+    _deliver(plant, tickets, [_ticket(1, NOW - 1 * DAY, 3)])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 1, 0, 0, 1, 1]
+
+
+def test_what_moves_to_another_customer_counts_there(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(1, NOW - 3 * DAY)])
+    plant.run()
+    _deliver(plant, tickets, [_ticket(1, NOW - 1 * DAY, 2, organization_id="globex")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 0, 0, 1, 1, 0, 0]
+    assert _days(plant, "open_tickets", "globex") == [0, 0, 0, 0, 0, 1, 1]
+    assert _days(plant, "open_tickets", None) == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_gauge_that_is_declared_late_knows_what_was_there(plant: Plant, tickets: Contract) -> None:
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY), _ticket(2, NOW - 4 * DAY), _ticket(3, NOW - 4 * DAY)])
+    plant.run()
+    patch = {"id": 3, "organization_id": "acme", "status": "solved", "generated_timestamp": 2, "at": NOW - 2 * DAY, "op": "patch"}  # fmt: skip
+    _deliver(plant, tickets, [_ticket(2, NOW - 3 * DAY, 2, status="closed"), patch])
+    plant.run()
+    plant.metrics = InForce(OPEN)
+    entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories) == 1
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories) == 0
+    assert _days(plant, "open_tickets") == [0, 1, 3, 2, 1, 1, 1]
+    _deliver(plant, tickets, [_ticket(3, NOW - 1 * DAY, 3)])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 3, 2, 1, 2, 2]
+
+
+def test_a_gauge_begins_with_the_next_commit_too(plant: Plant, tickets: Contract) -> None:
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY)])
+    plant.run()
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(2, NOW - 1 * DAY), _ticket(1, NOW - 1 * DAY, 2, status="closed")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 1, 1, 1, 1, 1]
+
+
+def _truth(plant: Plant, name: str) -> dict[uuid.UUID, Decimal]:
+    """What the states say now, by a query over them."""
+    measured = {
+        "open_tickets": ("count(*)", "attributes ->> 'status' IN ('new', 'open', 'pending', 'hold')"),
+        "replies": (
+            "sum((attributes ->> 'replies')::numeric)",
+            "attributes ->> 'priority' LIKE 'h%' OR (attributes ->> 'replies')::numeric % 2 = 1",
+        ),
+    }
+    value, condition = measured[name]
+    rows = _plain(
+        plant,
+        f"SELECT customer, {value} FROM entity WHERE entity = 'ticket' AND NOT deleted AND customer IS NOT NULL "
+        f"AND ({condition}) GROUP BY customer",
+    )
+    return {ref: Decimal(n) for ref, n in rows if n}
+
+
+def _plain(plant: Plant, statement: str) -> list[tuple[Any, ...]]:
+    """Without parameters, and so with percent signs."""
+    with plant.database.autocommit() as conn:
+        return conn.execute(statement).fetchall()
+
+
+def _changes(plant: Plant) -> list[tuple[Any, ...]]:
+    return _plain(plant, "SELECT series, ref, day, value FROM gauge_change WHERE value <> 0 ORDER BY 1, 2, 3")
+
+
+def _history(seed: int) -> list[dict[str, Any]]:
+    """Versions of a few tickets: opened, patched, closed, moved, deleted; seen early and late."""
+    chance = random.Random(seed)
+    rows: list[dict[str, Any]] = []
+    for _ in range(60):
+        number = chance.randrange(6)
+        at = NOW - chance.randrange(6) * DAY - dt.timedelta(minutes=chance.randrange(600))
+        row = _ticket(
+            number,
+            at,
+            chance.randrange(8),
+            organization_id=chance.choice(["acme", "globex", None]),
+            status=chance.choice(["new", "open", "solved", "closed"]),
+            priority=chance.choice(["high", "low", None]),
+            metric_set={"replies": chance.choice([None, 1, 2, 3])},
+        )
+        row["op"] = chance.choice(["upsert", "upsert", "upsert", "patch", "delete"])
+        rows.append(row)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_interleaving_over_both_lanes_ends_in_what_the_states_say(
+    plant: Plant, tickets: Contract, seed: int
+) -> None:
+    chance = random.Random(seed * 1_000)
+    plant.metrics = InForce(OPEN, REPLIES)
+    rows = _history(seed)
+    chance.shuffle(rows)
+    sink = plant.sink()
+    while rows:
+        size = chance.randrange(1, 12)
+        some, rows = rows[:size], rows[size:]
+        _deliver(plant, tickets, some, chance.choice(list(Lane)))
+        if chance.random() < 0.6:
+            plant.run(sink)
+    plant.run(sink)
+    for name in ("open_tickets", "replies"):
+        gauge: Gauge = plant.metrics.current().gauges[name]
+        found = {
+            ref: total
+            for ref, total in plant.query(
+                "SELECT ref, sum(value) FROM gauge_change JOIN series USING (series) WHERE metric = %s GROUP BY ref",
+                gauge.name,
+            )
+            if total
+        }
+        assert found == _truth(plant, name)
+    # What the commits came to is what the versions come to, all at once.
+    moved = _changes(plant)
+    with plant.database.transaction() as conn:
+        conn.execute("TRUNCATE gauge_change, gauge_begun")
+    entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
+    start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    assert _changes(plant) == moved
+    assert moved

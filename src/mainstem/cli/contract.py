@@ -192,6 +192,10 @@ def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
         "discarded": trial.discarded,
         "reasons": reasons,
         "warnings": dict(trial.warnings.most_common()),
+        "remedied": [
+            {"field": field, "remedy": remedy, "count": count}
+            for (field, remedy), count in sorted(trial.remedied.items())
+        ],
         "failed": [dataclasses.asdict(one) for one in trial.failed],
         "unreadable": [{"file": one.file, "line": one.line, "reason": one.reason} for one in bad],
     }
@@ -216,6 +220,8 @@ def _print_check(result: dict[str, Any]) -> None:
         print(f"  record {one['row']}: {one['message']}")
     for rule, count in sample["warnings"].items():
         print(f"  {count:,} pass with a warning: {rule}")
+    for one in sample["remedied"]:
+        print(f"  {one['count']:,} of those that pass are remedied: {one['field']} {one['remedy']}")
     for one in sample["unreadable"][:_SHOWN]:
         line = "" if one["line"] is None else f":{one['line']}"
         print(f"  {one['file']}{line}: {one['reason']}")
@@ -239,7 +245,7 @@ def _print_contract(said: dict[str, Any]) -> None:
     for name in ("key", "partition_key", "record_id", "occurred_at", "repeat", "freshness_seconds"):
         if said[name]:
             console.print(f"  {name.replace('_', ' ')}: {said[name]}")
-    fields = Table("field", "type", "required", "path", "personal data", "limits", "attribute")
+    fields = Table("field", "type", "required", "path", "personal data", "remedies", "limits", "attribute")
     for one in said["fields"]:
         limits = [
             f"{limit['limit']} {limit['value']}"
@@ -255,6 +261,7 @@ def _print_contract(said: dict[str, Any]) -> None:
             "yes" if one["required"] else "",
             ".".join(one["path"]),
             pii,
+            ", ".join(remedy["remedy"] for remedy in one["remedies"]),
             "; ".join(limits),
             ", ".join(one["attributes"]),
         )

@@ -12,6 +12,7 @@ from mainstem.lazy import lazy_door
 if TYPE_CHECKING:
     from mainstem.contracts._pieces import Kind
     from mainstem.contracts._places import declared_keys
+    from mainstem.contracts._reference_tables import with_reference_tables
     from mainstem.contracts.audit import Audit, Audited
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
@@ -36,12 +37,22 @@ if TYPE_CHECKING:
     from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.holding import Held, held_rows
     from mainstem.contracts.nesting import deepest
-    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, Check, CheckPlan
+    from mainstem.contracts.plan import (
+        CHECKED,
+        FIELD_PREFIX,
+        ORIGINAL_PREFIX,
+        RECORDS,
+        REMEDIED_PREFIX,
+        SURPLUS,
+        Check,
+        CheckPlan,
+    )
     from mainstem.contracts.policy import DRIFT_OF_REASON, DriftKind, Policies, Policy
     from mainstem.contracts.publishing import described, json_schema
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
     from mainstem.contracts.registry import Registry
+    from mainstem.contracts.remedy import Remedied, RemedyEffect
     from mainstem.contracts.spans import SPAN_HINT, read_span
     from mainstem.contracts.trial import FailedRow, Trial
 else:
@@ -57,6 +68,7 @@ else:
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
             "_places": "declared_keys",
+            "_reference_tables": "with_reference_tables",
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
@@ -65,7 +77,8 @@ else:
             "expression": "Column Expression compile_condition",
             "holding": "Held held_rows",
             "nesting": "deepest",
-            "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS Check CheckPlan",
+            "plan": "CHECKED FIELD_PREFIX ORIGINAL_PREFIX RECORDS REMEDIED_PREFIX SURPLUS Check CheckPlan",
+            "remedy": "Remedied RemedyEffect",
             "reader": "read_contract",
             "reasons": "Reason",
             "registry": "Registry",
@@ -78,7 +91,9 @@ __all__ = [
     "CHECKED",
     "DRIFT_OF_REASON",
     "FIELD_PREFIX",
+    "ORIGINAL_PREFIX",
     "RECORDS",
+    "REMEDIED_PREFIX",
     "ROW_COUNT",
     "SPAN_HINT",
     "SURPLUS",
@@ -108,6 +123,8 @@ __all__ = [
     "Proposed",
     "Reason",
     "Registry",
+    "Remedied",
+    "RemedyEffect",
     "Repeat",
     "Rule",
     "Severity",
@@ -128,4 +145,5 @@ __all__ = [
     "propose_evolution",
     "read_contract",
     "read_span",
+    "with_reference_tables",
 ]

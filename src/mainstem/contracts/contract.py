@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from mainstem.contracts.policy import Policies
+from mainstem.contracts.remedy import Remedy
 from mainstem.model import EntityKind, FieldType, PiiClass
 
 __all__ = [
@@ -138,6 +139,8 @@ class ContractField:
     form: SourceForm = SourceForm()
     former: tuple[tuple[str, ...], ...] = ()
     """Paths on which the source used to say it, the latest first."""
+    remedies: tuple[Remedy, ...] = ()
+    """What is done to the value before it is checked, in this order."""
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:

@@ -51,6 +51,8 @@ class Trial:
         """By reason, field and rule."""
         self.warnings: Counter[str] = Counter()
         """Of records that pass, by rule or limit."""
+        self.remedied: Counter[tuple[str, str]] = Counter()
+        """Of records that pass, by field and remedy."""
         self.failed: list[FailedRow] = []
 
     def add(self, payloads: pa.Array, numbers: Sequence[int]) -> None:
@@ -82,6 +84,9 @@ class Trial:
         for warned, failures in self._plan.failures(checked):
             self.warnings[warned.rule] += int((failures & passed).sum())
         self.warnings = +self.warnings
+        for _, one, done in self._plan.remedies(checked):
+            self.remedied[one.field, one.remedy] += int((done & passed).sum())
+        self.remedied = +self.remedied
 
     def _hold(self, held: Held, numbers: Sequence[int]) -> None:
         for row in np.flatnonzero(held.rows).tolist():

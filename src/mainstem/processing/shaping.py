@@ -7,7 +7,6 @@ engine puts such rows in quarantine beside those that failed the contract's own 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -17,11 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.contracts import FIELD_PREFIX, Constant, Contract, ContractField, Reason, Repeat
+from mainstem.contracts import FIELD_PREFIX, CheckPlan, Constant, Contract, ContractField, Reason, Repeat
 from mainstem.model import ENTITIES, FieldType, Op, PiiClass
 from mainstem.privacy import Hasher, References
 from mainstem.processing.columns import whole
 from mainstem.processing.effects import EVENT_EFFECTS, REFERENCES, STATE_EFFECTS
+from mainstem.processing.json_columns import json_text, json_value, sql_literal
+from mainstem.processing.remedied import remedied_content
 
 __all__ = ["Defect", "Shaped", "shape_events", "shape_states"]
 
@@ -132,13 +133,14 @@ def shape_events(
 
 
 def shape_states(
-    contract: Contract,
+    plan: CheckPlan,
     source: str,
     records: pa.Table,
     checked: pa.Table,
     keys: tuple[References, Hasher, duckdb.DuckDBPyConnection],
 ) -> Shaped:
     """Versions of rows without a defect; as `shape_events`."""
+    contract = plan.contract
     references, hasher, connection = keys
     columns = _Columns(contract, source, checked, references)
     entity = ENTITIES[contract.mapping.entity]
@@ -148,6 +150,7 @@ def shape_states(
     columns.need(own or "", values)
     customers = pc.if_else(gone, pa.scalar(None, pa.string()), columns.text("customer_id"))
     content = _content(contract, records, checked, connection)
+    remedied, said = remedied_content(plan, checked, records["observed_at"], connection)
     table = {
         **_places(records),
         "ref": columns.reference(entity.name, values),
@@ -155,10 +158,20 @@ def shape_states(
         "op": checked["op"],
         "version": checked["version"],
         "observed_at": records["observed_at"],
-        "content_hash": hasher.hashes(b"entity", [checked["op"], content["attributes"], content["personal"]]),
+        "content_hash": _content_hash(hasher, [checked["op"], content["attributes"], content["personal"]], said),
         **{name: content[name] for name in ("attributes", "personal")},
+        **remedied,
     }
     return columns.shaped(pa.table(table), STATE_EFFECTS)
+
+
+def _content_hash(hasher: Hasher, content: Sequence[pa.Array], said: Sequence[pa.Array]) -> pa.Array:
+    """The hash of what nothing was remedied in is that under a contract without remedies."""
+    plain = hasher.hashes(b"entity", content)
+    changed = pc.or_(*(part.is_valid() for part in said))
+    if not changed.true_count:
+        return plain
+    return pc.if_else(changed, hasher.hashes(b"entity remedied", [*content, *said]), plain)
 
 
 def _places(records: pa.Table) -> Mapping[str, pa.ChunkedArray]:
@@ -220,7 +233,7 @@ def _content(
     parts: dict[str, list[str]] = {"attributes": [], "personal": []}
     for name, mapped in sorted(contract.mapping.attributes.items()):
         if isinstance(mapped, Constant):
-            parts["attributes"].append(_literal(f"{_json_text(name)}:{_json_text(mapped.value)}"))
+            parts["attributes"].append(sql_literal(f"{json_text(name)}:{json_text(mapped.value)}"))
             continue
         field = contract.fields[mapped]
         part = "attributes" if field.pii is PiiClass.NONE else "personal"
@@ -248,21 +261,8 @@ def _content(
 
 def _member(name: str, field: ContractField) -> str:
     """SQL for `"name":value`, null where there is no value; in a patch that clears the attribute, `"name":null`."""
-    column = f'"{FIELD_PREFIX}{field.name}"'
-    match field.type:
-        case FieldType.INTEGER | FieldType.BOOLEAN:
-            value = f"{column}::VARCHAR"
-        case FieldType.NUMBER:
-            value = f"regexp_replace({column}::VARCHAR, '\\.?0+$', '')"
-        case FieldType.TIMESTAMP:
-            value = f"strftime({column}, '\"%Y-%m-%dT%H:%M:%S.%fZ\"')"
-        case FieldType.DATE:
-            value = f"'\"' || {column}::VARCHAR || '\"'"
-        case FieldType.OBJECT:
-            value = column
-        case _:
-            value = f"to_json({column})::VARCHAR"
-    key = _literal(f"{_json_text(name)}:")
+    key = sql_literal(f"{json_text(name)}:")
+    value = json_value(f'"{FIELD_PREFIX}{field.name}"', field.type)
     return f"CASE WHEN \"cleared_{field.name}\" THEN {key} || 'null' ELSE {key} || {value} END"
 
 
@@ -288,18 +288,10 @@ def _cleared(
 
 def _is_cleared(paths: Sequence[Sequence[str]]) -> str:
     """Whether one of the paths leads to null, and none to a value."""
-    types = [f"json_type(payload, {_literal(_json_path(path))})" for path in paths]
+    types = [f"json_type(payload, {sql_literal(_json_path(path))})" for path in paths]
     one_of = f"list_value({', '.join(types)})"
     return f"(list_contains({one_of}, 'NULL') AND len(list_filter({one_of}, lambda kind: kind <> 'NULL')) = 0)"
 
 
 def _json_path(path: Sequence[str]) -> str:
     return "$" + "".join(f'."{step}"' for step in path)
-
-
-def _json_text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Spans,
         read_field_days,
         read_fields,
+        read_remedied,
         read_streams,
     )
     from mainstem.quality.report import QualityReport, read_report
@@ -29,7 +30,7 @@ else:
             "breaches": "BREACH_CHANNEL Breach find_breaches read_breaches",
             "counts": "StreamCounts joined",
             "dimensions": "NO_ACCURACY WHOLE Counted Dimension Share",
-            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_streams",
+            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_remedied read_streams",
             "report": "QualityReport read_report",
             "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
             "settings": "QualitySettings",
@@ -65,6 +66,7 @@ __all__ = [
     "read_breaches",
     "read_field_days",
     "read_fields",
+    "read_remedied",
     "read_report",
     "read_streams",
     "replayed_days",

@@ -128,9 +128,11 @@ class Query:
             columns.append(f"{self._version(self._contract.entity_version)} AS version")
         columns += [f"v{i} AS {FIELD_PREFIX}{name}" for name, i in self._index.items()]
         columns += [f"o{one.i} AS {ORIGINAL_PREFIX}{one.field.name}" for one in self._remedies.remedied]
-        columns += [
-            f"coalesce(op <> 'delete' AND r{n}, false) AS {REMEDIED_PREFIX}{n}" for n in range(len(self.remedied))
-        ]
+        for n, step in enumerate(self.remedied):
+            # What one remedy did and the next undid was not done.
+            i = self._index[step.field]
+            changed = "" if step.effect is RemedyEffect.FLAGGED else f" AND v{i} IS DISTINCT FROM o{i}"
+            columns.append(f"coalesce(op <> 'delete' AND r{n}{changed}, false) AS {REMEDIED_PREFIX}{n}")
         for severity, checks, prefix in (
             (Severity.WARN, self.warned, WARNED_PREFIX),
             (Severity.HOLD, self.holding, HOLDING_PREFIX),

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+from mainstem.contracts._functions import FUNCTIONS
 from mainstem.contracts._limits import FORMATS
 from mainstem.contracts._remedies import layers
 from mainstem.contracts._source_form import known_zones
@@ -118,7 +119,7 @@ class RemedySql:
             case Form.TRIM:
                 return f"trim(regexp_replace({v}, {literal(_SPACE + '+')}, ' ', 'g'))"
             case Form.LOWER | Form.UPPER:
-                return f"{remedy.form}({v})"
+                return FUNCTIONS[remedy.form].duckdb.format(v)
             case Form.EMAIL:
                 return self._email(v, remedy)
             case Form.PHONE:
@@ -144,7 +145,9 @@ class RemedySql:
 
     def _call(self, name: str, function: Function, *arguments: str) -> str:
         self.functions[name] = function
-        return f'"{name}"({", ".join(arguments)})'
+        # Copied at once: DuckDB loses hold of texts that come from outside where CASE or coalesce picks among them, and
+        # then reads what is no longer theirs (duckdb#20606).
+        return f"""("{name}"({", ".join(arguments)}) || '')"""
 
     def _bounds(self, one: FieldSql, remedy: Bound) -> tuple[str, str]:
         kind = COLUMN_TYPES[one.field.type]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mainstem.cli.contract_bounds import bounds
 from mainstem.cli.contract_drift import drift, evolve
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import AsJson
@@ -25,6 +26,7 @@ app = App(
     name="contract",
     help="Check, show, compare and draft contracts, with no running installation; see drift, and have a contract follow it.",
 )
+app.command(bounds)
 app.command(drift)
 app.command(evolve)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainstem.contracts._places import declared_keys
     from mainstem.contracts._reference_tables import with_reference_tables
     from mainstem.contracts.audit import Audit, Audited
+    from mainstem.contracts.bounds import BoundsSample, ProposedBounds
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
     from mainstem.contracts.contract import (
@@ -65,6 +66,7 @@ else:
             "trial": "FailedRow Trial",
             "dependents": "Dependents Use",
             "comparison": "Change compare_contracts",
+            "bounds": "BoundsSample ProposedBounds",
             "builtins": "builtin_contracts",
             "_pieces": "Kind",
             "_places": "declared_keys",
@@ -99,6 +101,7 @@ __all__ = [
     "SURPLUS",
     "Audit",
     "Audited",
+    "BoundsSample",
     "Change",
     "Check",
     "CheckPlan",
@@ -121,6 +124,7 @@ __all__ = [
     "Policies",
     "Policy",
     "Proposed",
+    "ProposedBounds",
     "Reason",
     "Registry",
     "Remedied",

@@ -68,9 +68,9 @@ ACCOUNTS: list[dict[str, Any]] = [
 ]
 
 
-def activate(site: Site, text: str) -> None:
+def activate(site: Site, text: str, plans: str = PLANS) -> None:
     folder = site.data_dir.parent / f"project-{uuid.uuid4().hex}"
-    for path, content in (("contracts/crm/accounts.yaml", text), ("reference/plans.csv", PLANS)):
+    for path, content in (("contracts/crm/accounts.yaml", text), ("reference/plans.csv", plans)):
         file = folder / path
         file.parent.mkdir(parents=True)
         file.write_text(content)
@@ -225,3 +225,68 @@ def test_the_contract_without_remedies_takes_them_back_as_records_come_again(
     assert (line.accepted, line.duplicate) == (3, 1)
     rebuild(site, capsys)
     assert customer(site, "a") == told
+
+
+EVENTS = """
+apiVersion: v3.2.0
+kind: DataContract
+id: shop-orders
+version: 1.0.0
+customProperties: [{property: source, value: shop}]
+schema:
+  - name: orders
+    customProperties:
+      - {property: partitionKey, value: account}
+      - {property: recordId, value: id}
+      - {property: occurredAt, value: at}
+      - property: mapping
+        value:
+          entity: usage_event
+          attributes: {customer_id: account, event: kind, occurred_at: at, quantity: amount}
+    properties:
+      - {name: id, logicalType: string, required: true}
+      - {name: account, logicalType: string, required: true}
+      - {name: kind, logicalType: string, required: true, customProperties: [{property: remedies, value: [{standardise: lower}]}]}
+      - {name: at, logicalType: timestamp, required: true}
+      - {name: amount, logicalType: number, customProperties: [{property: remedies, value: [{impute: {constant: 1}}, {clip: {max: 9}}]}]}
+"""
+
+
+def test_events_are_remedied_and_counted_by_day(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.declare("contracts/shop/orders.yaml", EVENTS)
+    amounts = [5, None, 20, 20.5, None, "many"]
+    body = [
+        {"id": str(n), "account": "a", "kind": "SALE", "at": AT, "amount": amount} for n, amount in enumerate(amounts)
+    ]
+    with site.runtime() as runtime, runtime.door as door:
+        for _ in range(2):
+            delivery = Delivery("shop", json.dumps(body).encode(), "application/json", stream="orders")
+            assert door.submit(delivery).accepted == len(amounts)
+    site.work()
+    counted = site.query(
+        "SELECT field, remedy, count(DISTINCT day), sum(n)::int FROM remedy_count GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    # Each copy that was checked counts, the second delivery's too; those that go to quarantine do not.
+    assert counted == [("amount", "clip", 1, 4), ("amount", "impute", 1, 4), ("kind", "standardise.lower", 1, 10)]
+    found = {one["field"]: one for one in ask(site, "data/quality/metrics?source=shop")["fields"]}
+    assert (found["amount"]["remedied"]["imputed"], found["amount"]["remedied"]["clipped"]) == (4, 4)
+    completeness, validity = (found["amount"]["scores"][name] for name in ("completeness", "validity"))
+    assert (completeness["good"], completeness["of"], validity["good"], validity["of"]) == (8, 12, 2, 8)
+    rebuild(site, capsys)
+    assert site.query("SELECT sum(n)::int FROM remedy_count") == [(18,)]
+
+
+def test_a_table_of_the_largest_size_is_activated_and_read_again_from_the_lake(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"p{n},{n},{'x' * 80}{n}\n" for n in range(10_000))
+    activate(site, CONTRACT, "plan,seats,region\n" + rows)
+    send(site, {"id": "a", "plan": "free", "country": "PT"})
+    assert "region" not in customer(site, "a")["remedied"]
+    plain = CONTRACT.replace("value: free\n          - value: pro", "value: p9999")
+    assert plain != CONTRACT
+    activate(site, plain, "plan,seats,region\n" + rows)
+    send(site, {"id": "b", "plan": "P9999", "country": "PT"})
+    assert customer(site, "b")["region"] == f"{'x' * 80}9999"
+    rebuild(site, capsys)
+    assert customer(site, "b")["region"] == f"{'x' * 80}9999"

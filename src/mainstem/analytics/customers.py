@@ -103,7 +103,7 @@ class Profile:
     started_at: str | None = None
     churned_at: str | None = None
     remedied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """By attribute what a remedy changed or marked: the value as it came (`from`), by which remedies, and when (`at`)."""
+    """Of these attributes what a remedy changed or marked: the value as it came (`from`), by which remedies, and when (`at`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,7 +191,8 @@ class Customers:
                 id=id_,
                 ref=ref,
                 source=id_.partition(":")[0],
-                remedied=told.get(ref, {}).get("remedied", {}),
+                # An attribute that is not served may be personal, and so is what it was made from.
+                remedied={name: one for name, one in told.get(ref, {}).get("remedied", {}).items() if name in names},
                 **{n: told.get(ref, {}).get(n) for n in names},
             )
             for ref, id_ in named.items()

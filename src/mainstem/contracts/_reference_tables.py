@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import yaml
 
@@ -25,6 +26,9 @@ MOST_ROWS = 10_000
 MOST_BYTES = 1024 * 1024
 """Of all tables of a contract together."""
 
+# Those in C where there are: a table may have a mebibyte.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _SEPARATOR = "\n--- # reference tables, as they were when this was activated\n"
 
 
@@ -43,7 +47,7 @@ def split_text(text: str, where: str) -> tuple[str, Mapping[str, Sequence[Mappin
     if not separator:
         return text, {}
     try:
-        document = yaml.load(rest, yaml.CSafeLoader)
+        document = yaml.load(rest, _LOADER)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise ConfigurationError("the reference tables are not YAML.", where=where) from error
     tables = document.get("reference") if isinstance(document, dict) else None
@@ -77,7 +81,7 @@ def with_reference_tables(text: str, where: str, read: Callable[[str], str]) -> 
             where=where,
             hint=f"Up to {MOST_BYTES:,} become part of a contract: leave out columns and rows that it does not need.",
         )
-    return text.rstrip("\n") + _SEPARATOR + yaml.dump({"reference": tables}, Dumper=yaml.CSafeDumper)
+    return text.rstrip("\n") + _SEPARATOR + yaml.dump({"reference": tables}, Dumper=_DUMPER)
 
 
 def _named(value: object) -> list[str]:

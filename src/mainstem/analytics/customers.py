@@ -102,6 +102,8 @@ class Profile:
     region: str | None = None
     started_at: str | None = None
     churned_at: str | None = None
+    remedied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of these attributes what a remedy changed or marked: the value as it came (`from`), by which remedies, and when (`at`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -171,22 +173,34 @@ class Customers:
         named = self.ids(connection, refs)
         rows = connection.execute(
             """
-            SELECT DISTINCT ON (customer) customer, ref, attributes, sealed FROM entity
+            SELECT DISTINCT ON (customer) customer, ref, attributes, sealed, remedied, remedied_sealed FROM entity
             WHERE entity = 'customer' AND customer = ANY(%s) AND NOT deleted ORDER BY customer, ref
             """,
             (list(refs),),
         ).fetchall()
         told: dict[uuid.UUID, dict[str, Any]] = {}
-        for customer, entity, attributes, sealed in rows:
-            personal = (
-                {} if sealed is None else msgspec.json.decode(self.sealer.open(sealed, entity_context(entity.bytes)))
-            )
-            told[customer] = {**attributes, **personal}
+        for customer, entity, attributes, sealed, remedied, remedied_sealed in rows:
+            told[customer] = {**attributes, **self._opened(entity, sealed)}
+            told[customer]["remedied"] = {**(remedied or {}), **self._opened(entity, remedied_sealed)}
         names = ("name", "segment", "plan", "region", "started_at", "churned_at")
         return {
-            ref: Profile(id=id_, ref=ref, source=id_.partition(":")[0], **{n: told.get(ref, {}).get(n) for n in names})
+            ref: Profile(
+                id=id_,
+                ref=ref,
+                source=id_.partition(":")[0],
+                # An attribute that is not served may be personal, and so is what it was made from.
+                remedied={name: one for name, one in told.get(ref, {}).get("remedied", {}).items() if name in names},
+                **{n: told.get(ref, {}).get(n) for n in names},
+            )
             for ref, id_ in named.items()
         }
+
+    def _opened(self, entity: uuid.UUID, sealed: bytes | None) -> dict[str, Any]:
+        """A sealed JSON object of an entity."""
+        if sealed is None:
+            return {}
+        opened: dict[str, Any] = msgspec.json.decode(self.sealer.open(sealed, entity_context(entity.bytes)))
+        return opened
 
     def page(self, connection: Connection, query: CustomerQuery) -> tuple[int, list[CustomerRow]]:
         """How many customers there are of this kind, and one page of them; those without the sort's value come last."""

@@ -19,6 +19,7 @@ from mainstem.api.conservation import Conservation, StreamState, Totals
 from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
+from mainstem.contracts import RemedyEffect
 from mainstem.metrics import Gauge, Journey, Metric
 from mainstem.quality import (
     Breach,
@@ -192,12 +193,21 @@ def _fields(report: QualityReport, asked: _Measured) -> dict[str, Any]:
             {
                 **{name: getattr(one, name) for name in ("source", "stream", "field", "required", "checked")},
                 **_scored(one),
+                "remedied": _remedied(report.remedied.get((one.source, one.stream, one.field), {})),
             }
             for one in fields[: asked.limit]
         ],
         "fields_total": len(fields),
         "breaches": [_breach(one) for one in report.breaches],
     }
+
+
+def _remedied(counts: Mapping[str, int]) -> dict[str, Any]:
+    """Of how many copies a field's value was changed or marked: by what became of it, and by remedy."""
+    effects = {effect.value: 0 for effect in RemedyEffect}
+    for remedy, n in counts.items():
+        effects[RemedyEffect.of(remedy)] += n
+    return {**effects, "remedies": [{"remedy": remedy, "records": n} for remedy, n in counts.items()]}
 
 
 def _stream(conservation: Conservation, state: StreamState, incomplete: int) -> dict[str, Any]:

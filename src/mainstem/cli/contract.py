@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mainstem.cli.contract_bounds import bounds
 from mainstem.cli.contract_drift import drift, evolve
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.options import AsJson
@@ -25,6 +26,7 @@ app = App(
     name="contract",
     help="Check, show, compare and draft contracts, with no running installation; see drift, and have a contract follow it.",
 )
+app.command(bounds)
 app.command(drift)
 app.command(evolve)
 
@@ -196,6 +198,10 @@ def _tried(contract: Contract, sample: str, most: int) -> dict[str, Any]:
         "discarded": trial.discarded,
         "reasons": reasons,
         "warnings": dict(trial.warnings.most_common()),
+        "remedied": [
+            {"field": field, "remedy": remedy, "count": count}
+            for (field, remedy), count in sorted(trial.remedied.items())
+        ],
         "failed": [dataclasses.asdict(one) for one in trial.failed],
         "unreadable": [{"file": one.file, "line": one.line, "reason": one.reason} for one in bad],
     }
@@ -207,9 +213,11 @@ def _print_check(result: dict[str, Any]) -> None:
         print(f"Perhaps a slip: {note}")
     if "changes" in result:
         _print_changes(result["changes"])
-    sample = result.get("sample")
-    if sample is None:
-        return
+    if result.get("sample") is not None:
+        _print_sample(result["sample"])
+
+
+def _print_sample(sample: dict[str, Any]) -> None:
     print(f"{sample['passed']:,} of {counted(sample['rows'], 'record')} pass.")
     if sample["held"]:
         print(f"{sample['held']:,} would be held, and take effect when somebody releases them.")
@@ -222,6 +230,8 @@ def _print_check(result: dict[str, Any]) -> None:
         print(f"  record {one['row']}: {one['message']}")
     for rule, count in sample["warnings"].items():
         print(f"  {count:,} pass with a warning: {rule}")
+    for one in sample["remedied"]:
+        print(f"  {one['count']:,} of those that pass are remedied: {one['field']} {one['remedy']}")
     for one in sample["unreadable"][:_SHOWN]:
         line = "" if one["line"] is None else f":{one['line']}"
         print(f"  {one['file']}{line}: {one['reason']}")
@@ -245,7 +255,7 @@ def _print_contract(said: dict[str, Any]) -> None:
     for name in ("key", "partition_key", "record_id", "occurred_at", "repeat", "freshness_seconds"):
         if said[name]:
             console.print(f"  {name.replace('_', ' ')}: {said[name]}")
-    fields = Table("field", "type", "required", "path", "personal data", "limits", "attribute")
+    fields = Table("field", "type", "required", "path", "personal data", "remedies", "limits", "attribute")
     for one in said["fields"]:
         limits = [
             f"{limit['limit']} {limit['value']}"
@@ -261,6 +271,7 @@ def _print_contract(said: dict[str, Any]) -> None:
             "yes" if one["required"] else "",
             ".".join(one["path"]),
             pii,
+            ", ".join(remedy["remedy"] for remedy in one["remedies"]),
             "; ".join(limits),
             ", ".join(one["attributes"]),
         )

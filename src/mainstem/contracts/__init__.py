@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mainstem.contracts._canonical import near_attributes
     from mainstem.contracts._pieces import Kind
     from mainstem.contracts._places import declared_keys
+    from mainstem.contracts._reference_tables import with_reference_tables
     from mainstem.contracts.audit import Audit, Audited
+    from mainstem.contracts.bounds import BoundsSample, ProposedBounds
     from mainstem.contracts.builtins import builtin_contracts
     from mainstem.contracts.comparison import Change, compare_contracts
     from mainstem.contracts.contract import (
@@ -39,12 +41,22 @@ if TYPE_CHECKING:
     from mainstem.contracts.holding import Held, held_rows
     from mainstem.contracts.nesting import deepest
     from mainstem.contracts.parents import check_parents
-    from mainstem.contracts.plan import CHECKED, FIELD_PREFIX, RECORDS, SURPLUS, Check, CheckPlan
+    from mainstem.contracts.plan import (
+        CHECKED,
+        FIELD_PREFIX,
+        ORIGINAL_PREFIX,
+        RECORDS,
+        REMEDIED_PREFIX,
+        SURPLUS,
+        Check,
+        CheckPlan,
+    )
     from mainstem.contracts.policy import DRIFT_OF_REASON, DriftKind, Policies, Policy
     from mainstem.contracts.publishing import described, json_schema
     from mainstem.contracts.reader import read_contract
     from mainstem.contracts.reasons import Reason
     from mainstem.contracts.registry import Registry
+    from mainstem.contracts.remedy import Remedied, RemedyEffect
     from mainstem.contracts.spans import SPAN_HINT, read_span
     from mainstem.contracts.trial import FailedRow, Trial
 else:
@@ -57,10 +69,12 @@ else:
             "trial": "FailedRow Trial",
             "dependents": "Dependents Use",
             "comparison": "Change compare_contracts",
+            "bounds": "BoundsSample ProposedBounds",
             "builtins": "builtin_contracts",
             "_canonical": "near_attributes",
             "_pieces": "Kind",
             "_places": "declared_keys",
+            "_reference_tables": "with_reference_tables",
             "drafting": "draft_contract field_name guess_field",
             "evolving": "Evolution Observed Proposed propose_evolution",
             "policy": "DRIFT_OF_REASON DriftKind Policies Policy",
@@ -70,7 +84,8 @@ else:
             "holding": "Held held_rows",
             "nesting": "deepest",
             "parents": "check_parents",
-            "plan": "CHECKED FIELD_PREFIX RECORDS SURPLUS Check CheckPlan",
+            "plan": "CHECKED FIELD_PREFIX ORIGINAL_PREFIX RECORDS REMEDIED_PREFIX SURPLUS Check CheckPlan",
+            "remedy": "Remedied RemedyEffect",
             "reader": "read_contract",
             "reasons": "Reason",
             "registry": "Registry",
@@ -83,12 +98,15 @@ __all__ = [
     "CHECKED",
     "DRIFT_OF_REASON",
     "FIELD_PREFIX",
+    "ORIGINAL_PREFIX",
     "RECORDS",
+    "REMEDIED_PREFIX",
     "ROW_COUNT",
     "SPAN_HINT",
     "SURPLUS",
     "Audit",
     "Audited",
+    "BoundsSample",
     "Change",
     "Check",
     "CheckPlan",
@@ -112,8 +130,11 @@ __all__ = [
     "Policies",
     "Policy",
     "Proposed",
+    "ProposedBounds",
     "Reason",
     "Registry",
+    "Remedied",
+    "RemedyEffect",
     "Repeat",
     "Rule",
     "Severity",
@@ -136,4 +157,5 @@ __all__ = [
     "propose_evolution",
     "read_contract",
     "read_span",
+    "with_reference_tables",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from mainstem.contracts._limits import limit_condition
 from mainstem.contracts._query import Query, interval
 from mainstem.contracts._sql import FieldSql
+from mainstem.contracts.remedy import RemedyEffect
 
 __all__ = ["AuditQuery"]
 
@@ -43,7 +44,9 @@ class AuditQuery(Query):
         return _any(["twice", "undeclared", *([] if self._state else ["env_op <> 'event'"])])
 
     def _is_absent(self, one: FieldSql) -> str:
-        return f"(v{one.i} IS NULL AND ({self._absent(one)}))"
+        # A value that was made up was missing.
+        value = "o" if self._remedies.done(one.field.name, RemedyEffect.IMPUTED) else "v"
+        return f"({value}{one.i} IS NULL AND ({self._absent(one)}))"
 
     def _is_expected(self, one: FieldSql) -> str | None:
         """Where a field can be asked for; None: everywhere.
@@ -73,6 +76,8 @@ class AuditQuery(Query):
         if hidden is not None:
             wrong.append(f"CASE {hidden} END IS NOT NULL")
         wrong += self._own_rules(field.name)
+        beyond = self._remedies.done(field.name, RemedyEffect.CLIPPED, RemedyEffect.FLAGGED)
+        wrong += [] if beyond is None else [beyond]
         if not self._state and field.name == self._contract.occurred_at:
             oldest, ahead = interval(self._contract.oldest), interval(self._contract.ahead)
             wrong += [f"v{i} < as_of - {oldest}", f"v{i} > as_of + {ahead}"]

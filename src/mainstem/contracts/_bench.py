@@ -6,14 +6,20 @@ connection, over a table whose rows are whatever was put on the bench last.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import threading
 import weakref
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
+from duckdb.sqltypes import VARCHAR
+
+from mainstem.contracts._standardisers import Function
 
 __all__ = ["Bench"]
 
@@ -60,6 +66,7 @@ class Bench:
         self._cursor.register("records", self._rows)
         self._prepared: dict[str, str] = {}
         self._numbers = itertools.count()
+        self._functions: set[str] = set()
 
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection) -> Bench:
@@ -70,9 +77,17 @@ class Bench:
                 bench = cls._all[connection] = cls(connection)
             return bench
 
-    def run(self, sql: str, columns: Mapping[str, Any]) -> pa.Table:
-        """The result of a query over a table `records` of these columns. Raises duckdb.Error."""
-        name = self._prepared.get(sql) or self._prepare(sql)
+    def run(
+        self, sql: str, columns: Mapping[str, Any], functions: Mapping[str, Function] = MappingProxyType({})
+    ) -> pa.Table:
+        """The result of a query over a table `records` of these columns. Raises duckdb.Error.
+
+        `functions` are those of texts that the query calls, by names that say all about what each does.
+        """
+        name = self._prepared.get(sql)
+        if name is None:
+            self._know(functions)
+            name = self._prepare(sql)
         rows = pa.table(dict(columns), schema=_SCHEMA)
         try:
             return self._execute(name, rows)
@@ -86,6 +101,15 @@ class Bench:
             return self._cursor.execute(f"EXECUTE {name}").to_arrow_table()
         finally:
             self._rows.table = _SCHEMA.empty_table()
+
+    def _know(self, functions: Mapping[str, Function]) -> None:
+        for name, function in functions.items():
+            if name not in self._functions:
+                takes: list[Any] = [VARCHAR] * len(inspect.signature(function).parameters)
+                self._cursor.create_function(
+                    name, function, takes, VARCHAR, type=PythonUDFType.ARROW, null_handling=FunctionNullHandling.SPECIAL
+                )
+                self._functions.add(name)
 
     def _prepare(self, sql: str) -> str:
         if len(self._prepared) >= _MOST_PREPARED:

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from mainstem.contracts._canonical import check_money
 from mainstem.contracts._custom import Custom
 from mainstem.contracts.contract import ANY_SOURCE, Constant, Contract, ContractField, Repeat
+from mainstem.contracts.remedy import Impute
 from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.model import ENTITIES, Attribute, EntityKind, FieldType, PiiClass
@@ -250,15 +251,32 @@ class _Coherence:
         identifying = {contract.partition_key, contract.record_id, *contract.key, *self._referring()}
         for name in contract.fields.keys() & identifying:
             form = contract.fields[name].form
-            for word, given in (("codes", form.codes), ("default", form.default)):
+            remedies = contract.fields[name].remedies
+            for word, given in (("codes", form.codes), ("default", form.default), ("remedies", remedies)):
                 if given:
                     raise self._wrong(
                         f"{self._field_place(name)}.customProperties",
                         f"{name!r} identifies, and cannot have `{word}`.",
                         "Remove it, or declare a second field with the same `path` for what is shown.",
                     )
+        for word, ordering in (
+            ("occurredAt", contract.occurred_at),
+            ("entityVersion", contract.entity_version),
+            ("deleted", contract.deleted),
+        ):
+            if ordering is not None and contract.fields[ordering].remedies:
+                raise self._wrong(
+                    f"{self._field_place(ordering)}.customProperties",
+                    f"{ordering!r} is the stream's `{word}`, and cannot have `remedies`.",
+                    "Remove it, or declare a second field with the same `path` for what is shown.",
+                )
         for name, field in contract.fields.items():
-            for word, value in (*(("codes", value) for _, value in field.form.codes), ("default", field.form.default)):
+            imputed = [one.constant for one in field.remedies if isinstance(one, Impute)]
+            for word, value in (
+                ("impute", imputed[0] if imputed else None),
+                *(("codes", value) for _, value in field.form.codes),
+                ("default", field.form.default),
+            ):
                 if field.allowed and value is not None and not _allows(field, value):
                     raise self._wrong(
                         f"{self._field_place(name)}.customProperties",

@@ -45,6 +45,7 @@ FIELD_PROPERTIES = {
     "codes": "What the source's codes mean: a table of texts and values.",
     "factor": "What a number is multiplied by, such as 0.01 where the source counts in cents.",
     "default": "The value of a record that has none.",
+    "remedies": "What is done to a value before it is checked: a list of `standardise`, `impute`, `clip`, `flag`, `enrich`.",
     "limitSeverity": "What becomes of a record beyond the field's limits: `quarantine`, `hold` or `warn`.",
     "completeness": "The share of a day's records that are to have a value, above 0 and up to 1.",
 }

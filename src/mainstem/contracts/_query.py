@@ -9,23 +9,28 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from mainstem.contracts._limits import limit_condition
 from mainstem.contracts._places import declared_keys, extracted, extracted_text, json_path, tree_of
+from mainstem.contracts._remedy_sql import RemedySql
 from mainstem.contracts._rules import field_columns
 from mainstem.contracts._sql import COLUMN_TYPES, Code, FieldSql, literal
+from mainstem.contracts._standardisers import Function
 from mainstem.contracts.contract import Contract, ContractField, Severity
 from mainstem.contracts.expression import compile_condition
 from mainstem.contracts.policy import DriftKind, Policy
 from mainstem.contracts.reasons import Reason
+from mainstem.contracts.remedy import Remedied, RemedyEffect
 from mainstem.model import ENTITIES, EntityKind, FieldType
 
 __all__ = [
     "FIELD_PREFIX",
     "HOLDING_PREFIX",
     "MARKED_PREFIX",
+    "ORIGINAL_PREFIX",
+    "REMEDIED_PREFIX",
     "SURPLUS",
     "WARNED_PREFIX",
     "Check",
@@ -45,6 +50,12 @@ HOLDING_PREFIX = "h_"
 
 MARKED_PREFIX = "x_"
 """Before the numbers of kinds of drift that let a record through."""
+
+REMEDIED_PREFIX = "r_"
+"""Before the numbers of remedies: whether each did something."""
+
+ORIGINAL_PREFIX = "o_"
+"""Before the names of fields that have remedies: their values as they were."""
 
 SURPLUS = "surplus"
 """The keys of a payload's top level that the contract does not declare; null or empty where there are none."""
@@ -80,7 +91,8 @@ class Query:
 
     Its columns `w_0`, `w_1`, ... are true where the check of that number in `warned` fails, `h_0`, `h_1`, ... where that
     in `holding` does, `x_0`, `x_1`, ... where a record departs from its contract in the way of that number in `marked`, and
-    is let through all the same.
+    is let through all the same; `r_0`, `r_1`, ... where the remedy of that number in `remedied` did something. `functions`
+    are what it calls, by name.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -93,11 +105,17 @@ class Query:
         keys = (contract.partition_key, contract.record_id, *contract.key)
         self._identifying = {name for name in keys if name is not None} | _referring(contract)
         self._columns = field_columns(contract.fields, self._value)
+        self._remedies = RemedySql(self._fields, self._columns, self._absent)
+        self.remedied: list[Remedied] = self._remedies.steps
         self.defects: list[Defect] = []
         self.warned: list[Check] = []
         self.holding: list[Check] = []
         self.marked: list[tuple[DriftKind, str]] = []
         self.sql = self._sql()
+
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        return self._remedies.functions
 
     def _sql(self) -> str:
         columns = [f"{self._defect()} AS defect"]
@@ -109,6 +127,12 @@ class Query:
         if self._contract.entity_version is not None:
             columns.append(f"{self._version(self._contract.entity_version)} AS version")
         columns += [f"v{i} AS {FIELD_PREFIX}{name}" for name, i in self._index.items()]
+        columns += [f"o{one.i} AS {ORIGINAL_PREFIX}{one.field.name}" for one in self._remedies.remedied]
+        for n, step in enumerate(self.remedied):
+            # What one remedy did and the next undid was not done.
+            i = self._index[step.field]
+            changed = "" if step.effect is RemedyEffect.FLAGGED else f" AND v{i} IS DISTINCT FROM o{i}"
+            columns.append(f"coalesce(op <> 'delete' AND r{n}{changed}, false) AS {REMEDIED_PREFIX}{n}")
         for severity, checks, prefix in (
             (Severity.WARN, self.warned, WARNED_PREFIX),
             (Severity.HOLD, self.holding, HOLDING_PREFIX),
@@ -205,6 +229,7 @@ class Query:
         inside = f"SELECT *, {', '.join(columns)} FROM ({self._text()})"
         if bounds:
             inside = f"SELECT * REPLACE ({', '.join(bounds)}) FROM ({inside})"
+        inside = self._remedies.around(inside)
         grown = [one for one in self._fields if one.field.allowed and one.field.policies.enum_growth in _LETS_GROW]
         if grown:
             # Noted first: what is to be discarded is gone afterwards.
@@ -343,9 +368,11 @@ class Query:
                 yield DriftKind.TYPE_CHANGE, name, f"NOT {gone} AND {unread}"
             if one.field.allowed and policies.enum_growth in _LETS_GROW:
                 yield DriftKind.ENUM_GROWTH, name, f"NOT {gone} AND e{one.i}"
-            if one.field.required and policies.missing_field is Policy.DISCARD_VALUE:
+            imputed = self._remedies.done(name, RemedyEffect.IMPUTED)
+            if one.field.required and (policies.missing_field is Policy.DISCARD_VALUE or imputed):
                 said = f"{gone} OR op = 'patch'" if self._state else "false"
-                yield DriftKind.MISSING_FIELD, name, f"NOT ({said}) AND ({self._absent(one)})"
+                missing = self._absent(one) if policies.missing_field is Policy.DISCARD_VALUE else imputed
+                yield DriftKind.MISSING_FIELD, name, f"NOT ({said}) AND ({missing})"
 
     def _if_absent(self, field: ContractField, code: Code) -> str:
         contract = self._contract

@@ -18,7 +18,7 @@ from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.model import FieldType
 
-__all__ = ["FORM_OPTIONS", "form_words", "missing_words", "read_source_form"]
+__all__ = ["FORM_OPTIONS", "form_words", "given_value", "known_zones", "missing_words", "read_source_form"]
 
 FORM_OPTIONS: Mapping[str, tuple[str, ...]] = {"timestamp": ("format", "defaultTimezone"), "date": ("format",)}
 """Words of `logicalTypeOptions`, by logical type, that say how values are written and are no limits."""
@@ -89,15 +89,15 @@ def _time_format(pattern: object, kind: FieldType, at: str) -> str:
 
 
 def _zone(name: object, at: str) -> str:
-    if not isinstance(name, str) or name not in _zones():
-        hint = near_miss(str(name), list(_zones()))
+    if not isinstance(name, str) or name not in known_zones():
+        hint = near_miss(str(name), list(known_zones()))
         raise ConfigurationError(f"{name!r} is no time zone.", where=at, hint=f"{hint} Zones are called Europe/Lisbon.")
     return name
 
 
 @functools.cache
-def _zones() -> frozenset[str]:
-    """Those that DuckDB, which reads the values, knows."""
+def known_zones() -> frozenset[str]:
+    """Time zones that DuckDB, which reads the values, knows."""
     with connect() as connection:
         return frozenset(name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall())
 
@@ -113,7 +113,7 @@ def _codes(custom: Custom, kind: FieldType, canonical: Canonical) -> tuple[tuple
     for code, meaning in codes.items():
         if not isinstance(code, str) or not code or len(code) > _LONGEST or "\0" in code:
             raise custom.wrong("codes", f"{code!r} is no code.", "Put it in quotes.")
-        found.append((code, _value(meaning, kind, place, canonical)))
+        found.append((code, given_value(meaning, kind, place, canonical)))
     return tuple(found)
 
 
@@ -123,10 +123,11 @@ def _default(one: SchemaProperty, custom: Custom, kind: FieldType, canonical: Ca
         return None
     if one.required:
         raise custom.wrong("default", "is given for a required field.", "Keep one of them.")
-    return _value(value, kind, custom.place("default"), canonical)
+    return given_value(value, kind, custom.place("default"), canonical)
 
 
-def _value(value: object, kind: FieldType, place: str, canonical: Canonical) -> str:
+def given_value(value: object, kind: FieldType, place: str, canonical: Canonical) -> str:
+    """A value that the contract itself gives, as text. Raises ConfigurationError, with the place, for what is no such one."""
     if kind is FieldType.BOOLEAN:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{value!r} is no boolean.", where=place, hint="Write true or false.")

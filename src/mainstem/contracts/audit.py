@@ -18,6 +18,7 @@ import pyarrow as pa
 from mainstem.contracts._audit_query import AuditQuery
 from mainstem.contracts._bench import Bench
 from mainstem.contracts._screen import screen
+from mainstem.contracts._standardisers import Function
 from mainstem.contracts.contract import Contract
 from mainstem.contracts.plan import bench_columns
 
@@ -51,11 +52,13 @@ class Audit:
 
     contract: Contract
     sql: str
+    functions: Mapping[str, Function]
 
     @classmethod
     def compile(cls, contract: Contract) -> Audit:
         """The audit of a contract."""
-        return cls(contract, AuditQuery(contract).sql)
+        query = AuditQuery(contract)
+        return cls(contract, query.sql, query.functions)
 
     def run(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Iterator[Audited]:
         """Counts over records (columns of `plan.RECORDS`) by the UTC day of `as_of`; a day may come twice.
@@ -74,7 +77,7 @@ class Audit:
             payload, records = payload.filter(pa.array(readable)), records.filter(pa.array(readable))
         if not records.num_rows:
             return
-        found = Bench.of(connection).run(self.sql, bench_columns(payload, records))
+        found = Bench.of(connection).run(self.sql, bench_columns(payload, records), self.functions)
         flags = {name: np.asarray(found[name]) for name in found.column_names}
         days = records["as_of"].cast(pa.date32()).cast(pa.int32()).to_numpy()
         for day in np.unique(days).tolist():

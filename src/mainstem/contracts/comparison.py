@@ -123,6 +123,14 @@ def _field(before: ContractField, after: ContractField) -> Iterator[Change]:
         if was != now:
             words = f"{name!r}: `{word}` was {_told(was)} and is {_told(now)}"
             yield Change(f"{word}_changed", True, words, (name,))
+    if before.remedies != after.remedies:
+        was, now = (", ".join(one.name for one in field.remedies) or "none" for field in (before, after))
+        words = (
+            f"the remedies of {name!r} say something else"
+            if was == now
+            else f"{name!r}: remedies were {was} and are {now}"
+        )
+        yield Change("remedies_changed", True, words, (name,))
     if before.required != after.required:
         words = f"{name!r} is {'required now' if after.required else 'optional now'}"
         yield Change("required_added" if after.required else "required_removed", after.required, words, (name,))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from mainstem.contracts.policy import Policies
+from mainstem.contracts.remedy import Remedy
 from mainstem.model import EntityKind, FieldType, PiiClass
 
 __all__ = [
@@ -155,6 +156,8 @@ class ContractField:
     """Paths on which the source used to say it, the latest first."""
     parent: Parent | None = None
     """What it refers to, where a record has to wait for that."""
+    remedies: tuple[Remedy, ...] = ()
+    """What is done to the value before it is checked, in this order."""
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from mainstem.contracts._canonical import canonical_fields
+from mainstem.contracts._reference_tables import own_text
 from mainstem.contracts._standard import load_standard
 from mainstem.contracts.contract import ANY_SOURCE, MOST_FORMER_PATHS, Contract, ContractField
 from mainstem.contracts.drafting import field_name
@@ -85,7 +86,8 @@ class _Evolving:
 
     def __init__(self, contract: Contract, source: str) -> None:
         self._contract = contract
-        self._data = copy.deepcopy(dict(load_standard(contract.text, "the contract in force")))
+        declared, self._tables = own_text(contract.text)
+        self._data = copy.deepcopy(dict(load_standard(declared, "the contract in force")))
         if contract.source == ANY_SOURCE:
             _set_custom(self._data, "source", source)
         self._changes: list[Proposed] = []
@@ -104,7 +106,7 @@ class _Evolving:
         try:
             message = self._handlers[one.kind](tried, one)
             if tried != self._data:
-                read_contract(_dumped(tried), "the proposal")
+                read_contract(_dumped(tried) + self._tables, "the proposal")
         except _LeftError as left:
             self._changes.append(Proposed(one.kind.value, one.path, _named(one), str(left)))
             return
@@ -122,7 +124,7 @@ class _Evolving:
         version = _SEMANTIC.fullmatch(str(self._data.get("version")))
         if version is not None:
             self._data["version"] = f"{version[1]}.{int(version[2]) + 1}.0"
-        return Evolution(_dumped(self._data), self._changes)
+        return Evolution(_dumped(self._data) + self._tables, self._changes)
 
     # One for each kind: change the data, and say what was changed.
 

@@ -34,7 +34,7 @@ from mainstem.contracts._pieces import (
 from mainstem.contracts._regex import portable_pattern
 from mainstem.hints import near_miss
 
-__all__ = ["Column", "Expression", "compile_condition"]
+__all__ = ["Column", "Expression", "compile_condition", "compile_value"]
 
 _DEEPEST = 100
 _MOST_JOINS = 8
@@ -82,14 +82,21 @@ def compile_condition(text: str, columns: Mapping[str, Column], *, where: str, c
     Raises ConfigurationError, naming `where` and the position in the text; `called` is what the text is to its reader.
     """
     reading = _Reading(columns, where, called)
-    tree = reading.tree(text)
-    try:
-        piece = reading.read(tree)
-    except RecursionError:
-        raise reading.too_deep() from None
+    tree, piece = reading.whole(text)
     if piece.kind is not Kind.BOOLEAN:
         reading.refuse(tree, f"the {called} is neither true nor false", "Compare with a value.")
     return Expression(piece.duckdb, piece.postgres, frozenset(reading.named))
+
+
+def compile_value(
+    text: str, columns: Mapping[str, Column], *, where: str, called: str = "expression"
+) -> tuple[Expression, Kind]:
+    """What a text comes to, and its kind; raises as `compile_condition`, and where it is never a value."""
+    reading = _Reading(columns, where, called)
+    tree, piece = reading.whole(text)
+    if piece.kind is Kind.UNKNOWN:
+        reading.refuse(tree, f"the {called} is never a value", None)
+    return Expression(piece.duckdb, piece.postgres, frozenset(reading.named)), piece.kind
 
 
 class _Reading(Parser):
@@ -141,6 +148,14 @@ class _Reading(Parser):
             "json_extract_string": lambda node: self._inside(node, *self._arguments(node, 2, 2)),
             "date_diff": self._date_diff,
         }
+
+    def whole(self, text: str) -> tuple[exp.Expr, Piece]:
+        """A text's tree, and what it is."""
+        tree = self.tree(text)
+        try:
+            return tree, self.read(tree)
+        except RecursionError:
+            raise self.too_deep() from None
 
     def read(self, node: exp.Expr) -> Piece:
         """A node rendered, after everything below it was checked."""

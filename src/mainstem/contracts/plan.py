@@ -20,6 +20,8 @@ from mainstem.contracts._query import (
     FIELD_PREFIX,
     HOLDING_PREFIX,
     MARKED_PREFIX,
+    ORIGINAL_PREFIX,
+    REMEDIED_PREFIX,
     SURPLUS,
     WARNED_PREFIX,
     Check,
@@ -27,14 +29,26 @@ from mainstem.contracts._query import (
     Query,
 )
 from mainstem.contracts._screen import SCREENED, screen
+from mainstem.contracts._standardisers import Function
 from mainstem.contracts.contract import Contract
 from mainstem.contracts.duck import connect
 from mainstem.contracts.policy import DriftKind, Policy
 from mainstem.contracts.reasons import Reason
+from mainstem.contracts.remedy import Remedied
 from mainstem.errors import ConfigurationError
 from mainstem.model import EntityKind, FieldType
 
-__all__ = ["CHECKED", "FIELD_PREFIX", "RECORDS", "SURPLUS", "Check", "CheckPlan", "bench_columns"]
+__all__ = [
+    "CHECKED",
+    "FIELD_PREFIX",
+    "ORIGINAL_PREFIX",
+    "RECORDS",
+    "REMEDIED_PREFIX",
+    "SURPLUS",
+    "Check",
+    "CheckPlan",
+    "bench_columns",
+]
 
 # Every record that is held keeps the words, and the names of all that hold it.
 _MOST_TOLD = 5
@@ -96,7 +110,8 @@ class CheckPlan:
 
     contract: Contract
     schema: pa.Schema
-    """Of the result: `CHECKED`, then `f_<name>` for every declared field, `w_<n>` for every one of `warned`, `h_<n>` for
+    """Of the result: `CHECKED`, then `f_<name>` for every declared field, `o_<name>` for every one with remedies, its value
+    before them, `r_<n>` for every one of `remedied`, `w_<n>` for every one of `warned`, `h_<n>` for
     every one of `holding`, `x_<n>` for every one of `marked`, and `SURPLUS`: the keys of the top level that are not declared, null or none."""
     sql: str
     """Over a table `records`, whose payloads `run` has made sure are JSON objects."""
@@ -108,12 +123,22 @@ class CheckPlan:
     """What holds a record that has no defect."""
     marked: tuple[tuple[DriftKind, str], ...]
     """Drift of a field that lets records through: with a value that is not among the allowed ones, or without it."""
+    remedied: tuple[Remedied, ...] = ()
+    """What is done to values before they are checked."""
+    functions: Mapping[str, Function] = dataclasses.field(default_factory=dict)
+    """What `sql` calls, by name."""
 
     @classmethod
     def compile(cls, contract: Contract) -> CheckPlan:
         """The plan of a contract."""
         query = Query(contract)
         fields = [pa.field(FIELD_PREFIX + field.name, _ARROW_TYPES[field.type]) for field in contract.fields.values()]
+        fields += [
+            pa.field(ORIGINAL_PREFIX + field.name, _ARROW_TYPES[field.type])
+            for field in contract.fields.values()
+            if field.remedies
+        ]
+        fields += [pa.field(f"{REMEDIED_PREFIX}{number}", pa.bool_()) for number in range(len(query.remedied))]
         fields += [pa.field(f"{WARNED_PREFIX}{number}", pa.bool_()) for number in range(len(query.warned))]
         fields += [pa.field(f"{HOLDING_PREFIX}{number}", pa.bool_()) for number in range(len(query.holding))]
         fields += [pa.field(f"{MARKED_PREFIX}{number}", pa.bool_()) for number in range(len(query.marked))]
@@ -127,6 +152,8 @@ class CheckPlan:
             warned=tuple(query.warned),
             holding=tuple(query.holding),
             marked=tuple(query.marked),
+            remedied=tuple(query.remedied),
+            functions=query.functions,
         )
 
     def prove(self, where: str) -> None:
@@ -149,6 +176,13 @@ class CheckPlan:
     def holds(self, checked: pa.Table) -> Iterator[tuple[Check, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each limit or rule that holds some row, and which; also rows that have a defect."""
         return _failing(checked, self.holding, HOLDING_PREFIX)
+
+    def remedies(self, checked: pa.Table) -> Iterator[tuple[int, Remedied, npt.NDArray[np.bool_]]]:
+        """Of a result of `run`: each remedy that did something, by its number, and to which rows; also of bad ones."""
+        for number, remedied in enumerate(self.remedied):
+            done = np.asarray(_whole(checked[f"{REMEDIED_PREFIX}{number}"]))
+            if done.any():
+                yield number, remedied, done
 
     def marks(self, checked: pa.Table) -> Iterator[tuple[DriftKind, str, npt.NDArray[np.bool_]]]:
         """Of a result of `run`: each kind of drift, and its field, that lets some row through, and which."""
@@ -207,7 +241,7 @@ class CheckPlan:
         Raises duckdb.Error for rows that DuckDB cannot process for a reason unknown here: halve them.
         """
         payload, screened = screen(_whole(records["payload"]))
-        read = Bench.of(connection).run(self.sql, bench_columns(payload, records))
+        read = Bench.of(connection).run(self.sql, bench_columns(payload, records), self.functions)
         named = dict(zip(("reason", "field", "rule"), self._named(_whole(read["defect"]), screened), strict=True))
         columns = {"n": records["n"], **named, **self._resolved(records, read)}
         columns.update((name, read[name]) for name in self.schema.names[len(CHECKED) :])

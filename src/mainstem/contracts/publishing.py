@@ -12,8 +12,10 @@ from typing import Any
 
 from mainstem.contracts._limits import FORMATS
 from mainstem.contracts._regex import portable_pattern
+from mainstem.contracts._remedies import remedy_words
 from mainstem.contracts._source_form import form_words
 from mainstem.contracts.contract import Contract, ContractField, Limit, Severity
+from mainstem.contracts.remedy import Enrich, Impute
 from mainstem.model import FieldType
 
 __all__ = ["described", "json_schema"]
@@ -64,6 +66,7 @@ def described(contract: Contract) -> dict[str, Any]:
                 "pii": field.pii.value,
                 "allowed": list(field.allowed),
                 "form": dict(form_words(field.form)),
+                "remedies": remedy_words(field),
                 "limits": [
                     {"limit": limit.word, "value": limit.value, "severity": limit.severity.value}
                     for limit in field.limits
@@ -111,7 +114,8 @@ def json_schema(contract: Contract) -> dict[str, Any]:
     for field in contract.fields.values():
         for path in field.paths:
             # Of several places one is enough.
-            _place(root, path, _field(field), required=field.required and not field.former)
+            imputed = any(isinstance(one, Impute | Enrich) for one in field.remedies)
+            _place(root, path, _field(field), required=field.required and not field.former and not imputed)
     return root
 
 
@@ -137,8 +141,8 @@ def _field(field: ContractField) -> dict[str, Any]:
     said: dict[str, Any] = {"type": "array"} if field.array else dict(_TYPES[field.type])
     if field.description:
         said["description"] = field.description
-    if form_words(field.form):
-        # What is sent is the source's writing, which JSON Schema cannot say; types and limits are about what it means.
+    if form_words(field.form) or field.remedies:
+        # What is sent is the source's writing, or is remedied, which JSON Schema cannot say; types and limits are about what it means.
         return {name: value for name, value in said.items() if name == "description"}
     if field.allowed:
         said["enum"] = [

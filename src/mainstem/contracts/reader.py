@@ -28,7 +28,9 @@ from mainstem.contracts._custom import FIELD_PROPERTIES, STREAM_PROPERTIES, Cust
 from mainstem.contracts._limits import read_limits
 from mainstem.contracts._numbers import exact_number
 from mainstem.contracts._policies import indispensable, read_field_policies, read_policies
+from mainstem.contracts._reference_tables import split_text
 from mainstem.contracts._relationships import read_parent
+from mainstem.contracts._remedies import Tables, read_remedies
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
@@ -89,9 +91,10 @@ def read_contract(text: str, where: str) -> Contract:
 
     Raises ConfigurationError, saying where and what to do, at the first defect.
     """
-    standard = read_standard(text, where)
+    declared, tables = split_text(text, where)
+    standard = read_standard(declared, where)
     _check_head(standard, where)
-    return _Reading(standard, where).contract(text)
+    return _Reading(standard, where, tables).contract(text)
 
 
 def _check_head(standard: OpenDataContractStandard, where: str) -> None:
@@ -115,8 +118,9 @@ def _check_head(standard: OpenDataContractStandard, where: str) -> None:
 class _Reading:
     """One file being read."""
 
-    def __init__(self, standard: OpenDataContractStandard, where: str) -> None:
+    def __init__(self, standard: OpenDataContractStandard, where: str, tables: Tables) -> None:
         self._standard = standard
+        self._tables = tables
         self._where = where
         self._stream: SchemaObject = (standard.schema_ or [])[0]
         self._custom = Custom(
@@ -134,6 +138,7 @@ class _Reading:
         self._check_stream()
         mapping = self._mapping()
         fields, key = self._fields(mapping)
+        fields = read_remedies(fields, self._field_custom, self._tables, self._allowed_value)
         rules = RuleReader(fields, self._where)
         for index, one in enumerate(self._stream.properties or ()):
             rules.read(one.quality, f"schema[0].properties[{index}].quality", one.name)

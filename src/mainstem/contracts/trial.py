@@ -17,7 +17,7 @@ from mainstem.contracts.plan import RECORDS, CheckPlan
 from mainstem.contracts.reasons import Reason
 from mainstem.model import EntityKind
 
-__all__ = ["FailedRow", "Trial"]
+__all__ = ["FailedRow", "Trial", "sample_records"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +31,18 @@ class FailedRow:
     message: str
 
 
+def sample_records(contract: Contract, payloads: pa.Array, numbers: Sequence[int], now: dt.datetime) -> pa.Table:
+    """Records in `RECORDS` columns as if these payloads (binary) had been received `now`, whole and by themselves."""
+    count = len(payloads)
+    columns = {
+        "n": pa.array(numbers, pa.int64()),
+        "payload": payloads,
+        "as_of": pa.array([now] * count, RECORDS.field("as_of").type),
+        "op": pa.repeat("event" if contract.kind is EntityKind.EVENT else "upsert", count),
+    }
+    return pa.table({one.name: columns.get(one.name, pa.nulls(count, one.type)) for one in RECORDS}, RECORDS)
+
+
 class Trial:
     """Counts over the records given to `add`; `failed` are the first of those that fail."""
 
@@ -40,7 +52,6 @@ class Trial:
         self._connection = connection
         self._now = now
         self._show = show
-        self._op = "event" if contract.kind is EntityKind.EVENT else "upsert"
         self.rows = 0
         self.passed = 0
         self.discarded = 0
@@ -51,18 +62,14 @@ class Trial:
         """By reason, field and rule."""
         self.warnings: Counter[str] = Counter()
         """Of records that pass, by rule or limit."""
+        self.remedied: Counter[tuple[str, str]] = Counter()
+        """Of records that pass, by field and remedy."""
         self.failed: list[FailedRow] = []
 
     def add(self, payloads: pa.Array, numbers: Sequence[int]) -> None:
         """Try records (binary); `numbers` are those they are told by. Raises duckdb.Error."""
         count = len(payloads)
-        columns = {
-            "n": pa.array(numbers, pa.int64()),
-            "payload": payloads,
-            "as_of": pa.array([self._now] * count, RECORDS.field("as_of").type),
-            "op": pa.array([self._op] * count),
-        }
-        records = pa.table({one.name: columns.get(one.name, pa.nulls(count, one.type)) for one in RECORDS}, RECORDS)
+        records = sample_records(self._plan.contract, payloads, numbers, self._now)
         checked = self._plan.run(self._connection, records)
         held = held_rows(self._plan, checked)
         bad = np.asarray(checked["reason"].is_valid())
@@ -82,6 +89,9 @@ class Trial:
         for warned, failures in self._plan.failures(checked):
             self.warnings[warned.rule] += int((failures & passed).sum())
         self.warnings = +self.warnings
+        for _, one, done in self._plan.remedies(checked):
+            self.remedied[one.field, one.remedy] += int((done & passed).sum())
+        self.remedied = +self.remedied
 
     def _hold(self, held: Held, numbers: Sequence[int]) -> None:
         for row in np.flatnonzero(held.rows).tolist():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import duckdb
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from mainstem.contracts import FIELD_PREFIX, Constant, Contract, ContractField
 from mainstem.model import CURRENCY, ENTITIES, FieldType, Op, PiiClass
 from mainstem.processing.columns import whole
+from mainstem.processing.json_columns import json_text, json_value, sql_literal
 
 __all__ = ["event_properties", "state_content"]
 
@@ -63,7 +63,7 @@ def state_content(
         personal = isinstance(mapped, str) and contract.fields[mapped].pii is not PiiClass.NONE
         member = _member_of(contract, name, mapped)
         if isinstance(mapped, str):
-            key = _literal(f"{_json_text(name)}:null")
+            key = sql_literal(f"{json_text(name)}:null")
             member = f'CASE WHEN "cleared_{mapped}" THEN {key} ELSE {member} END'
         parts["personal" if personal else "attributes"].append(member)
     columns = {part: f"concat_ws(',', {', '.join(members)})" if members else "''" for part, members in parts.items()}
@@ -107,26 +107,14 @@ def _member_of(contract: Contract, name: str, to: str | Constant) -> str:
     if isinstance(to, Constant):
         number = attribute is not None and attribute.type is FieldType.NUMBER
         text = to.value.upper() if currency else to.value
-        return _literal(f"{_json_text(name)}:{text if number else _json_text(text)}")
+        return sql_literal(f"{json_text(name)}:{text if number else json_text(text)}")
     return _member(name, contract.fields[to], capitals=currency)
 
 
 def _member(name: str, field: ContractField, *, capitals: bool) -> str:
     column = f'"{FIELD_PREFIX}{field.name}"'
-    match field.type:
-        case FieldType.INTEGER | FieldType.BOOLEAN:
-            value = f"{column}::VARCHAR"
-        case FieldType.NUMBER:
-            value = f"regexp_replace({column}::VARCHAR, '\\.?0+$', '')"
-        case FieldType.TIMESTAMP:
-            value = f"strftime({column}, '\"%Y-%m-%dT%H:%M:%S.%fZ\"')"
-        case FieldType.DATE:
-            value = f"'\"' || {column}::VARCHAR || '\"'"
-        case FieldType.OBJECT:
-            value = column
-        case _:
-            value = f"to_json({f'upper({column})' if capitals else column})::VARCHAR"
-    return f"{_literal(f'{_json_text(name)}:')} || {value}"
+    value = json_value(f"upper({column})" if capitals and field.type is FieldType.STRING else column, field.type)
+    return f"{sql_literal(f'{json_text(name)}:')} || {value}"
 
 
 def _cleared(
@@ -151,18 +139,10 @@ def _cleared(
 
 def _is_cleared(paths: Sequence[Sequence[str]]) -> str:
     """Whether one of the paths leads to null, and none to a value."""
-    types = [f"json_type(payload, {_literal(_json_path(path))})" for path in paths]
+    types = [f"json_type(payload, {sql_literal(_json_path(path))})" for path in paths]
     one_of = f"list_value({', '.join(types)})"
     return f"(list_contains({one_of}, 'NULL') AND len(list_filter({one_of}, lambda kind: kind <> 'NULL')) = 0)"
 
 
 def _json_path(path: Sequence[str]) -> str:
     return "$" + "".join(f'."{step}"' for step in path)
-
-
-def _json_text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -24,6 +24,7 @@ __all__ = [
     "EVENT_EFFECTS",
     "QUARANTINE_EFFECTS",
     "REFERENCES",
+    "REMEDY_EFFECTS",
     "SEALED",
     "STATE_EFFECTS",
     "WARNING_EFFECTS",
@@ -68,13 +69,17 @@ STATE_EFFECTS = pa.schema(
         # The vendor's version made comparable as text; '' when it has none.
         pa.field("version", pa.string(), nullable=False),
         pa.field("observed_at", _TIMESTAMP, nullable=False),
-        # Over the canonical mapped content and the op, not over times.
+        # Over the canonical mapped content, what it was remedied from, and the op, not over times.
         pa.field("content_hash", _HASH, nullable=False),
         # Mapped attributes as JSON objects: without personal data, and the personal ones (null when none), still clear:
         # the sink seals them. Without null values, but in a patch, where null takes an attribute away. A delete has
         # neither attributes nor a customer.
         pa.field("attributes", pa.string(), nullable=False),
         pa.field("personal", pa.string()),
+        # Of the attributes that a remedy changed or marked, as JSON objects in the same two parts: the value as it was
+        # (`from`), the remedies (`by`), and when it was observed (`at`); null where there is none.
+        pa.field("remedied", pa.string()),
+        pa.field("remedied_personal", pa.string()),
     ]
 )
 
@@ -112,6 +117,17 @@ WARNING_EFFECTS = pa.schema(
     ]
 )
 
+REMEDY_EFFECTS = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("stream", pa.string(), nullable=False),
+        pa.field("field", pa.string(), nullable=False),
+        pa.field("remedy", pa.string(), nullable=False),
+        # The received day, and of how many copies that were received on it and take effect it changed or marked a value.
+        pa.field("day", pa.date32(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
+    ]
+)
 
 REFERENCES = pa.schema(
     [
@@ -189,6 +205,8 @@ class Effects:
     """Records of the span, counted from the log's batches and not from the parts."""
     warnings: pa.Table = dataclasses.field(default_factory=WARNING_EFFECTS.empty_table)
     """In `WARNING_EFFECTS` columns."""
+    remedies: pa.Table = dataclasses.field(default_factory=REMEDY_EFFECTS.empty_table)
+    """In `REMEDY_EFFECTS` columns."""
     quality: tuple[StreamCounts, ...] = ()
     """What the checks say of the span's copies; a key may come more than once."""
     discarded: pa.Table = dataclasses.field(default_factory=DISCARDED.empty_table)

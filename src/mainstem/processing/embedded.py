@@ -37,6 +37,7 @@ from mainstem.processing.drift.watching import Checked, DriftWatch, Seen, drift_
 from mainstem.processing.effects import (
     QUARANTINE_EFFECTS,
     REFERENCES,
+    REMEDY_EFFECTS,
     SEALED,
     WARNING_EFFECTS,
     DecisionEffect,
@@ -93,6 +94,7 @@ class _Parts:
     sealed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     references: list[pa.Table] = dataclasses.field(default_factory=list)
     warnings: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    remedies: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     quality: list[StreamCounts] = dataclasses.field(default_factory=list)
     discarded: list[pa.Table] = dataclasses.field(default_factory=list)
     drift: list[Seen] = dataclasses.field(default_factory=list)
@@ -155,6 +157,7 @@ class EmbeddedEngine:
             received_at=last.received_at,
             records=sum(batch.records.num_rows for batch in batches),
             warnings=pa.Table.from_pylist(parts.warnings, WARNING_EFFECTS),
+            remedies=pa.Table.from_pylist(parts.remedies, REMEDY_EFFECTS),
             quality=tuple(parts.quality),
             discarded=pa.concat_tables([DISCARDED.empty_table(), *parts.discarded]),
             drift=drift_effects(parts.drift),
@@ -236,8 +239,9 @@ class EmbeddedEngine:
         if not records.num_rows:
             parts.quality += counted.of(group.source, group.stream, group.version)
             return
-        shaped = self._shape(contract, group.source, records, checked)
+        shaped = self._shape(plan, group.source, records, checked)
         parts.warnings += _warnings(plan, group, records, checked, shaped)
+        parts.remedies += _remedies(plan, group, records, checked, shaped)
         if shaped.defects:
             found = [told(defect.reason, defect.field) for defect in shaped.defects]
             rest = dataclasses.replace(group, records=records)
@@ -257,10 +261,10 @@ class EmbeddedEngine:
         keys = (self._references, self._parents)
         return find_orphans(contract, self._contracts.active, keys, (group.source, span, group.records, checked))
 
-    def _shape(self, contract: Contract, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
+    def _shape(self, plan: CheckPlan, source: str, records: pa.Table, checked: pa.Table) -> Shaped:
         keys = (self._references, self._hasher, self._connection())
-        shape = shape_events if contract.kind is EntityKind.EVENT else shape_states
-        return shape(contract, source, records, checked, keys)
+        shape = shape_events if plan.contract.kind is EntityKind.EVENT else shape_states
+        return shape(plan, source, records, checked, keys)
 
     def _decide(self, parts: _Parts, group: _Group) -> None:
         """Read decisions; corrections are checked and mapped together, as the records they stand for."""
@@ -362,19 +366,28 @@ def _warnings(
     plan: CheckPlan, group: _Group, records: pa.Table, checked: pa.Table, shaped: Shaped
 ) -> Iterator[dict[str, Any]]:
     """How many of the rows that go on fail what only warns, by received day."""
-    gone = [defect.row for defect in shaped.defects]
     for warned, failed in plan.failures(checked):
-        counted = failed.copy()
-        counted[gone] = False
-        for day, n in count_days(records["received_at"], counted).items():
-            yield {
-                "source": group.source,
-                "stream": group.stream,
-                "rule": warned.rule,
-                "field": warned.field,
-                "day": day,
-                "n": n,
-            }
+        for counted in _going_on(group, records, failed, shaped):
+            yield {"rule": warned.rule, "field": warned.field, **counted}
+
+
+def _remedies(
+    plan: CheckPlan, group: _Group, records: pa.Table, checked: pa.Table, shaped: Shaped
+) -> Iterator[dict[str, Any]]:
+    """Of how many of the rows that go on each remedy changed or marked a value, by received day."""
+    for _, one, done in plan.remedies(checked):
+        for counted in _going_on(group, records, done, shaped):
+            yield {"field": one.field, "remedy": one.remedy, **counted}
+
+
+def _going_on(
+    group: _Group, records: pa.Table, rows: npt.NDArray[np.bool_], shaped: Shaped
+) -> Iterator[dict[str, Any]]:
+    """How many of some rows could be mapped, by received day."""
+    counted = rows.copy()
+    counted[[defect.row for defect in shaped.defects]] = False
+    for day, n in count_days(records["received_at"], counted).items():
+        yield {"source": group.source, "stream": group.stream, "day": day, "n": n}
 
 
 def _records(batches: Sequence[LogBatch]) -> pa.Table:

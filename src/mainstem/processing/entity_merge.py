@@ -30,7 +30,10 @@ Order = tuple[str, dt.datetime, bytes]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Version:
-    """One row of an entity's history. `attributes` and `personal` are JSON objects, the latter None when empty."""
+    """One row of an entity's history. `attributes` and `personal` are JSON objects, the latter None when empty.
+
+    So are `remedied` and `remedied_personal`: what was remedied of the two, None when nothing was.
+    """
 
     version: str
     observed_at: dt.datetime
@@ -45,6 +48,8 @@ class Version:
     last_version: str
     last_observed_at: dt.datetime
     accepted: bool = True
+    remedied: str | None = None
+    remedied_personal: str | None = None
 
     @property
     def first(self) -> Order:
@@ -74,10 +79,28 @@ class State:
     attributes: Mapping[str, Any]
     personal: Mapping[str, Any]
     patched: bool
+    remedied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    remedied_personal: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def content(self) -> tuple[str, str | None]:
         """Attributes and personal ones as canonical JSON."""
         return canonical_json(self.attributes), canonical_json(self.personal) if self.personal else None
+
+    def remedies(self) -> tuple[str | None, str | None]:
+        """What was remedied of attributes and personal ones as canonical JSON, None for nothing."""
+        return _json_or_none(self.remedied), _json_or_none(self.remedied_personal)
+
+    def said(self) -> tuple[str | None, str | None]:
+        """The same without the times: equal whenever it was observed."""
+        return _json_or_none(_timeless(self.remedied)), _json_or_none(_timeless(self.remedied_personal))
+
+
+def _json_or_none(part: Mapping[str, Any]) -> str | None:
+    return canonical_json(part) if part else None
+
+
+def _timeless(remedied: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {key: value for key, value in one.items() if key != "at"} for name, one in remedied.items()}
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
@@ -142,6 +165,8 @@ def _applied(state: State, version: Version) -> State:
                 attributes=_patched(state.attributes, both, named),
                 personal=_patched(state.personal, both, personal),
                 patched=True,
+                remedied=_patched(state.remedied, both, _parsed(version.remedied)),
+                remedied_personal=_patched(state.remedied_personal, both, _parsed(version.remedied_personal)),
             )
         case _:
             return State(
@@ -150,6 +175,8 @@ def _applied(state: State, version: Version) -> State:
                 attributes=_parsed(version.attributes),
                 personal=_parsed(version.personal),
                 patched=False,
+                remedied=_parsed(version.remedied),
+                remedied_personal=_parsed(version.remedied_personal),
             )
 
 
@@ -182,4 +209,4 @@ def merge(history: Sequence[Version], record: Version) -> tuple[list[Version], b
 
 
 def _meaning(state: State) -> tuple[Any, ...]:
-    return (state.deleted, state.customer, *state.content())
+    return (state.deleted, state.customer, *state.content(), *state.said())

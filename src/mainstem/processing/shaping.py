@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.contracts import FIELD_PREFIX, Constant, Contract, ContractField, Reason, Repeat
+from mainstem.contracts import FIELD_PREFIX, CheckPlan, Constant, Contract, ContractField, Reason, Repeat
 from mainstem.model import ENTITIES, Entity, Op, PiiClass
 from mainstem.privacy import Hasher, References
 from mainstem.processing.attributes import event_properties, state_content
 from mainstem.processing.columns import whole
 from mainstem.processing.effects import EVENT_EFFECTS, REFERENCES, STATE_EFFECTS
+from mainstem.processing.remedied import remedied_content
 
 __all__ = ["Defect", "Shaped", "shape_events", "shape_states"]
 
@@ -116,13 +117,14 @@ class _Columns:
 
 
 def shape_events(
-    contract: Contract,
+    plan: CheckPlan,
     source: str,
     records: pa.Table,
     checked: pa.Table,
     keys: tuple[References, Hasher, duckdb.DuckDBPyConnection],
 ) -> Shaped:
     """Events of rows without a defect. `records` has the log's columns and the places of the rows of `checked`."""
+    contract = plan.contract
     references, hasher, connection = keys
     columns = _Columns(contract, source, checked, references)
     customer, event = columns.mapped("customer"), columns.mapped("event")
@@ -147,13 +149,14 @@ def shape_events(
 
 
 def shape_states(
-    contract: Contract,
+    plan: CheckPlan,
     source: str,
     records: pa.Table,
     checked: pa.Table,
     keys: tuple[References, Hasher, duckdb.DuckDBPyConnection],
 ) -> Shaped:
     """Versions of rows without a defect; as `shape_events`."""
+    contract = plan.contract
     references, hasher, connection = keys
     columns = _Columns(contract, source, checked, references)
     entity, attributes = columns.entity, contract.mapping.attributes
@@ -163,6 +166,7 @@ def shape_states(
     columns.need(own, values)
     customers = pc.if_else(gone, pa.scalar(None, pa.string()), columns.text(attributes.get("customer_id")))
     content = state_content(contract, records, checked, connection)
+    remedied, said = remedied_content(plan, checked, records["observed_at"], connection)
     table = {
         **_places(records),
         "ref": columns.reference(entity.name, values),
@@ -170,10 +174,20 @@ def shape_states(
         "op": checked["op"],
         "version": checked["version"],
         "observed_at": records["observed_at"],
-        "content_hash": hasher.hashes(b"entity", [checked["op"], content["attributes"], content["personal"]]),
+        "content_hash": _content_hash(hasher, [checked["op"], content["attributes"], content["personal"]], said),
         **{name: content[name] for name in ("attributes", "personal")},
+        **remedied,
     }
     return columns.shaped(pa.table(table), STATE_EFFECTS)
+
+
+def _content_hash(hasher: Hasher, content: Sequence[pa.Array], said: Sequence[pa.Array]) -> pa.Array:
+    """The hash of what nothing was remedied in is that under a contract without remedies."""
+    plain = hasher.hashes(b"entity", content)
+    changed = pc.or_(*(part.is_valid() for part in said))
+    if not changed.true_count:
+        return plain
+    return pc.if_else(changed, hasher.hashes(b"entity remedied", [*content, *said]), plain)
 
 
 def _places(records: pa.Table) -> Mapping[str, pa.ChunkedArray]:

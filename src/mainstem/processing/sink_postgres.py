@@ -49,6 +49,7 @@ from mainstem.processing.tables.orphans import write_orphans
 from mainstem.processing.tables.quality_counts import write_quality
 from mainstem.processing.tables.quarantine import Decided, decide_quarantine, foresee_decisions, write_quarantined
 from mainstem.processing.tables.references import ReferenceRegister
+from mainstem.processing.tables.remedies import write_remedies
 from mainstem.processing.tables.timeline import TimelineRows, pack_timeline, write_timeline
 from mainstem.processing.tables.warnings import write_warnings
 from mainstem.processing.verdicts import JudgedEvents, judge_decisions, judge_events
@@ -343,6 +344,7 @@ class PostgresSink:
         write_quarantined(conn, span, effects.quarantined, effects.sealed)
         write_orphans(conn, span, effects.orphans)
         write_warnings(conn, span, effects.warnings)
+        write_remedies(conn, span, effects.remedies)
         write_quality(conn, span, effects.quality)
         noticed, findings = self._findings.write(conn, span, effects.drift, plan.known_at)
         terms = terms_of(effects, plan, merged, corrected)

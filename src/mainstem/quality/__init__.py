@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Spans,
         read_field_days,
         read_fields,
+        read_remedied,
         read_streams,
     )
     from mainstem.quality.interval import Interval, wilson
@@ -32,7 +33,7 @@ else:
             "counts": "StreamCounts joined",
             "dimensions": "WHOLE Counted Dimension Share",
             "interval": "Interval wilson",
-            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_streams",
+            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_remedied read_streams",
             "measurements": "Measured Measurement Method read_measurements write_measurements",
             "report": "QualityReport read_report",
             "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
@@ -73,6 +74,7 @@ __all__ = [
     "read_field_days",
     "read_fields",
     "read_measurements",
+    "read_remedied",
     "read_report",
     "read_streams",
     "replayed_days",

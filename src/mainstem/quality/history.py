@@ -11,7 +11,7 @@ from typing import Any
 from mainstem.quality.dimensions import Counted
 from mainstem.store import Connection
 
-__all__ = ["TREND_DAYS", "QualityQuery", "Spans", "read_field_days", "read_fields", "read_streams"]
+__all__ = ["TREND_DAYS", "QualityQuery", "Spans", "read_field_days", "read_fields", "read_remedied", "read_streams"]
 
 TREND_DAYS = 7
 """A trend is these last days against as many before."""
@@ -143,6 +143,22 @@ def read_field_days(conn: Connection, query: QualityQuery) -> Mapping[tuple[str,
     ).fetchall()
     for source, stream, field, day, *counts in rows:
         found[source, stream, field][day] = Counted(*counts)
+    return found
+
+
+def read_remedied(conn: Connection, query: QualityQuery) -> Mapping[tuple[str, str, str], Mapping[str, int]]:
+    """By (source, stream, field), over the days asked for, of how many copies each remedy changed or marked a value."""
+    found: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
+    rows = conn.execute(
+        f"""
+        SELECT source, stream, field, remedy, sum(n)::bigint FROM remedy_count
+        WHERE {_SELECTED} AND day >= %(first)s AND (%(field)s::text IS NULL OR field = %(field)s)
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+        """,
+        query.parameters(),
+    ).fetchall()
+    for source, stream, field, remedy, n in rows:
+        found[source, stream, field][remedy] = n
     return found
 
 

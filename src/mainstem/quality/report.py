@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mainstem.quality.breaches import Breach, Contracts, read_breaches
 from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share
-from mainstem.quality.history import QualityQuery, Spans, read_field_days, read_fields, read_streams
+from mainstem.quality.history import QualityQuery, Spans, read_field_days, read_fields, read_remedied, read_streams
 from mainstem.quality.measurements import Measured, measured, read_measurements
 from mainstem.quality.scoring import DayScores, QualityScorer, Score, Scored
 from mainstem.store import Connection
@@ -25,6 +25,8 @@ class QualityReport:
     streams: Mapping[tuple[str, str], Scored]
     fields: Sequence[Scored]
     breaches: Sequence[Breach]
+    remedied: Mapping[tuple[str, str, str], Mapping[str, int]]
+    """By (source, stream, field), of how many copies each remedy changed or marked a value."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,7 +61,13 @@ def read_report(conn: Connection, query: QualityQuery, contracts: Contracts, sco
         _Field(name, _NOTHING, {}) for name in sorted({*beside} - {one.name for one in counted}) if name[2] != WHOLE
     ]
     fields = [_field(one, days, query, contracts, scorer, beside.get(one.name, {})) for one in counted]
-    return QualityReport(_together(list(streams.values()), scorer), streams, fields, read_breaches(conn, query))
+    return QualityReport(
+        overall=_together(list(streams.values()), scorer),
+        streams=streams,
+        fields=fields,
+        breaches=read_breaches(conn, query),
+        remedied=read_remedied(conn, query),
+    )
 
 
 def _read_fields(conn: Connection, query: QualityQuery) -> Iterator[_Field]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract, DriftKind
+from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract, DriftKind, RemedyEffect
 from mainstem.model import EntityKind, Lane, Op
 from mainstem.quality.counts import StreamCounts
 
@@ -137,6 +137,9 @@ class Tally:
         contract, rows = self.plan.contract, checked.num_rows
         record, counts = counted.record[day], counted.counts[day]
         nulls = np.array([checked[FIELD_PREFIX + name].null_count for name in contract.fields], np.int64)
+        for name, made in self._remedied(checked, RemedyEffect.IMPUTED).items():
+            # What was made up was missing.
+            nulls[list(contract.fields).index(name)] += np.count_nonzero(made)
         needed = np.array([self._is_needed(name) for name in contract.fields], np.bool_)
         record[_RECORDS] += rows
         counts[_RECORDS] += np.where(needed, rows, rows - nulls)
@@ -155,8 +158,12 @@ class Tally:
             record[kind] += np.count_nonzero(mask)
 
     def _warned(self, checked: pa.Table) -> dict[tuple[int, str], Mask]:
-        """By kind and field the rows that something warns of; what asks for a value is about one that is missing."""
-        wrong: dict[tuple[int, str], Mask] = {}
+        """By kind and field the rows that something warns of; what asks for a value is about one that is missing.
+
+        What is clipped or flagged is taken, and was wrong all the same.
+        """
+        beyond = self._remedied(checked, RemedyEffect.CLIPPED, RemedyEffect.FLAGGED)
+        wrong = {(_INVALID, name): mask for name, mask in beyond.items()}
         for warned, failed in self.plan.failures(checked):
             for name in warned.uses:
                 found = {_INCONSISTENT: failed}
@@ -166,6 +173,14 @@ class Tally:
                 for kind, mask in found.items():
                     wrong[kind, name] = mask | wrong.get((kind, name), False)
         return wrong
+
+    def _remedied(self, checked: pa.Table, *effects: RemedyEffect) -> dict[str, Mask]:
+        """By field the rows in which remedies of these effects did something."""
+        found: dict[str, Mask] = {}
+        for _, one, mask in self.plan.remedies(checked):
+            if one.effect in effects:
+                found[one.field] = mask | found.get(one.field, False)
+        return found
 
     def _is_needed(self, name: str) -> bool:
         """Of several key fields none is needed beside the envelope's key."""

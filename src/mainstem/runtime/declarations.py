@@ -14,7 +14,15 @@ from typing import TypeVar
 from mainstem.analytics.health_models import activate_health_model
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
-from mainstem.contracts import ACTIVE, CheckPlan, Contract, Registry, check_parents, read_contract
+from mainstem.contracts import (
+    ACTIVE,
+    CheckPlan,
+    Contract,
+    Registry,
+    check_parents,
+    read_contract,
+    with_reference_tables,
+)
 from mainstem.errors import ConfigurationError
 from mainstem.intake import ContractActivated, DeclarationActivated
 from mainstem.metrics import (
@@ -37,6 +45,7 @@ __all__ = [
     "Activation",
     "activate_contract",
     "activate_folder",
+    "read_contract_text",
     "read_files",
     "read_folder",
     "read_text",
@@ -98,7 +107,7 @@ def read_folder(runtime: Runtime, folder: Path) -> Declarations:
     Raises ConfigurationError, naming the file, for the first thing that is wrong, and for a folder that declares nothing.
     """
     found = Declarations(
-        read_files(folder / "contracts", read_contract),
+        read_files(folder / "contracts", lambda text, where: read_contract_text(text, where, folder)),
         read_files(folder / "metrics", lambda text, where: read_declared(text, where=where)),
         read_files(folder / "health", lambda text, where: read_health_model(text, where=where)),
         read_files(folder / "agreements", lambda text, where: read_agreement(text, where=where)),
@@ -215,6 +224,12 @@ def read_files(folder: Path, read: Callable[[str, str], _Read]) -> list[tuple[Pa
     """The declarations in a folder and those below it, each with its file. Raises ConfigurationError."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
     return [(path, read(read_text(path), str(path))) for path in paths]
+
+
+def read_contract_text(text: str, where: str, project: Path) -> Contract:
+    """The contract in a text of a project's folder, whose reference tables become part of it. Raises ConfigurationError."""
+    completed = with_reference_tables(text, where, lambda name: read_text(project / "reference" / f"{name}.csv"))
+    return read_contract(completed, where)
 
 
 def read_text(path: Path) -> str:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 from mainstem.analytics.dependents import DeclaredDependents
 from mainstem.analytics.reader import read_health_model
-from mainstem.contracts import Contract, Dependents, read_contract
+from mainstem.contracts import Contract, Dependents
 from mainstem.metrics import builtin_metrics, read_declared
-from mainstem.runtime.declarations import read_files, read_text
+from mainstem.runtime.declarations import read_contract_text, read_files, read_text
 
 __all__ = ["project_dependents", "read_contract_file"]
 
 
 def read_contract_file(path: Path) -> Contract:
-    """The contract in a file. Raises ConfigurationError naming the file and the place in it."""
-    return read_contract(read_text(path), str(path))
+    """The contract in a file, with the reference tables of the project it lies in.
+
+    Raises ConfigurationError naming the file and the place in it.
+    """
+    return read_contract_text(read_text(path), str(path), _project(path) or path.absolute().parent)
 
 
 def project_dependents(contract_file: Path) -> Dependents:
@@ -23,10 +26,14 @@ def project_dependents(contract_file: Path) -> Dependents:
 
     Raises ConfigurationError for one of these that cannot be read.
     """
-    above = [folder for folder in contract_file.absolute().parents if folder.name == "contracts"]
-    if not above:
+    root = _project(contract_file)
+    if root is None:
         return DeclaredDependents(builtin_metrics(), ())
-    root = above[0].parent
     metrics = [one for _, one in read_files(root / "metrics", lambda text, where: read_declared(text, where=where))]
     models = [one for _, one in read_files(root / "health", lambda text, where: read_health_model(text, where=where))]
     return DeclaredDependents([*builtin_metrics(), *metrics], models)
+
+
+def _project(contract_file: Path) -> Path | None:
+    """The folder that the `contracts/` of a file lies in."""
+    return next((folder.parent for folder in contract_file.absolute().parents if folder.name == "contracts"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -19,7 +20,7 @@ from mainstem.processing.entity_merge import State, Version, canonical_json, fol
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-def _record(version: int, minute: int, op: Op, content: dict[str, Any]) -> Version:
+def _record(version: int, minute: int, op: Op, content: dict[str, Any], sent: int = 0) -> Version:
     if op is Op.DELETE:
         content = {}
     elif op is Op.UPSERT:
@@ -27,10 +28,18 @@ def _record(version: int, minute: int, op: Op, content: dict[str, Any]) -> Versi
     public = json.dumps({key: value for key, value in content.items() if key != "name"}, sort_keys=True)
     personal = json.dumps({"name": content["name"]}) if "name" in content else None
     observed = START + dt.timedelta(minutes=minute)
+    # Of values that are even another was sent.
+    remedied = {
+        key: {"from": value + sent, "by": ["clip"], "at": observed.isoformat()}
+        for key, value in sorted(content.items())
+        if value is not None and value % 2 == 0 and sent
+    }
+    said = sorted((key, one["from"]) for key, one in remedied.items())
+    parts = [{key: one for key, one in remedied.items() if (key == "name") is personal} for personal in (False, True)]
     return Version(
         version=str(version) if version else "",
         observed_at=observed,
-        content_hash=hashlib.sha256(repr((op, public, personal)).encode()).digest()[:16],
+        content_hash=hashlib.sha256(repr((op, public, personal, said)).encode()).digest()[:16],
         op=op,
         stream="accounts",
         contract_version=1,
@@ -40,6 +49,8 @@ def _record(version: int, minute: int, op: Op, content: dict[str, Any]) -> Versi
         customer=None,
         last_version=str(version) if version else "",
         last_observed_at=observed,
+        remedied=json.dumps(parts[0]) if parts[0] else None,
+        remedied_personal=json.dumps(parts[1]) if parts[1] else None,
     )
 
 
@@ -47,7 +58,12 @@ _values = st.dictionaries(
     st.sampled_from(["plan", "seats", "name"]), st.one_of(st.none(), st.integers(0, 2)), max_size=3
 )
 _records = st.builds(
-    _record, st.integers(0, 2), st.integers(0, 6), st.sampled_from([Op.UPSERT, Op.PATCH, Op.DELETE]), _values
+    _record,
+    st.integers(0, 2),
+    st.integers(0, 6),
+    st.sampled_from([Op.UPSERT, Op.PATCH, Op.DELETE]),
+    _values,
+    st.integers(0, 1),
 )
 
 
@@ -63,6 +79,25 @@ def _plain_fold(records: list[Version]) -> dict[str, Any] | None:
         else:
             state = {key: value for key, value in ((state or {}) | content).items() if value is not None}
     return state
+
+
+def _timeless(state: State | None) -> State | None:
+    """A state without when its originals were observed first, which a late record with the same content moves."""
+    if state is None:
+        return None
+    parts = [None if part is None else json.loads(part) for part in state.said()]
+    return dataclasses.replace(state, remedied=parts[0] or {}, remedied_personal=parts[1] or {})
+
+
+def _remedied_fold(records: list[Version]) -> dict[str, Any]:
+    """Of each attribute that has a value, what it was made from by whoever said it last."""
+    state: dict[str, Any] = {}
+    for record in sorted(records, key=lambda one: one.first):
+        named = json.loads(record.attributes) | json.loads(record.personal or "{}")
+        new = json.loads(record.remedied or "{}") | json.loads(record.remedied_personal or "{}")
+        kept = {key: one for key, one in state.items() if key not in named} if record.op is Op.PATCH else {}
+        state = kept | new
+    return {key: one["from"] for key, one in state.items()}
 
 
 def _seen(state: State | None) -> dict[str, Any] | None:
@@ -88,9 +123,11 @@ def test_any_order_ends_in_the_same_state(records: list[Version], seed: int) -> 
     first, _ = _merged(records)
     second, _ = _merged(shuffled)
     one, two = fold(first), fold(second)
-    assert one == two
+    assert _timeless(one) == _timeless(two)
     assert first[-1].last == second[-1].last == max(record.first for record in records)
     assert _seen(one) == _plain_fold(records)
+    told = {} if one is None else {**one.remedied, **one.remedied_personal}
+    assert {key: int(it["from"]) for key, it in told.items()} == _remedied_fold(records)
 
 
 @settings(max_examples=300, deadline=None)

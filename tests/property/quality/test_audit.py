@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainstem.contracts import RECORDS, Audit, CheckPlan, Contract, read_contract
+from mainstem.contracts import RECORDS, Audit, CheckPlan, Contract, RemedyEffect, read_contract
 from mainstem.contracts.duck import connect
 from mainstem.model import Lane
 from mainstem.quality import Tally
@@ -22,6 +22,15 @@ TYPES = ("string", "integer", "number", "boolean", "timestamp", "date", "object"
 
 def _rule(name: str, condition: str) -> dict[str, Any]:
     return {"name": name, "type": "custom", "engine": "mainstem", "implementation": condition}
+
+
+def _remedied(field: dict[str, Any], *remedies: dict[str, Any]) -> dict[str, Any]:
+    return field | {
+        "customProperties": [
+            {"property": "remedies", "value": list(remedies)},
+            {"property": "pii", "value": "identifier"},
+        ]
+    }
 
 
 def _contract(entity: str) -> Contract:
@@ -48,6 +57,11 @@ def _contract(entity: str) -> Contract:
         },
         {"name": "z", "logicalType": "integer", "quality": [_rule("asked", "z IS NOT NULL")]},
         {"name": "u", "logicalType": "integer", "quality": [_rule("wished", "u IS NOT NULL") | {"severity": "warn"}]},
+        _remedied({"name": "q", "logicalType": "string", "required": True}, {"impute": {"field": "id"}}),
+        _remedied(
+            {"name": "r", "logicalType": "integer"}, {"impute": {"constant": 12}}, {"clip": {"min": 0, "max": 9}}
+        ),
+        _remedied({"name": "f", "logicalType": "number"}, {"flag": {"max": 5}}),
         *({"name": f"x_{name}", "logicalType": name, "physicalName": "x"} for name in TYPES[:4]),
         *({"name": f"y_{name}", "logicalType": name, "physicalName": "y"} for name in TYPES[4:]),
     ]
@@ -61,6 +75,7 @@ def _contract(entity: str) -> Contract:
     return read_contract(json.dumps(head), "t")
 
 
+_BEYOND = (RemedyEffect.CLIPPED, RemedyEffect.FLAGGED)
 CONNECTION = connect()
 CONTRACTS = {entity: _contract(entity) for entity in ("usage_event", "customer")}
 PLANS = {entity: CheckPlan.compile(contract) for entity, contract in CONTRACTS.items()}
@@ -71,14 +86,16 @@ VALUES = st.one_of(
     st.sampled_from(["", " ", "a", "b", "7", "1e400", "\0", "2026-01-15", "2026-01-15T11:00:00Z", "1999-01-01", "true"]),
     st.lists(st.integers(), max_size=1), st.dictionaries(st.sampled_from(["k", "x"]), st.integers(), max_size=1),
 )  # fmt: skip
-GOOD = {"who": "c", "what": "a", "at": "2026-01-15T11:00:00Z", "z": 1, "u": 2}
+GOOD = {"who": "c", "what": "a", "at": "2026-01-15T11:00:00Z", "z": 1, "u": 2, "q": "q"}
 PAYLOADS = st.one_of(
     st.builds(
         lambda some, gone: json.dumps({k: v for k, v in (GOOD | some).items() if k not in gone}).encode(),
         st.dictionaries(
-            st.sampled_from(["who", "what", "at", "id", "n", "x", "y", "z", "u", "other"]), VALUES, max_size=4
+            st.sampled_from(["who", "what", "at", "id", "n", "x", "y", "z", "u", "q", "r", "f", "other"]),
+            VALUES,
+            max_size=4,
         ),
-        st.sampled_from([(), (), ("z",), ("u",), ("who",), ("what",), ("at", "u")]),
+        st.sampled_from([(), (), ("z",), ("u",), ("who",), ("what",), ("at", "u"), ("q",), ("q",)]),
     ),
     st.binary(max_size=6),
     st.sampled_from([b'{"who": "c", "who": "d"}', b"{}", b"[]"]),
@@ -111,7 +128,10 @@ def test_an_audit_finds_something_exactly_where_the_plan_does(entity: str, sent:
         [found] = audit.run(CONNECTION, records.slice(row, 1))
         wrong = found.record[1:].any()
         warned = any(failed[row] for _, failed in plan.failures(checked))
-        assert bool(wrong) is (reason is not None or warned), (sent[row], reason, field, found)
+        # What a remedy made good was wrong.
+        made = any(mask[row] for *_, mask in plan.marks(checked))
+        beyond = any(done[row] for _, one, done in plan.remedies(checked) if one.effect in _BEYOND)
+        assert bool(wrong) is (reason is not None or warned or made or beyond), (sent[row], reason, field, found)
         if field is not None:
             assert found.fields[1:, list(CONTRACTS[entity].fields).index(field)].any(), (sent[row], reason, field)
         whole, fields = whole + found.record, fields + found.fields

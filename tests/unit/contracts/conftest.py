@@ -17,7 +17,7 @@ from mainstem.contracts.duck import connect
 
 AS_OF = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 
-_OWN = ("pii", "path", "formerPaths", "missing", "codes", "factor", "default")
+_OWN = ("pii", "path", "formerPaths", "missing", "codes", "factor", "default", "remedies")
 _EVENT = {
     "source": "shop",
     "partitionKey": "customer",

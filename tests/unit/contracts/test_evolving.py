@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from mainstem.contracts import Contract, DriftKind, Observed, builtin_contracts, propose_evolution, read_contract
+from mainstem.contracts import (
+    Contract,
+    DriftKind,
+    Observed,
+    builtin_contracts,
+    propose_evolution,
+    read_contract,
+    with_reference_tables,
+)
 from mainstem.model import FieldType, PiiClass
 
 Make = Callable[..., Contract]
@@ -141,6 +149,17 @@ def test_the_version_rises_and_what_else_stands_there_stays(event_text: Callable
     assert evolution.text is not None
     said: dict[str, Any] = yaml.safe_load(evolution.text)
     assert (said["version"], said["tags"]) == ("1.5.0", ["a"])
+
+
+def test_reference_tables_stay_behind_the_next_version(event_text: Callable[..., str]) -> None:
+    enrich = [{"enrich": {"table": "plans", "key": "event", "column": "plan"}}]
+    text = event_text({"name": "plan", "logicalType": "string", "remedies": enrich})
+    contract = read_contract(
+        with_reference_tables(text, "test.yaml", lambda _: "event,plan\nopened,free\n"), "test.yaml"
+    )
+    found, _ = _next(contract, NEW)
+    assert found is not None
+    assert (found.fields["plan"].remedies, "utm_source" in found.fields) == (contract.fields["plan"].remedies, True)
 
 
 def test_a_source_evolves_away_from_the_contract_for_any_source() -> None:

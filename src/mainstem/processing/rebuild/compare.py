@@ -86,6 +86,11 @@ _TABLES: Mapping[str, _Declared] = {
         "n",
         "SELECT source, stream, rule, day, sum(n) AS n FROM {fold}.rule_warning GROUP BY 1, 2, 3, 4",
     ),
+    "remedy": _Declared(
+        "source, stream, field, remedy, day",
+        "n",
+        "SELECT source, stream, field, remedy, day, sum(n) AS n FROM {fold}.remedy_count GROUP BY 1, 2, 3, 4, 5",
+    ),
     # Of what was received before quality and drift were counted, and decisions kept, only a rebuild knows.
     "quality": _Declared(
         "source, stream, contract_version, day",

@@ -37,7 +37,7 @@ _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_entity (
     entity text COLLATE "C", ref uuid, version text COLLATE "C", observed_at timestamptz, content_hash uuid,
     op text COLLATE "C", source text COLLATE "C", stream text COLLATE "C", contract_version integer, day date,
-    customer uuid, attributes jsonb, sealed bytea
+    customer uuid, attributes jsonb, sealed bytea, remedied jsonb, remedied_sealed bytea
 ) ON COMMIT DELETE ROWS
 """
 
@@ -62,22 +62,22 @@ WITH judged AS MATERIALIZED (
     FROM incoming_entity AS i LEFT JOIN entity AS k USING (entity, ref)
 ), versions AS (
     INSERT INTO entity_version (entity, ref, version, observed_at, content_hash, last_version, last_observed_at,
-        accepted, op, source, stream, contract_version, day, customer, attributes, sealed)
+        accepted, op, source, stream, contract_version, day, customer, attributes, sealed, remedied, remedied_sealed)
     SELECT entity, ref, version, observed_at, content_hash, version, observed_at, true, op, source, stream,
-        contract_version, day, customer, attributes, sealed
+        contract_version, day, customer, attributes, sealed, remedied, remedied_sealed
     FROM judged WHERE verdict IN ('first', 'next')
 ), made AS (
     INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash,
-        attributes, sealed)
+        attributes, sealed, remedied, remedied_sealed)
     SELECT entity, ref, customer, source, op = 'delete', version, observed_at, content_hash, content_hash, attributes,
-        sealed
+        sealed, remedied, remedied_sealed
     FROM judged WHERE verdict = 'first' ORDER BY entity, ref
     ON CONFLICT DO NOTHING
     RETURNING 1
 ), changed AS (
     UPDATE entity AS e SET customer = j.customer, deleted = j.op = 'delete', version = j.version,
         observed_at = j.observed_at, row_hash = j.content_hash, content_hash = j.content_hash,
-        attributes = j.attributes, sealed = j.sealed
+        attributes = j.attributes, sealed = j.sealed, remedied = j.remedied, remedied_sealed = j.remedied_sealed
     FROM judged AS j WHERE j.verdict = 'next' AND (e.entity, e.ref) = (j.entity, j.ref)
 ), seen AS (
     UPDATE entity AS e SET version = j.version, observed_at = j.observed_at
@@ -128,7 +128,7 @@ LEFT JOIN LATERAL (
 ) AS whole ON true
 CROSS JOIN LATERAL (
     SELECT version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream, contract_version,
-        day, customer, attributes::text, sealed
+        day, customer, attributes::text, sealed, remedied::text, remedied_sealed
     FROM entity_version
     WHERE (entity, ref) = (%(entity)s, given.ref)
       AND (version, observed_at, content_hash) >= (coalesce(whole.version, ''), coalesce(whole.observed_at, '-infinity'),
@@ -214,7 +214,8 @@ class Entities:
 
     def _judge(self, conn: Connection, table: pa.Table, merged: Merged, watched: Collection[str]) -> list[uuid.UUID]:
         """Write the records that are newer than all before; the references of those that are not."""
-        sealed = self._sealed(table["ref"].to_pylist(), table["personal"].to_pylist())
+        refs = table["ref"].to_pylist()
+        sealed, remedied = (self._sealed(refs, table[name].to_pylist()) for name in ("personal", "remedied_personal"))
         conn.execute(_INCOMING)
         names = (
             "version",
@@ -236,6 +237,8 @@ class Entities:
                 **{name: table[name] for name in names},
                 "attributes": Jsonb(table["attributes"]),
                 "sealed": pa.array(sealed, pa.binary()),
+                "remedied": Jsonb(table["remedied"]),
+                "remedied_sealed": pa.array(remedied, pa.binary()),
             },
         )
         conn.execute(_LOCK)
@@ -367,6 +370,7 @@ class Entities:
             return
         rows = [row for _, row in new]
         sealed = self._sealed([ref for ref, _ in new], [row.personal for row in rows])
+        remedied = self._sealed([ref for ref, _ in new], [row.remedied_personal for row in rows])
         count = len(rows)
         copy_rows(
             conn,
@@ -388,6 +392,8 @@ class Entities:
                 "customer": pa.array([row.customer for row in rows], pa.binary(16)),
                 "attributes": Jsonb(pa.array([row.attributes for row in rows])),
                 "sealed": pa.array(sealed, pa.binary()),
+                "remedied": Jsonb(pa.array([row.remedied for row in rows], pa.string())),
+                "remedied_sealed": pa.array(remedied, pa.binary()),
             },
         )
 
@@ -400,31 +406,37 @@ class Entities:
         known: Sequence[bool],
     ) -> None:
         contents = [state.content() for _, _, state in states]
-        sealed = self._sealed([ref for ref, _, _ in states], [personal for _, personal in contents])
+        remedied = [state.remedies() for _, _, state in states]
+        refs = [ref for ref, _, _ in states]
+        sealed, remedied_sealed = (
+            self._sealed(refs, [personal for _, personal in pairs]) for pairs in (contents, remedied)
+        )
         written = conn.execute(
             """
             WITH given AS (
                 SELECT * FROM unnest(%s::uuid[], %s::boolean[], %s::uuid[], %s::boolean[], %s::text[], %s::timestamptz[],
-                    %s::uuid[], %s::uuid[], %s::text[], %s::bytea[])
-                AS g (ref, known, customer, deleted, version, observed_at, row_hash, content_hash, attributes, sealed)
+                    %s::uuid[], %s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::bytea[])
+                AS g (ref, known, customer, deleted, version, observed_at, row_hash, content_hash, attributes, sealed,
+                    remedied, remedied_sealed)
             ), changed AS (
                 UPDATE entity AS e SET customer = g.customer, deleted = g.deleted, version = g.version,
                     observed_at = g.observed_at, row_hash = g.row_hash, content_hash = g.content_hash,
-                    attributes = g.attributes::jsonb, sealed = g.sealed
+                    attributes = g.attributes::jsonb, sealed = g.sealed, remedied = g.remedied::jsonb,
+                    remedied_sealed = g.remedied_sealed
                 FROM given AS g WHERE g.known AND e.entity = %s AND e.ref = g.ref
                 RETURNING 1
             ), made AS (
                 INSERT INTO entity (entity, ref, customer, source, deleted, version, observed_at, row_hash, content_hash,
-                    attributes, sealed)
+                    attributes, sealed, remedied, remedied_sealed)
                 SELECT %s, ref, customer, %s, deleted, version, observed_at, row_hash, content_hash, attributes::jsonb,
-                    sealed
+                    sealed, remedied::jsonb, remedied_sealed
                 FROM given WHERE NOT known ORDER BY ref
                 ON CONFLICT DO NOTHING RETURNING 1
             )
             SELECT (SELECT count(*) FROM changed) + (SELECT count(*) FROM made)
             """,
             [
-                [uuid.UUID(bytes=ref) for ref, _, _ in states],
+                [uuid.UUID(bytes=ref) for ref in refs],
                 list(known),
                 [state.customer and uuid.UUID(bytes=state.customer) for _, _, state in states],
                 [state.deleted for _, _, state in states],
@@ -434,6 +446,8 @@ class Entities:
                 [uuid.UUID(bytes=self._hash(last, state)) for _, last, state in states],
                 [attributes for attributes, _ in contents],
                 sealed,
+                [plain for plain, _ in remedied],
+                remedied_sealed,
                 entity,
                 entity,
                 source,
@@ -446,8 +460,11 @@ class Entities:
         """The state's content hash: the last version's own when it says everything."""
         if not state.patched:
             return last.content_hash
-        attributes, personal = state.content()
-        return self._hasher.digest(b"entity state", [attributes, personal, state.customer])
+        content = [*state.content(), state.customer]
+        said = state.said()
+        if any(said):
+            return self._hasher.digest(b"entity state remedied", [*content, *said])
+        return self._hasher.digest(b"entity state", content)
 
     def _sealed(self, refs: Sequence[bytes], personal: Sequence[str | None]) -> list[bytes | None]:
         return [
@@ -455,9 +472,12 @@ class Entities:
             for ref, text in zip(refs, personal, strict=True)
         ]
 
+    def _opened(self, ref: bytes, sealed: bytes | None) -> str | None:
+        return None if sealed is None else self._sealer.open(sealed, entity_context(ref)).decode()
+
     def _stored(self, ref: bytes, columns: list[Any]) -> Version:
         (version, observed_at, content_hash, last_version, last_observed_at, accepted, op, stream) = columns[:8]
-        contract_version, day, customer, attributes, sealed = columns[8:]
+        contract_version, day, customer, attributes, sealed, remedied, remedied_sealed = columns[8:]
         return Version(
             version=version,
             observed_at=observed_at,
@@ -467,7 +487,9 @@ class Entities:
             contract_version=contract_version,
             day=day,
             attributes=attributes,
-            personal=None if sealed is None else self._sealer.open(sealed, entity_context(ref)).decode(),
+            personal=self._opened(ref, sealed),
+            remedied=remedied,
+            remedied_personal=self._opened(ref, remedied_sealed),
             customer=customer and customer.bytes,
             last_version=last_version,
             last_observed_at=last_observed_at,
@@ -517,4 +539,6 @@ def _version(row: dict[str, Any]) -> Version:
         customer=row["customer"],
         last_version=row["version"],
         last_observed_at=row["observed_at"],
+        remedied=row["remedied"],
+        remedied_personal=row["remedied_personal"],
     )

@@ -34,7 +34,7 @@ from mainstem.intake import Decisions, Door, DoorParts
 from mainstem.lake import open_objects
 from mainstem.metrics import Metrics, MetricsSettings
 from mainstem.privacy import Keyring
-from mainstem.processing import Ledger, Orders, Quarantine, QuarantineParts
+from mainstem.processing import KnownParents, Ledger, Orders, Quarantine, QuarantineParts
 from mainstem.quality import QualitySettings
 from mainstem.runtime.installation import ensure_installation
 from mainstem.store import Database
@@ -62,8 +62,9 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
     reader = CustomerReader(database, customers, models, conservation)
     with Door(parts) as door:
         decisions = Decisions(door, keyring.references, clock)
+        known = KnownParents(database)
         quarantine = Quarantine(
-            QuarantineParts(database, registry, keyring.references, keyring.hasher, keyring.sealer, decisions)
+            QuarantineParts(database, registry, keyring.references, keyring.hasher, keyring.sealer, known, decisions)
         )
         yield Services(
             database=database,

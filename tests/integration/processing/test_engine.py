@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from structlog.testing import capture_logs
 
-from mainstem.contracts import Contract, Repeat
+from mainstem.contracts import CheckPlan, Contract, Repeat
 from mainstem.errors import UnavailableError
 from mainstem.model import Lane, LogBatch, Place
 from mainstem.processing import EVENT_EFFECTS, STATE_EFFECTS, Effects, EventEffects, StateEffects, open_record
@@ -184,10 +184,10 @@ def test_a_poison_record_stands_alone_in_quarantine(
 ) -> None:
     real = shape_events
 
-    def failing(contract: Contract, source: str, records: pa.Table, *rest: Any) -> Any:
+    def failing(plan: CheckPlan, source: str, records: pa.Table, *rest: Any) -> Any:
         if any(b"POISON" in payload for payload in records["payload"].to_pylist()):
             raise ZeroDivisionError("never shown: a value of the record")
-        return real(contract, source, records, *rest)
+        return real(plan, source, records, *rest)
 
     monkeypatch.setattr(embedded_module, "shape_events", failing)
     payloads = make_usage(40)

@@ -79,10 +79,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                 quality_router(
                     conservation,
                     QualitySettings(),
-                    lambda: (
-                        [*metrics.current().metrics.values(), *metrics.current().journeys.values()],
-                        [models.current()],
-                    ),
+                    lambda: (metrics.current().declared(), [models.current()]),
                     customers.ids,
                 ),
                 anomalies_router(conservation),

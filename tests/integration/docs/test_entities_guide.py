@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mainstem.contracts import CheckPlan, read_contract
-from mainstem.metrics import read_metric
+from mainstem.metrics import Gauge, Metric, read_declared
 
 GUIDE = (Path(__file__).parents[3] / "docs/guides/entities.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
@@ -29,6 +29,7 @@ def test_the_survey_fits_its_contract() -> None:
 
 
 def test_the_metrics_are_read() -> None:
-    metrics = [read_metric(block) for block in BLOCKS if block.startswith("name: ")]
-    assert [metric.name for metric in metrics] == ["refunds"]
-    assert (metrics[0].value, metrics[0].entity) == ("quantity", "revenue_transaction")
+    metrics = [read_declared(block) for block in BLOCKS if block.startswith("name: ")]
+    assert [(metric.name, type(metric)) for metric in metrics] == [
+        ("refunds", Metric), ("open_tickets", Gauge), ("recurring_revenue", Gauge),
+    ]  # fmt: skip

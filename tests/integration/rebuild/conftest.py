@@ -19,6 +19,8 @@ JOURNEY = (
     "kind: funnel\nname: opening\nsteps: [{name: opened, event: opened}, {name: again, event: opened}]\nwindow: 1d\n"
 )
 
+GAUGE = "name: on_d\nentity: customer\nmeasure: count\nwhere: plan = 'D'\n"
+
 
 def account(plan: str, minute: int, op: str = "upsert", **payload: Any) -> dict[str, Any]:
     at = f"2026-01-10T09:{minute:02}:00Z"
@@ -31,6 +33,7 @@ def site(migrated_dsn: str, tmp_path: Path) -> Site:
     site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", CONTRACT)
     site.declare("metrics/opening.yaml", JOURNEY)
+    site.declare("metrics/on_d.yaml", GAUGE)
     site.send("app", [usage(n) for n in range(100)] + [usage(n) for n in range(10)])
     site.send("app", [usage(n, occurred_at="never") for n in range(200, 204)])
     site.send("app", [usage(n) for n in range(90, 150)], lane=Lane.BULK)

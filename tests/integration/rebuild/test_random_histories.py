@@ -37,6 +37,8 @@ schema:
       - {name: account, logicalType: string, required: true}
       - {name: updated_at, logicalType: timestamp, required: true}
 """
+GAUGE = "name: {name}\nentity: {entity}\nmeasure: count\n{where}"
+MOVES = "SELECT series, ref, day, value FROM gauge_change WHERE value <> 0 ORDER BY series, ref, day"
 TERMS = """
     SELECT source, stream, day, term, sum(n)::bigint FROM ledger
     WHERE term IN ('accepted', 'duplicate') GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4
@@ -68,6 +70,7 @@ def accounts(choose: random.Random, count: int) -> list[dict[str, Any]]:
         {
             "stream": "accounts",
             "op": choose.choices(["upsert", "patch", "delete"], [6, 2, 1])[0],
+            "observed_at": f"2026-01-1{choose.randrange(10)}T10:00:00Z",
             "payload": {
                 "id": f"c{choose.randrange(6)}",
                 "updated_at": f"2026-01-10T09:{choose.randrange(12):02}:00Z",
@@ -96,16 +99,19 @@ def test_accepted_and_duplicate_are_each_the_same(
     choose = random.Random(seed)
     site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm"))
+    site.declare("metrics/on_a.yaml", GAUGE.format(name="on_a", entity="customer", where="where: plan = 'A'\n"))
     live(site, choose, [("app", clicks(choose, 90)), ("crm", accounts(choose, 90))])
+    site.declare("metrics/known.yaml", GAUGE.format(name="known", entity="customer", where=""))
     site.declare("contracts/crm/accounts.yaml", accounts_contract("crm") + "description: {purpose: another version}\n")
     site.decide({"id": f"e{choose.randrange(60)}", "customer_id": "c1", "event": "opened", "occurred_at": SAMPLE_AT})
     live(site, choose, [("app", clicks(choose, 40)), ("crm", accounts(choose, 40))])
     site.fill_lake()
-    before = site.query(TERMS)
+    before, moves = site.query(TERMS), site.query(MOVES)
     assert {term for *_, term, _ in before} == {"accepted", "duplicate"}
+    assert len({series for series, *_ in moves}) == 2
     for _ in range(2):
         assert rebuild(site, capsys)["identical"] is True
-        assert site.query(TERMS) == before
+        assert (site.query(TERMS), site.query(MOVES)) == (before, moves)
 
 
 def test_a_corrected_record_comes_where_its_decision_stands(
@@ -162,6 +168,7 @@ def test_only_of_entities_with_records_in_several_partitions_the_sum_is_compared
 ) -> None:
     site = Site.begin(tmp_path / "data", migrated_dsn)
     site.declare("contracts/desk/people.yaml", PEOPLE)
+    site.declare("metrics/people.yaml", GAUGE.format(name="known_people", entity="person", where=""))
     # The second of one customer's says something new only if the other customer's, between them in time, is there already.
     for pair in range(4):
         here, there = f"c{2 * pair}", f"c{2 * pair + 1}"

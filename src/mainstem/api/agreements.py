@@ -95,7 +95,7 @@ def agreements_router(
             raise ProblemError(404, "not-found", "There is no such agreement in force.", hint=near_miss(name, known))
         with database.snapshot() as conn:
             runs = read_runs(conn, first, last)
-            total, differences = read_differences(conn, name, kind=asked.kind, limit=asked.limit)
+            total, differences = read_differences(conn, name, known[name].version, kind=asked.kind, limit=asked.limit)
             # Who customers are is for those to know who may ask for customers.
             shown = (
                 _customers(differences, known[name].agreement, contracts) if who.may(Permission.ANALYTICS_READ) else []

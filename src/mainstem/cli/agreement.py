@@ -92,7 +92,7 @@ def show(
         one = _find(runtime, name)
         told = _told(runtime, one, days=days)
         with runtime.database.snapshot() as conn:
-            total, differences = read_differences(conn, name, kind=None, limit=limit)
+            total, differences = read_differences(conn, name, one.version, kind=None, limit=limit)
             refs = []
             if told["problem"] is None:
                 both = check_agreement(one.agreement, runtime.registry)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mainstem.quality.agreements.due import (
         EVERY,
         AgreementParts,
+        DueAgreements,
         InForce,
-        evaluate_due,
         evaluate_now,
         read_in_force,
     )
@@ -35,7 +35,7 @@ else:
         __name__,
         {
             "agreement": "AGREEMENT OWN_KEY Agreement Comparison Contracts Side Truth Way",
-            "due": "EVERY AgreementParts InForce evaluate_due evaluate_now read_in_force",
+            "due": "EVERY AgreementParts DueAgreements InForce evaluate_now read_in_force",
             "evaluation": "Compared Difference Evaluation Kind SideCounts evaluate",
             "held": "HELD HeldEntities",
             "reader": "check_agreement read_agreement",
@@ -55,6 +55,7 @@ __all__ = [
     "Comparison",
     "Contracts",
     "Difference",
+    "DueAgreements",
     "Evaluation",
     "HeldEntities",
     "InForce",
@@ -67,7 +68,6 @@ __all__ = [
     "check_agreement",
     "customers_of",
     "evaluate",
-    "evaluate_due",
     "evaluate_now",
     "keep_evaluation",
     "last_run_at",

@@ -79,7 +79,7 @@ def told_difference(one: Difference, agreement: Agreement, ids: Mapping[uuid.UUI
     `ids` are what references of customers stand for, if whoever asks may know.
     """
     compared = None
-    if one.comparison is not None and one.comparison < len(agreement.comparisons):
+    if one.comparison is not None:
         compared = agreement.comparisons[one.comparison]
     left, right = (None if ref is None else uuid.UUID(bytes=ref) for ref in (one.left, one.right))
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -258,10 +258,19 @@ def test_systems_that_differ_are_shown_with_who_does(
     tree.command("activate", str(declared))
     headers = {"Authorization": f"Bearer {key}"}
     wait = WebDriverWait(browser, PATIENCE)
+
+    def told(path: str, name: str, value: object) -> Callable[[Chrome], bool]:
+        """Whether the API tells it."""
+
+        def asked(_: Chrome) -> bool:
+            answer = httpx.get(f"{tree.url}/api/v1/{path}", headers=headers).json()
+            return bool(answer.get("data", {}).get(name) == value)
+
+        return asked
+
     for source, plan in (("crm", "gold"), ("billing", "silver")):
-        path = f"{tree.url}/api/v1/contracts/{source}/accounts"
         # The door learns of the contract when the API does.
-        wait.until(lambda _, path=path: httpx.get(path, headers=headers).status_code == 200)
+        wait.until(told(f"contracts/{source}/accounts", "stream", "accounts"))
         at = "2026-01-10T09:00:00Z"
         plans = {n: plan if n == 7 else "gold" for n in range(20)}
         answer = httpx.post(
@@ -273,8 +282,7 @@ def test_systems_that_differ_are_shown_with_who_does(
             headers=headers,
         )
         assert answer.status_code == 202, answer.text
-        path = f"{tree.url}/api/v1/data/status/{source}"
-        wait.until(lambda _, path=path: httpx.get(path, headers=headers).json()["data"]["accepted"] == 20)
+        wait.until(told(f"data/status/{source}", "accepted", 20))
     # The scheduler may have looked before they were there, and looks again a quarter of an hour later.
     tree.command("agreement", "check", "plans")
     sign_in(browser, tree, "/quality")

@@ -213,3 +213,15 @@ def test_differences_are_those_of_what_is_compared_now(compared: Any, ask: Any, 
     compared.evaluate(later=dt.timedelta(seconds=1))
     told = ask("agreements/crm_and_billing", limit=1)
     assert (told["differences_total"], told["differences"][0]["attributes"]["left"]) == (30, "seats")
+
+
+def test_what_is_personal_now_is_not_told_of_what_was_compared_before(compared: Any, ask: Any) -> None:
+    assert ask("agreements/crm_and_billing")["differences"][0]["left_value"] is not None
+    text = compared.site.query("SELECT text FROM contract WHERE source = 'crm' ORDER BY version DESC LIMIT 1")[0][0]
+    named = "name: seats, logicalType: integer"
+    assert named in text
+    pii = f"{named}, customProperties: [{{property: pii, value: sensitive}}]"
+    compared.site.declare("contracts/crm.yaml", text.replace(named, pii))
+    told = ask("agreements/crm_and_billing")
+    assert told["differences_total"] == 30
+    assert {(one["left_value"], one["right_value"]) for one in told["differences"]} == {(None, None)}

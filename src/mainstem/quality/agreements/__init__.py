@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mainstem.quality.agreements.held import HELD, HeldEntities
     from mainstem.quality.agreements.reader import check_agreement, read_agreement
     from mainstem.quality.agreements.register import Run, keep_evaluation, last_run_at, read_differences, read_runs
-    from mainstem.quality.agreements.telling import customers_of, told_agreement, told_difference
+    from mainstem.quality.agreements.telling import told_agreement, told_differences
 else:
     __getattr__ = lazy_door(
         __name__,
@@ -40,7 +40,7 @@ else:
             "held": "HELD HeldEntities",
             "reader": "check_agreement read_agreement",
             "register": "Run keep_evaluation last_run_at read_differences read_runs",
-            "telling": "customers_of told_agreement told_difference",
+            "telling": "told_agreement told_differences",
         },
     )
 
@@ -66,7 +66,6 @@ __all__ = [
     "Truth",
     "Way",
     "check_agreement",
-    "customers_of",
     "evaluate",
     "evaluate_now",
     "keep_evaluation",
@@ -76,5 +75,5 @@ __all__ = [
     "read_in_force",
     "read_runs",
     "told_agreement",
-    "told_difference",
+    "told_differences",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -387,3 +387,54 @@ def test_quality_says_which_field_is_worst_and_shows_its_history(
     wait.until(lambda b: "50.0" in b.find_element(By.CSS_SELECTOR, ".tile.wide .notice").text)
     browser.save_screenshot(str(tmp_path / f"{scheme}.png"))
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == scheme
+
+
+def test_systems_that_differ_are_shown_with_who_does(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path
+) -> None:
+    declared = tmp_path / "declared"
+    for source in ("crm", "billing"):
+        contract = declared / f"contracts/{source}.yaml"
+        contract.parent.mkdir(parents=True, exist_ok=True)
+        contract.write_text(accounts_contract(source))
+    (declared / "agreements").mkdir()
+    (declared / "agreements/plans.yaml").write_text(
+        "name: plans\nlabel: Plans\nleft: {source: crm, stream: accounts}\nright: {source: billing, stream: accounts}\n"
+        "match: {left: key, right: key}\ntruth: right\ncompare: [{left: plan, right: plan}]\n"
+    )
+    tree.command("activate", str(declared))
+    headers = {"Authorization": f"Bearer {key}"}
+    wait = WebDriverWait(browser, PATIENCE)
+
+    def told(path: str, name: str, value: object) -> Callable[[Chrome], bool]:
+        """Whether the API tells it."""
+
+        def asked(_: Chrome) -> bool:
+            answer = httpx.get(f"{tree.url}/api/v1/{path}", headers=headers).json()
+            return bool(answer.get("data", {}).get(name) == value)
+
+        return asked
+
+    for source, plan in (("crm", "gold"), ("billing", "silver")):
+        # The door learns of the contract when the API does.
+        wait.until(told(f"contracts/{source}/accounts", "stream", "accounts"))
+        at = "2026-01-10T09:00:00Z"
+        plans = {n: plan if n == 7 else "gold" for n in range(20)}
+        answer = httpx.post(
+            f"{tree.url}/api/v1/data/ingest/{source}",
+            json=[
+                {"stream": "accounts", "op": "upsert", "payload": {"id": f"k{n}", "plan": plans[n], "updated_at": at}}
+                for n in plans
+            ],
+            headers=headers,
+        )
+        assert answer.status_code == 202, answer.text
+        wait.until(told(f"data/status/{source}", "accepted", 20))
+    # The scheduler may have looked before they were there, and looks again a quarter of an hour later.
+    tree.command("agreement", "check", "plans")
+    sign_in(browser, tree, "/quality")
+    shown = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".agreements"))
+    wait.until(lambda _: "95.0" in shown.text and "76.4" in shown.text)
+    shown.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    wait.until(lambda _: "crm:k7" in shown.text and "gold ≠ silver" in shown.text)
+    browser.save_screenshot(str(tmp_path / "agreement.png"))

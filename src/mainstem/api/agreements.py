@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -17,20 +17,16 @@ from mainstem.api.envelope import answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.quality import ReadIds
 from mainstem.api.security import requires
-from mainstem.errors import ConfigurationError
 from mainstem.hints import near_miss
 from mainstem.quality.agreements import (
     Agreement,
     Contracts,
-    Difference,
     InForce,
     Kind,
-    check_agreement,
-    customers_of,
     read_differences,
     read_runs,
     told_agreement,
-    told_difference,
+    told_differences,
 )
 
 __all__ = ["agreements_router"]
@@ -95,30 +91,23 @@ def agreements_router(
             raise ProblemError(404, "not-found", "There is no such agreement in force.", hint=near_miss(name, known))
         with database.snapshot() as conn:
             runs = read_runs(conn, first, last)
-            total, differences = read_differences(conn, name, kind=asked.kind, limit=asked.limit)
-            # Who customers are is for those to know who may ask for customers.
-            shown = (
-                _customers(differences, known[name].agreement, contracts) if who.may(Permission.ANALYTICS_READ) else []
-            )
-            names = ids(conn, shown)
+            total, differences = read_differences(conn, name, known[name].version, kind=asked.kind, limit=asked.limit)
+
+            def names(refs: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:
+                # Who customers are is for those to know who may ask for customers.
+                return ids(conn, refs) if who.may(Permission.ANALYTICS_READ) else {}
+
+            told = told_differences(differences, known[name].agreement, contracts, names)
         data = {
             "from": first,
             "to": last,
             **told_agreement(known[name], runs.get(name, ()), contracts),
-            "differences": [told_difference(one, known[name].agreement, names) for one in differences],
+            "differences": told,
             "differences_total": total,
         }
         return respond(data, [known[name]])
 
     return router
-
-
-def _customers(differences: Sequence[Difference], agreement: Agreement, contracts: Contracts) -> list[uuid.UUID]:
-    try:
-        both = check_agreement(agreement, contracts)
-    except ConfigurationError:
-        return []
-    return [ref for one in differences for ref in customers_of(one, both)]
 
 
 def _sources(agreement: Agreement) -> set[str]:

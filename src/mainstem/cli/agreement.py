@@ -85,20 +85,20 @@ def show(
 ) -> None:
     """Show what an agreement came to, day by day, and the entities that differ. Values are shown only where none is personal."""
     from mainstem.processing import reference_ids
-    from mainstem.quality.agreements import check_agreement, customers_of, read_differences, told_difference
+    from mainstem.quality.agreements import read_differences, told_differences
     from mainstem.runtime.wiring import connect_runtime
 
     with connect_runtime(data_dir, config) as runtime:
         one = _find(runtime, name)
         told = _told(runtime, one, days=days)
         with runtime.database.snapshot() as conn:
-            total, differences = read_differences(conn, name, kind=None, limit=limit)
-            refs = []
-            if told["problem"] is None:
-                both = check_agreement(one.agreement, runtime.registry)
-                refs = [ref for each in differences for ref in customers_of(each, both)]
-            ids = reference_ids(conn, runtime.keyring.sealer, refs)
-    told["differences"] = [told_difference(each, one.agreement, ids) for each in differences]
+            total, differences = read_differences(conn, name, one.version, kind=None, limit=limit)
+            told["differences"] = told_differences(
+                differences,
+                one.agreement,
+                runtime.registry,
+                lambda refs: reference_ids(conn, runtime.keyring.sealer, refs),
+            )
     told["differences_total"] = total
     if json:
         print(msgspec.json.encode(told).decode())

@@ -19,8 +19,8 @@ from mainstem.store import Connection
 
 __all__ = ["Measured", "Measurement", "Method", "measured", "read_measurements", "write_measurements"]
 
-# A year and a bit, as far back as anybody can ask.
-_KEPT = dt.timedelta(days=800)
+# As far back as anybody can ask, and the days of a trend.
+_KEPT = dt.timedelta(days=420)
 
 
 class Method(enum.StrEnum):

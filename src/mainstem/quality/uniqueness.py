@@ -14,16 +14,17 @@ import duckdb
 
 from mainstem.contracts import Contract, ContractField
 from mainstem.contracts.duck import connect
+from mainstem.errors import UnavailableError
 from mainstem.model import PiiClass
 from mainstem.privacy import Hasher
 from mainstem.quality.agreements import AgreementParts, HeldEntities
-from mainstem.quality.agreements.due import EVERY
+from mainstem.quality.agreements.due import Turns
 from mainstem.quality.agreements.forms import Asked, plain_text, read_side, value_of
 from mainstem.quality.dimensions import WHOLE, Dimension
 from mainstem.quality.measurements import Measurement, Method, write_measurements
 from mainstem.store import Connection, Database
 
-__all__ = ["SharedValue", "Uniqueness", "find_shared", "find_shared_due", "keep_shared", "read_shared"]
+__all__ = ["DueUniqueness", "SharedValue", "Uniqueness", "find_shared", "keep_shared", "read_shared"]
 
 _MEMORY = "2GB"
 _MOST_VALUES = 100
@@ -50,32 +51,36 @@ class Uniqueness:
     shared: Sequence[SharedValue]
 
 
-def find_shared_due(
-    parts: AgreementParts, sources: Sequence[tuple[str, str]], now: dt.datetime
-) -> tuple[str, str] | None:
-    """Look at the stream that waits longest, if one does for as long as agreements do; its source and name.
+class DueUniqueness:
+    """Looks at streams with unique fields in turn, one at a step."""
 
-    `sources` are (source, stream) of all that may have such fields. Raises IntegrityError, StorageFullError or
-    UnavailableError.
-    """
-    with parts.database.snapshot() as conn:
-        seen = dict(
-            conn.execute(
+    def __init__(self, parts: AgreementParts) -> None:
+        self._parts = parts
+        self._turns = Turns()
+
+    def step(self, streams: Sequence[tuple[str, str]], now: dt.datetime) -> tuple[str, str] | None:
+        """Look at the stream that waits longest, if one does for as long as agreements do; its source and name.
+
+        `streams` are all that may have such fields, by source. Raises StorageFullError or UnavailableError.
+        """
+        parts = self._parts
+        _forget(parts)
+        with parts.database.snapshot() as conn:
+            rows = conn.execute(
                 "SELECT name, max(measured_at) FROM quality_measurement WHERE method = %s GROUP BY 1",
                 [str(Method.UNIQUE)],
             ).fetchall()
-        )
-    _forget(parts)
-    never = dt.datetime.min.replace(tzinfo=dt.UTC)
-    for source, stream in sorted(sources, key=lambda name: (seen.get(".".join(name), never), name)):
-        contract = parts.contracts.active(source, stream)
-        due = seen.get(f"{source}.{stream}", never) <= now - EVERY
-        if due and contract is not None and _unique_fields(contract):
-            with parts.database.snapshot() as conn:
-                found = find_shared(conn, contract, source, (parts.held, parts.hasher), now)
-            keep_shared(parts.database, (source, stream), found)
+        seen = dict(rows)
+        for source, stream in self._turns.due({name: seen.get(".".join(name)) for name in streams}, now):
+            contract = parts.contracts.active(source, stream)
+            if contract is None or not _unique_fields(contract):
+                continue
+            with self._turns.turn((source, stream), now, source=source, stream=stream):
+                with parts.database.snapshot() as conn:
+                    found = find_shared(conn, contract, source, (parts.held, parts.hasher), now)
+                keep_shared(parts.database, (source, stream), found)
             return source, stream
-    return None
+        return None
 
 
 def _forget(parts: AgreementParts) -> None:
@@ -92,7 +97,7 @@ def find_shared(
 ) -> Uniqueness:
     """Look for values of the stream's unique fields that several of its entities have; `now` is wall time.
 
-    Raises IntegrityError where a seal does not open, UnavailableError.
+    Raises IntegrityError where a seal does not open, UnavailableError, also where memory does not do.
     """
     held, hasher = tools
     fields = _unique_fields(contract)
@@ -112,6 +117,11 @@ def find_shared(
             shared += [SharedValue(source, contract.stream, field.name, k, refs, now) for k, refs in _groups(duck, n)]
         measurements.append(measurement(WHOLE, *_count_whole(duck, len(fields))))
         return Uniqueness(measurements, shared)
+    except duckdb.OutOfMemoryException as error:
+        raise UnavailableError(
+            f"To look for shared values in {source}.{contract.stream} takes more than {_MEMORY} of memory.",
+            hint="Declare fewer fields of it `unique`.",
+        ) from error
     finally:
         duck.close()
 

@@ -41,7 +41,6 @@ _TABLES = {
     "anomaly": (),
     "anomaly_mute": (),
     "quality_measurement": (),
-    "agreement_run": (),
 }
 
 

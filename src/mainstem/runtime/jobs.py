@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -18,6 +19,8 @@ from mainstem.runtime.scheduler import Job
 from mainstem.store import PARTITIONED, Connection, Database, ensure_partitions, prune_changes
 
 if TYPE_CHECKING:
+    from mainstem.quality.agreements import DueAgreements
+    from mainstem.quality.uniqueness import DueUniqueness
     from mainstem.runtime.wiring import Runtime
 
 __all__ = ["periodic_jobs"]
@@ -48,8 +51,8 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("find_breaches", _MINUTE, lambda: _find_breaches(runtime)),
         Job("watch_ages", _MINUTE, lambda: _watch_ages(runtime)),
         Job("find_anomalies", 10 * _MINUTE, lambda: _find_anomalies(runtime)),
-        Job("compare_systems", _MINUTE / 2, lambda: _compare_systems(runtime)),
-        Job("find_shared", _MINUTE / 2, lambda: _find_shared(runtime)),
+        Job("compare_systems", _MINUTE / 2, _compare_systems(runtime)),
+        Job("find_shared", _MINUTE / 2, _find_shared(runtime)),
         Job("trim_log", _MINUTE, lambda: _trim_log(runtime)),
         Job("prune_changes", 5 * _MINUTE, lambda: prune_changes(database, clock.wall() - _CHANGES_KEPT)),
         Job("compact_lake", 5 * _MINUTE, lambda: lake.compact(runtime.lake)),
@@ -115,18 +118,28 @@ def _find_anomalies(runtime: Runtime) -> None:
     find_anomalies(runtime.database, [daily], runtime.clock)
 
 
-def _compare_systems(runtime: Runtime) -> None:
-    """Evaluate the agreement that waits longest; one at a time, so that other jobs come in between."""
-    from mainstem.quality.agreements import evaluate_due
+def _compare_systems(runtime: Runtime) -> Callable[[], object]:
+    """Evaluating the agreement that waits longest; one at a time, so that other jobs come in between."""
 
-    evaluate_due(runtime.agreement_parts, runtime.agreements(), runtime.clock.wall())
+    @functools.cache
+    def due() -> DueAgreements:
+        from mainstem.quality.agreements import DueAgreements
+
+        return DueAgreements(runtime.agreement_parts)
+
+    return lambda: due().step(runtime.agreements(), runtime.clock.wall())
 
 
-def _find_shared(runtime: Runtime) -> None:
-    """Look for values that are to be unique and that entities share, in the stream that waits longest."""
-    from mainstem.quality.uniqueness import find_shared_due
+def _find_shared(runtime: Runtime) -> Callable[[], object]:
+    """Looking for values that are to be unique and that entities share, in the stream that waits longest."""
 
-    find_shared_due(runtime.agreement_parts, runtime.registry.streams(), runtime.clock.wall())
+    @functools.cache
+    def due() -> DueUniqueness:
+        from mainstem.quality.uniqueness import DueUniqueness
+
+        return DueUniqueness(runtime.agreement_parts)
+
+    return lambda: due().step(runtime.registry.streams(), runtime.clock.wall())
 
 
 def _join_quality_days(runtime: Runtime) -> None:

@@ -130,7 +130,7 @@ def test_fields_beside_a_truth_are_accurate_and_beside_another_consistent(system
     with systems.site.runtime() as runtime, runtime.database.snapshot() as conn:
         measured = {(one.source, one.field): one for one in read_measurements(conn, QualityQuery(day, day))}
         runs = read_runs(conn, day, day)["crm_and_billing"]
-        assert read_differences(conn, "crm_and_billing", kind="differing", limit=1)[0] == 1
+        assert read_differences(conn, "crm_and_billing", 1, kind="differing", limit=1)[0] == 1
     # The truth itself is measured by nothing.
     assert {source for source, _ in measured} == {"crm"}
     seats = measured["crm", "seats"]

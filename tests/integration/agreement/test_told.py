@@ -15,6 +15,7 @@ from mainstem.access import ApiKeys, Role
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.main import main
 from mainstem.quality import BREACH_CHANNEL, QualitySettings, find_breaches
+from mainstem.quality.agreements import DueAgreements
 from mainstem.runtime.jobs import periodic_jobs
 from mainstem.runtime.web import application
 from mainstem.store import read_changes
@@ -181,3 +182,46 @@ def test_it_comes_back_from_the_lake(compared: Any) -> None:
     [(kind, text)] = compared.site.query("SELECT kind, text FROM declaration WHERE kind = 'agreement' AND decided")
     assert kind == "agreement"
     assert "crm_and_billing" in text
+
+
+def test_one_that_fails_waits_for_its_next_turn_and_keeps_no_other_from_its_own(
+    systems: Any, agreement_text: str
+) -> None:
+    systems.send("crm", [systems.account(1)])
+    systems.send("billing", [systems.customer(1)])
+    systems.declare(agreement_text.replace("crm_and_billing", "a_sealed_one"))
+    systems.declare(agreement_text.replace("{left: mail, right: contact}", "{left: plan, right: tier}"))
+    # Personal attributes are opened of both; the damaged one is told, and the scheduler goes on.
+    systems.site.query("UPDATE entity SET sealed = '\\x00'::bytea WHERE source = 'crm'")
+    systems.declare(
+        "name: clear\nleft: {source: crm, stream: accounts}\nright: {source: billing, stream: customers}\n"
+        "match: {left: plan, right: tier}\ncompare: [{left: seats, right: places}]\n"
+    )
+    with systems.site.runtime() as runtime:
+        due = DueAgreements(runtime.agreement_parts)
+        in_force, now = runtime.agreements(), runtime.clock.wall()
+        assert [due.step(in_force, now) for _ in range(4)] == ["a_sealed_one", "clear", "crm_and_billing", None]
+        assert systems.site.query("SELECT DISTINCT name FROM agreement_run") == [("clear",)]
+        later = now + dt.timedelta(minutes=15)
+        assert due.step(in_force, later) == "a_sealed_one"
+
+
+def test_differences_are_those_of_what_is_compared_now(compared: Any, ask: Any, agreement_text: str) -> None:
+    assert ask("agreements/crm_and_billing")["differences_total"] == 30
+    compared.declare(agreement_text.replace("  - {left: name, right: name, as: ignore_case}\n", ""))
+    assert ask("agreements/crm_and_billing")["differences_total"] == 0
+    compared.evaluate(later=dt.timedelta(seconds=1))
+    told = ask("agreements/crm_and_billing", limit=1)
+    assert (told["differences_total"], told["differences"][0]["attributes"]["left"]) == (30, "seats")
+
+
+def test_what_is_personal_now_is_not_told_of_what_was_compared_before(compared: Any, ask: Any) -> None:
+    assert ask("agreements/crm_and_billing")["differences"][0]["left_value"] is not None
+    text = compared.site.query("SELECT text FROM contract WHERE source = 'crm' ORDER BY version DESC LIMIT 1")[0][0]
+    named = "name: seats, logicalType: integer"
+    assert named in text
+    pii = f"{named}, customProperties: [{{property: pii, value: sensitive}}]"
+    compared.site.declare("contracts/crm.yaml", text.replace(named, pii))
+    told = ask("agreements/crm_and_billing")
+    assert told["differences_total"] == 30
+    assert {(one["left_value"], one["right_value"]) for one in told["differences"]} == {(None, None)}

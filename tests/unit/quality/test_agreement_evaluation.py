@@ -150,10 +150,10 @@ def _counted(found: Evaluation) -> Counter[tuple[str, str]]:
 @settings(max_examples=60)
 @given(_side, _side)
 def test_every_entity_and_every_value_is_counted_once(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
-    # The port below asks nothing of a database.
-    nobody: Any = None
+    # The port asks nothing of a database.
+    connection: Any = None
     found: Any = evaluate(
-        nobody,
+        connection,
         read_agreement(AGREEMENT),
         KNOWN,
         _held({"a": left, "b": right}),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mainstem.quality.agreements.due import (
         EVERY,
         AgreementParts,
+        DueAgreements,
         InForce,
-        evaluate_due,
         evaluate_now,
         read_in_force,
     )
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from mainstem.quality.agreements.held import HELD, HeldEntities
     from mainstem.quality.agreements.reader import check_agreement, read_agreement
     from mainstem.quality.agreements.register import Run, keep_evaluation, last_run_at, read_differences, read_runs
-    from mainstem.quality.agreements.telling import customers_of, told_agreement, told_difference
+    from mainstem.quality.agreements.telling import told_agreement, told_differences
 else:
     __getattr__ = lazy_door(
         __name__,
         {
             "agreement": "AGREEMENT OWN_KEY Agreement Comparison Contracts Side Truth Way",
-            "due": "EVERY AgreementParts InForce evaluate_due evaluate_now read_in_force",
+            "due": "EVERY AgreementParts DueAgreements InForce evaluate_now read_in_force",
             "evaluation": "Compared Difference Evaluation Kind SideCounts evaluate",
             "held": "HELD HeldEntities",
             "reader": "check_agreement read_agreement",
             "register": "Run keep_evaluation last_run_at read_differences read_runs",
-            "telling": "customers_of told_agreement told_difference",
+            "telling": "told_agreement told_differences",
         },
     )
 
@@ -55,6 +55,7 @@ __all__ = [
     "Comparison",
     "Contracts",
     "Difference",
+    "DueAgreements",
     "Evaluation",
     "HeldEntities",
     "InForce",
@@ -65,9 +66,7 @@ __all__ = [
     "Truth",
     "Way",
     "check_agreement",
-    "customers_of",
     "evaluate",
-    "evaluate_due",
     "evaluate_now",
     "keep_evaluation",
     "last_run_at",
@@ -76,5 +75,5 @@ __all__ = [
     "read_in_force",
     "read_runs",
     "told_agreement",
-    "told_difference",
+    "told_differences",
 ]

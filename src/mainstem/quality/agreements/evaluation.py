@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mainstem.contracts import Contract
 from mainstem.contracts.duck import connect
+from mainstem.errors import UnavailableError
 from mainstem.privacy import Hasher
 from mainstem.quality.agreements.agreement import Agreement, Comparison, Contracts, Way
 from mainstem.quality.agreements.forms import asked_of, read_side
@@ -108,7 +109,7 @@ def evaluate(
     """Compare what is held of both sides in the connection's snapshot; `now` is wall time.
 
     Raises ConfigurationError where the contracts in force do not bear the agreement, IntegrityError where a seal does not
-    open, UnavailableError.
+    open, UnavailableError, also where there are more entities than memory is allowed for.
     """
     both = check_agreement(agreement, contracts, where=f"agreement {agreement.name}")
     duck = connect(memory_limit=_MEMORY)
@@ -116,6 +117,11 @@ def evaluate(
         for name, left in (("l", True), ("r", False)):
             duck.register(name, _side(conn, agreement, both, held, (duck, hasher), left=left))
         return _compared(duck, agreement, now)
+    except duckdb.OutOfMemoryException as error:
+        raise UnavailableError(
+            f"To compare {agreement.name!r} takes more than {_MEMORY} of memory.",
+            hint="Compare fewer pairs in one agreement, or streams with fewer entities.",
+        ) from error
     finally:
         duck.close()
 

@@ -112,14 +112,21 @@ def read_runs(conn: Connection, first: dt.date, last: dt.date) -> Mapping[str, S
     return found
 
 
-def read_differences(conn: Connection, name: str, *, kind: str | None, limit: int) -> tuple[int, list[Difference]]:
-    """How many entities of a kind (all when None) are kept of the latest evaluation, and the first of them."""
+def read_differences(
+    conn: Connection, name: str, version: int, *, kind: str | None, limit: int
+) -> tuple[int, list[Difference]]:
+    """How many entities of a kind (all when None) are kept of the latest evaluation, and the first of them.
+
+    None where it was of another version of the agreement: what is compared may be something else by now.
+    """
     rows = conn.execute(
         """
         SELECT count(*) OVER (), kind, comparison, left_ref, right_ref, left_value, right_value, changed_at
-        FROM agreement_difference WHERE name = %s AND (%s::text IS NULL OR kind = %s) ORDER BY place LIMIT %s
+        FROM agreement_difference WHERE name = %s AND (%s::text IS NULL OR kind = %s)
+          AND (SELECT version FROM agreement_run WHERE name = %s ORDER BY at DESC LIMIT 1) = %s
+        ORDER BY place LIMIT %s
         """,
-        [name, kind, kind, limit],
+        [name, kind, kind, name, version, limit],
     ).fetchall()
     found = [
         Difference(what, comparison, left and left.bytes, right and right.bytes, *rest)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mainstem.contracts import Contract
 from mainstem.errors import ConfigurationError
-from mainstem.quality.agreements.agreement import Agreement, Contracts
+from mainstem.quality.agreements.agreement import Agreement, Contracts, is_personal
 from mainstem.quality.agreements.due import InForce
 from mainstem.quality.agreements.evaluation import Compared, Difference
 from mainstem.quality.agreements.reader import check_agreement
 from mainstem.quality.agreements.register import Run
 from mainstem.quality.interval import wilson
 
-__all__ = ["customers_of", "told_agreement", "told_difference"]
+__all__ = ["told_agreement", "told_differences"]
 
 _CUSTOMER = "customer"
 
@@ -67,20 +66,34 @@ def _share(good: int, n: int) -> dict[str, Any]:
     return {"value": good / n if n else None, "good": good, "of": n, "interval": wilson(good, n)}
 
 
-def customers_of(one: Difference, both: tuple[Contract, Contract]) -> list[uuid.UUID]:
-    """The references of a difference that are of customers."""
-    sides = zip((one.left, one.right), both, strict=True)
-    return [uuid.UUID(bytes=ref) for ref, contract in sides if ref is not None and contract.mapping.entity == _CUSTOMER]
+def told_differences(
+    found: Sequence[Difference],
+    agreement: Agreement,
+    contracts: Contracts,
+    read_ids: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, str]],
+) -> list[dict[str, Any]]:
+    """Entities that differ: by their references, with their two values where they say nothing about a person.
 
-
-def told_difference(one: Difference, agreement: Agreement, ids: Mapping[uuid.UUID, str]) -> dict[str, Any]:
-    """An entity that differs: by its references, with its two values where they say nothing about a person.
-
-    `ids` are what references of customers stand for, if whoever asks may know.
+    `read_ids` gives what references of customers stand for, of none where whoever asks may not know. What the contracts in
+    force call personal is not told, whatever they called it when it was compared.
     """
-    compared = None
-    if one.comparison is not None and one.comparison < len(agreement.comparisons):
-        compared = agreement.comparisons[one.comparison]
+    try:
+        both = check_agreement(agreement, contracts)
+    except ConfigurationError:
+        return [_told(one, agreement, {}, shown=False) for one in found]
+    refs = [
+        uuid.UUID(bytes=ref)
+        for one in found
+        for ref, contract in zip((one.left, one.right), both, strict=True)
+        if ref is not None and contract.mapping.entity == _CUSTOMER
+    ]
+    ids = read_ids(refs)
+    shown = [not (is_personal(both[0], one.left) or is_personal(both[1], one.right)) for one in agreement.comparisons]
+    return [_told(one, agreement, ids, shown=one.comparison is not None and shown[one.comparison]) for one in found]
+
+
+def _told(one: Difference, agreement: Agreement, ids: Mapping[uuid.UUID, str], *, shown: bool) -> dict[str, Any]:
+    compared = None if one.comparison is None else agreement.comparisons[one.comparison]
     left, right = (None if ref is None else uuid.UUID(bytes=ref) for ref in (one.left, one.right))
     return {
         "kind": one.kind,
@@ -89,7 +102,7 @@ def told_difference(one: Difference, agreement: Agreement, ids: Mapping[uuid.UUI
         "right": None if right is None else right.hex,
         "left_id": None if left is None else ids.get(left),
         "right_id": None if right is None else ids.get(right),
-        "left_value": one.left_value,
-        "right_value": one.right_value,
+        "left_value": one.left_value if shown else None,
+        "right_value": one.right_value if shown else None,
         "changed_at": one.changed_at,
     }

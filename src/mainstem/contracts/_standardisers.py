@@ -160,21 +160,21 @@ def time_zones(known: frozenset[str]) -> Function:
 
 def phones(numbers: pa.Array, region: pa.Array) -> pa.Array:
     """Phone numbers in E.164, those without a country code as of their row's region (ISO 3166 alpha-2)."""
-    numbers, region = _whole(numbers), _whole(region)
-    pairs = pa.StructArray.from_arrays([numbers, region], ["number", "region"]).to_pylist()
-    distinct = {(pair["number"], pair["region"]) for pair in pairs}
-    known = {pair: None if pair[0] is None else _phone(*pair) for pair in distinct}
-    return pa.array([known[pair["number"], pair["region"]] for pair in pairs], pa.string())
+    # One text for each pair, so that each distinct one is read once; no country's code has a NUL.
+    pairs = pc.binary_join_element_wise(_whole(numbers), pc.fill_null(_whole(region), ""), "\0")
+    encoded = pairs.dictionary_encode()
+    known = [_phone(*pair.rsplit("\0", 1)) for pair in encoded.dictionary.to_pylist()]
+    return pa.array(known, pa.string()).take(encoded.indices)
 
 
 @functools.lru_cache(_MOST_NUMBERS)
-def _phone(number: str, region: str | None) -> str | None:
+def _phone(number: str, region: str) -> str | None:
     import phonenumbers
 
     if len(number) > _LONGEST:
         return None
     try:
-        parsed = phonenumbers.parse(number, (region or "").upper() or None)
+        parsed = phonenumbers.parse(number, region.upper() or None)
     except phonenumbers.NumberParseException:
         return None
     # With an extension it is more than E.164 can say, and a number that cannot be must not look like one that is.

@@ -5,7 +5,7 @@ order, an `upsert` is the whole content, a `patch` sets the attributes it names 
 tombstone, and whatever follows a tombstone begins anew. So a `patch` holds per attribute what came last.
 
 A record is a duplicate when it changes nothing of the state it follows. One that repeats the version just before it only
-lengthens that version's span: what was observed again needs no new row. A later record that falls within a span cuts it
+lengthens that version's span: what was observed again needs no new row, unless it was observed earlier. A later record that falls within a span cuts it
 in two: the version was seen before it and seen again after it. Any other duplicate (a patch that sets what is so already)
 keeps a row of its own, because its place in the order still counts when an older record arrives late.
 """
@@ -194,7 +194,11 @@ def merge(history: Sequence[Version], record: Version) -> tuple[list[Version], b
     at = bisect.bisect_right(rows, record.first, key=lambda row: row.first)
     before = rows[at - 1] if at else None
     if before is not None and before.says(record):
-        if before.last < record.last:
+        if record.observed_at < before.observed_at:
+            # Since when a state is in force is the earliest that it was observed.
+            own = dataclasses.replace(record, accepted=False)
+            rows[at - 1 : at] = [before.until(before.first), own.until(max(before.last, record.last))]
+        elif before.last < record.last:
             rows[at - 1] = before.until(record.last)
         return rows, False
     if before is not None and before.last > record.first:

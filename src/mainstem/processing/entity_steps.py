@@ -24,7 +24,7 @@ Steps = Counter[Step]
 
 def first_seen(history: Sequence[Version]) -> dt.datetime | None:
     """When the first of the versions, or one that comes after it, was first observed: what came before ceased then."""
-    return min((min(row.observed_at, row.last_observed_at) for row in history), default=None)
+    return min((row.observed_at for row in history), default=None)
 
 
 def steps_of(history: Sequence[Version]) -> Steps:
@@ -32,8 +32,7 @@ def steps_of(history: Sequence[Version]) -> Steps:
     steps: Steps = Counter()
     since: list[dt.datetime] = []
     for row in reversed(history):
-        seen = min(row.observed_at, row.last_observed_at)
-        since.append(min(seen, since[-1]) if since else seen)
+        since.append(min(row.observed_at, since[-1]) if since else row.observed_at)
     since.reverse()
     for place, state in enumerate(running_states(history)):
         if state.deleted or state.customer is None:

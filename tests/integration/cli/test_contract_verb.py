@@ -47,6 +47,34 @@ def test_a_good_contract(run: Any, contract: Path) -> None:
     assert (status, result["contract"], result["ok"]) == (0, "shop.orders", True)
 
 
+def test_an_attribute_that_looks_like_a_slip_is_told_and_kept(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "tests/data/entities/ticket.yaml").read_text()
+    file = tmp_path / "tickets.yaml"
+    file.write_text(text.replace("            priority: priority\n", "            prioritty: priority\n"))
+    status, result = run("check", file)
+    note = "'prioritty' is kept as an attribute of your own; ticket has one called 'priority'."
+    assert (status, result["notes"]) == (0, [note])
+    main(["contract", "check", str(file)])
+    assert f"Perhaps a slip: {note}" in capsys.readouterr().out
+
+
+def test_a_draft_of_tickets_is_one_of_tickets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = tmp_path / "tickets.ndjson"
+    rows = [
+        {"id": n, "organization_id": 7, "status": status, "created_at": "2026-01-09T22:55:29Z"}
+        for n, status in enumerate(("new", "waiting", "solved"))
+    ]
+    sample.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["contract", "init", str(sample), "--source", "desk", "--stream", "tickets"]) == 0
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(capsys.readouterr().out)
+    assert "entity: ticket" in draft.read_text()
+    assert main(["contract", "check", str(draft), "--sample", str(sample)]) == 0
+    assert "3 of 3 records pass." in capsys.readouterr().out
+
+
 def test_a_wrong_one_is_named_with_its_place(run: Any, contract: Path) -> None:
     contract.write_text(contract.read_text().replace("recordId", "recordID"))
     status, message = run("check", contract)

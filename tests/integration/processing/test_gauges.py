@@ -203,10 +203,10 @@ def _history(seed: int) -> list[dict[str, Any]]:
             number,
             at,
             chance.randrange(8),
-            organization_id=chance.choice(["acme", "globex", None]),
-            status=chance.choice(["new", "open", "solved", "closed"]),
-            priority=chance.choice(["high", "low", None]),
-            metric_set={"replies": chance.choice([None, 1, 2, 3])},
+            organization_id=chance.choice(["acme", "globex", None][: 1 + seed % 3]),
+            status=chance.choice(["open", "closed", "new", "solved"][: 2 + seed % 3]),
+            priority=chance.choice(["high", "low", None]) if seed % 2 else "high",
+            metric_set={"replies": chance.choice([None, 1, 2, 3]) if seed % 2 else 1},
         )
         row["op"] = chance.choice(["upsert", "upsert", "upsert", "patch", "delete"])
         rows.append(row)

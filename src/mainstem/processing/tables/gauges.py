@@ -20,7 +20,7 @@ _REFS_AT_ONCE = 1_000
 # Of entities that no record patches a version says all: when it was in force is found by one walk over all of them.
 _FILL = """
 WITH whole AS (
-    SELECT v.*, min(least(observed_at, last_observed_at)) OVER (
+    SELECT v.*, min(observed_at) OVER (
         PARTITION BY ref ORDER BY version DESC, observed_at DESC, content_hash DESC) AS since
     FROM entity_version AS v
     WHERE entity = %(entity)s AND NOT EXISTS (

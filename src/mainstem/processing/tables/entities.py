@@ -111,7 +111,8 @@ class Entities:
 
     def _judge(self, conn: Connection, table: pa.Table, merged: Merged, watched: Collection[str]) -> list[uuid.UUID]:
         """Write the records that are newer than all before; the references of those that are not."""
-        sealed = self._sealed(table["ref"].to_pylist(), table["personal"].to_pylist())
+        refs = table["ref"].to_pylist()
+        sealed, remedied = (self._sealed(refs, table[name].to_pylist()) for name in ("personal", "remedied_personal"))
         conn.execute(INCOMING)
         names = (
             "version",

@@ -7,6 +7,7 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,28 @@ def test_any_interleaving_over_both_lanes_ends_in_what_the_states_say(
     start_gauges(plant.database, plant.metrics.current(), entities.histories)
     assert _changes(plant) == moved
     assert moved
+
+
+def test_partitions_that_move_one_customers_gauge_at_the_same_time_lose_nothing(
+    plant: Plant, tickets: Contract
+) -> None:
+    plant.metrics = InForce(OPEN, REPLIES)
+    _deliver(plant, tickets, [_ticket(number, NOW - DAY) for number in range(40)])
+    plant.run()
+    for turn in range(2, 6):
+        status = "open" if turn % 2 else "solved"
+        _deliver(plant, tickets, [_ticket(number, NOW - DAY, turn, status=status) for number in range(0, 40, turn)])
+    sinks = [plant.sink() for _ in range(4)]
+    leases = [plant.lease(partition) for partition in range(4)]
+
+    def own(partition: int) -> None:
+        sink, after = sinks[partition], sinks[partition].positions().get((1, partition, Lane.LIVE), 0)
+        for batch in plant.batches(partition, after):
+            sink.commit(plant.engine().process([batch]), lease_epoch=leases[partition])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(own, range(4)))
+    [(ref, number)] = _truth(plant, "open_tickets").items()
+    assert plant.query(
+        "SELECT ref, sum(value) FROM gauge_change JOIN series USING (series) WHERE metric = 'open_tickets' GROUP BY ref"
+    ) == [(ref, number)]

@@ -112,10 +112,10 @@ def test_it_goes_on_and_is_proven_and_rebuilt(folder: Site, capsys: pytest.Captu
         assert runtime.ledger.deep_check() == []
         report = verify(runtime.lake, deep=True, log=runtime.log)
     assert report.whole, report.problems
-    # No contract here has a rule that warns or a remedy, and no journey is declared; quality and drift were not counted
+    # No contract here has a rule that warns or a remedy, and no gauge or journey is declared; quality and drift were not counted
     # then, nor decisions kept, so the first rebuild has nothing to compare them with.
     since = ["quality", "field_quality", "drift", "quarantine_decision"]
-    for empty in (["track", "warning", "remedy", *since], ["track", "warning", "remedy"]):
+    for empty in (["gauge", "track", "warning", "remedy", *since], ["gauge", "track", "warning", "remedy"]):
         capsys.readouterr()
         status = main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(folder.data_dir)])
         printed = capsys.readouterr()

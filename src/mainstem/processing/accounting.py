@@ -19,6 +19,7 @@ from mainstem.processing.effects import Effects, EventEffects, StateEffects
 from mainstem.processing.sink import Commit
 from mainstem.processing.tables.entities import Merged
 from mainstem.processing.tables.ledger_terms import StreamTime, Term, Terms
+from mainstem.processing.tables.quarantine import Left
 from mainstem.processing.tables.timeline import TimelineRows
 from mainstem.processing.verdicts import DECISIONS, JudgedDecisions, JudgedEvents, count_days
 
@@ -30,13 +31,19 @@ _SET_ASIDE: tuple[Literal["quarantined", "held"], ...] = ("quarantined", "held")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Correction:
-    """A decision about a quarantined record, and whether it will change what it is about."""
+    """A decision about a quarantined record, and what it will change of what it is about."""
 
     place: Place
     decision: QuarantineFixed | QuarantineDismissed | WaitEnded
     at: dt.datetime
     """When it was decided."""
-    changes: bool
+    left: Left | None
+    """The term that it takes its record out of; None: it will change nothing."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it will change what it is about."""
+        return self.left is not None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,21 +97,19 @@ def _counted(effects: Effects, plan: Plan, merged: Sequence[Merged]) -> Iterator
         yield from _by_day(source, stream, count_days(rows["received_at"]), "discarded")
     for correction in plan.corrections:
         if correction.changes:
-            yield from _moved(correction.decision)
+            yield from _moved(correction)
 
 
-def _moved(
-    decision: QuarantineFixed | QuarantineDismissed | WaitEnded,
-) -> Iterator[tuple[str, str, dt.date, Term, int]]:
+def _moved(correction: Correction) -> Iterator[tuple[str, str, dt.date, Term, int]]:
     """The terms that a decision takes a record out of, and brings it into."""
-    if isinstance(decision, QuarantineFixed):
-        record = decision.record
-        left: Term = "held" if decision.held else "quarantined"
-        yield record.source, record.stream, record.received_at.astimezone(dt.UTC).date(), left, -1
-    elif isinstance(decision, WaitEnded):
-        day = decision.received_at.astimezone(dt.UTC).date()
-        yield decision.source, decision.stream, day, "held", -1
-        yield decision.source, decision.stream, day, "quarantined", 1
+    decision, left = correction.decision, correction.left
+    if isinstance(decision, QuarantineDismissed) or left is None:
+        return
+    record = decision.record if isinstance(decision, QuarantineFixed) else decision
+    day = record.received_at.astimezone(dt.UTC).date()
+    yield record.source, record.stream, day, left, -1
+    if isinstance(decision, WaitEnded):
+        yield record.source, record.stream, day, "quarantined", 1
 
 
 def _by_day(source: str, stream: str, days: Days, term: Term) -> Iterator[tuple[str, str, dt.date, Term, int]]:

@@ -94,7 +94,8 @@ def waiting(orphans: Sequence[Orphans], by_fate: Sorted, records: pa.Table) -> l
         return []
     ours = {one.check for one in orphans}
     others = [mask for check, mask in by_fate.strange.failed if check not in ours]
-    shared = np.logical_or.reduce([np.zeros_like(by_fate.held), *others, *(mask for _, mask in by_fate.loads)])
+    # A load that holds a record besides is released or given up as a whole, which the record's load tells.
+    shared = np.logical_or.reduce([np.zeros_like(by_fate.held), *others])
     tables = []
     for one in orphans:
         rows = np.flatnonzero(one.rows & by_fate.held)

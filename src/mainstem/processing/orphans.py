@@ -38,7 +38,7 @@ ORPHANS = pa.schema(
         pa.field("ref", pa.binary(16), nullable=False),
         # When it has waited long enough.
         pa.field("until", pa.timestamp("us", tz="UTC"), nullable=False),
-        # Whether nothing else holds the record, so that it takes effect as soon as its parents are known.
+        # Whether no other check holds the record, so that it takes effect as soon as its parents are known.
         pa.field("alone", pa.bool_(), nullable=False),
     ]
 )

@@ -247,6 +247,10 @@ class Quarantine:
             )
         return outcome
 
+    def free_claims(self) -> None:
+        """End the claims of decisions that are in effect. Raises StorageFullError or UnavailableError."""
+        self._claims.free()
+
     def end_wait(self, ids: Sequence[uuid.UUID], author: Author) -> Outcome:
         """Have held records that waited long enough for what they refer to be quarantined. Raises as `replay`."""
         outcome = Outcome()

@@ -321,10 +321,10 @@ class PostgresSink:
         if not about:
             return []
         with self._database.autocommit() as conn:
-            changes = foresee_decisions(conn, [decision for _, _, decision in about])
+            terms = foresee_decisions(conn, [decision for _, _, decision in about])
         return [
-            Correction(place, decision, effect.received_at, change)
-            for (place, effect, decision), change in zip(about, changes, strict=True)
+            Correction(place, decision, effect.received_at, left)
+            for (place, effect, decision), left in zip(about, terms, strict=True)
         ]
 
     def _write(self, conn: Connection, effects: Effects, plan: Plan, owned: _Owned) -> _Written:

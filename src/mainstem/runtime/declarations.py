@@ -16,6 +16,7 @@ from mainstem.analytics.model import HealthModel
 from mainstem.analytics.reader import check_health_model, read_health_model
 from mainstem.contracts import (
     ACTIVE,
+    ANY_SOURCE,
     CheckPlan,
     Contract,
     Registry,
@@ -95,7 +96,10 @@ class _Together:
     registry: Registry
 
     def active(self, source: str, stream: str) -> Contract | None:
-        return self.declared.active(source, stream) or self.registry.active(source, stream)
+        own, standing = self.declared.active(source, stream), self.registry.active(source, stream)
+        if own is None and (standing is None or standing.source == ANY_SOURCE):
+            own = self.declared.active(ANY_SOURCE, stream)
+        return own or standing
 
     def streams(self) -> Sequence[tuple[str, str]]:
         return sorted({*self.declared.streams(), *self.registry.streams()})
@@ -152,6 +156,23 @@ def _check_contracts(declared: Sequence[tuple[Path, Contract]], together: _Toget
             check_parents(standing, together.active, f"{name[0]}.{name[1]}, which is in force")
 
 
+def _parents_first(declared: Sequence[tuple[Path, Contract]]) -> list[tuple[Path, Contract]]:
+    """Each contract behind those that it refers to, so that a crash leaves none in force whose parents have no contract."""
+    left, ordered = list(declared), list[tuple[Path, Contract]]()
+    while left:
+        waiting = {one.stream for _, one in left}
+        # Of those that refer to each other in a circle, the first comes first.
+        ready = [one for one in left if not _parents_of(one[1]) & waiting] or left[:1]
+        ordered += ready
+        left = [one for one in left if one not in ready]
+    return ordered
+
+
+def _parents_of(contract: Contract) -> set[str]:
+    """The other streams that a contract's fields refer to."""
+    return {field.parent.stream for field in contract.fields.values() if field.parent is not None} - {contract.stream}
+
+
 def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
     """Put into force what a folder declares, and make decisions of it; the runtime's door has to be started.
 
@@ -161,7 +182,7 @@ def activate_folder(runtime: Runtime, folder: Path) -> list[Activation]:
     found = read_folder(runtime, folder)
     now = runtime.clock.wall()
     done = []
-    for path, declared in found.contracts:
+    for path, declared in _parents_first(found.contracts):
         contract, new = runtime.registry.activate(declared.text, now, where=str(path))
         done.append(
             Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new, declared.status)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mainstem.processing import Author, Outcome, QuarantineSelection
+from mainstem.processing import Author, QuarantineSelection
 
 if TYPE_CHECKING:
     from mainstem.runtime.wiring import Runtime
@@ -31,14 +31,17 @@ _LATE = Author("relationship", "what it refers to did not come in time")
 
 _WAITING = """
     FROM orphan AS o JOIN quarantine AS q USING (id)
-    WHERE o.open AND o.alone AND q.state = %(state)s AND o.id <> ALL (%(stuck)s)
+    WHERE o.open AND o.alone AND q.state = %(state)s
+    AND NOT EXISTS (SELECT FROM quarantine_claim AS c WHERE c.record = o.id)
+    AND (q.load IS NULL OR q.load IN (SELECT id FROM load WHERE state IN ('passed', 'released')))
 """
 _KNOWN = f"""
-    SELECT o.id {_WAITING} GROUP BY o.id
+    SELECT o.id {_WAITING} AND o.id <> ALL (%(stuck)s) GROUP BY o.id
     HAVING bool_and(EXISTS (SELECT FROM entity AS e WHERE (e.entity, e.ref) = (o.entity, o.ref)))
     ORDER BY o.id LIMIT %(most)s
 """
 _OVERDUE = f"SELECT DISTINCT o.id {_WAITING} AND o.until < %(now)s ORDER BY o.id LIMIT %(most)s"
+_LEFT = f"SELECT DISTINCT o.id {_WAITING} AND o.id = ANY(%(among)s)"
 
 
 class OrphanSettling:
@@ -47,7 +50,7 @@ class OrphanSettling:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._stuck: set[uuid.UUID] = set()
-        """Records whose parents are known and that do not pass all the same: somebody has to look at them."""
+        """Quarantined records whose parents are known and that do not pass all the same: somebody has to look at them."""
         self._rest_until = float("-inf")
 
     def step(self, most: int = _MOST) -> int:
@@ -59,32 +62,42 @@ class OrphanSettling:
         began = time.monotonic()
         if began < self._rest_until:
             return 0
-        quarantine = self._runtime.quarantine
+        self._runtime.quarantine.free_claims()
         known, late = self._ids(_KNOWN, "held", most), self._ids(_KNOWN, "quarantined", most)
-        overdue = [id_ for id_ in self._ids(_OVERDUE, "held", most) if id_ not in set(known)]
-        if not (known or late or overdue):
-            self._rest_until = time.monotonic() + _REST * (time.monotonic() - began)
-            return 0
+        overdue = sorted({*self._ids(_OVERDUE, "held", most)} - {*known})
         decided = 0
-        with self._runtime.door:
-            if known:
-                decided += self._pass(
-                    known, quarantine.release(QuarantineSelection(ids=known, states=("held",)), _CAME)
-                )
-            if late:
-                selection = QuarantineSelection(ids=late, states=("quarantined",))
-                decided += self._pass(late, quarantine.replay(selection, _CAME))
-            if overdue:
-                decided += quarantine.end_wait(overdue, _LATE).decided
-        _log.info("orphans_settled", known=len(known), late=len(late), overdue=len(overdue), decided=decided)
+        if known or late or overdue:
+            with self._runtime.door:
+                decided = self._release(known) + self._replay(late) + self._end_wait(overdue)
+            counts = {"known": len(known), "late": len(late), "overdue": len(overdue), "decided": decided}
+            _log.info("orphans_settled", **counts)
+        if not decided:
+            self._rest_until = time.monotonic() + _REST * (time.monotonic() - began)
         return decided
 
-    def _ids(self, query: str, state: str, most: int) -> list[uuid.UUID]:
-        given = {"state": state, "stuck": list(self._stuck), "most": most, "now": self._runtime.clock.wall()}
+    def _release(self, ids: Sequence[uuid.UUID]) -> int:
+        """Have held records take effect. What does not pass was hiding behind its wait, which ends: it is quarantined."""
+        if not ids:
+            return 0
+        quarantine = self._runtime.quarantine
+        outcome = quarantine.release(QuarantineSelection(ids=ids, states=("held",)), _CAME)
+        if not outcome.failed:
+            return outcome.decided
+        return outcome.decided + self._end_wait(self._ids(_LEFT, "held", len(ids), ids))
+
+    def _replay(self, ids: Sequence[uuid.UUID]) -> int:
+        if not ids:
+            return 0
+        outcome = self._runtime.quarantine.replay(QuarantineSelection(ids=ids, states=("quarantined",)), _CAME)
+        if outcome.failed:
+            self._stuck.update(self._ids(_LEFT, "quarantined", len(ids), ids))
+        return outcome.decided
+
+    def _end_wait(self, ids: Sequence[uuid.UUID]) -> int:
+        return self._runtime.quarantine.end_wait(ids, _LATE).decided if ids else 0
+
+    def _ids(self, query: str, state: str, most: int, among: Sequence[uuid.UUID] = ()) -> list[uuid.UUID]:
+        now = self._runtime.clock.wall()
+        given = {"state": state, "stuck": list(self._stuck), "most": most, "now": now, "among": list(among)}
         with self._runtime.database.autocommit() as conn:
             return [id_ for (id_,) in conn.execute(query, given).fetchall()]
-
-    def _pass(self, ids: Sequence[uuid.UUID], outcome: Outcome) -> int:
-        if not outcome.decided and not outcome.underway and not outcome.settled:
-            self._stuck.update(ids)
-        return outcome.decided

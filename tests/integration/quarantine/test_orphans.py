@@ -14,7 +14,9 @@ import yaml
 
 from mainstem.cli.main import main
 from mainstem.errors import ConfigurationError
+from mainstem.intake import Load, load_files
 from mainstem.processing import Author, QuarantineSelection
+from mainstem.runtime.declarations import activate_folder
 from mainstem.runtime.orphan_settling import OrphanSettling
 from mainstem.testing.samples import SAMPLE_AT, accounts_contract, state_contract
 from mainstem.testing.site import Site
@@ -36,7 +38,12 @@ VISITS = {
                     "property": "mapping",
                     "value": {
                         "entity": "usage_event",
-                        "attributes": {"customer_id": "account", "event": {"constant": "visit"}, "occurred_at": "at"},
+                        "attributes": {
+                            "customer_id": "account",
+                            "event": {"constant": "visit"},
+                            "occurred_at": "at",
+                            "quantity": "cost",
+                        },
                     },
                 },
             ],
@@ -45,6 +52,7 @@ VISITS = {
                 {"name": "account", "logicalType": "string", "required": True},
                 {"name": "at", "logicalType": "timestamp", "required": True},
                 {"name": "minutes", "logicalType": "integer"},
+                {"name": "cost", "logicalType": "number"},
             ],
             "quality": [
                 {
@@ -60,9 +68,10 @@ VISITS = {
 }
 
 
-def visits(to: str = "accounts.id", wait: str = "1h") -> str:
+def visits(to: str = "accounts.id", wait: str = "1h", *quality: dict[str, Any]) -> str:
     """The contract of crm.visits, whose account is to be one of those that are known."""
     contract = json.loads(json.dumps(VISITS))
+    contract["schema"][0]["quality"] += quality
     relationship = {"type": "foreignKey", "to": to, "customProperties": [{"property": "wait", "value": wait}]}
     contract["schema"][0]["properties"][1]["relationships"] = [relationship]
     return yaml.safe_dump(contract, sort_keys=False)
@@ -251,6 +260,9 @@ def test_a_fix_that_leads_to_another_partition_is_met_first_by_a_rebuild(crm: Cr
     assert crm.terms() == {"quarantined": 40}
     ids = [id_ for (id_,) in crm.site.query("SELECT id FROM quarantine ORDER BY id")]
     with crm.site.runtime() as runtime, runtime.door:
+        assert runtime.quarantine.dismiss(QuarantineSelection(ids=ids[::2]), Author("ann")).decided == 20
+    crm.site.work()
+    with crm.site.runtime() as runtime, runtime.door:
         for n, id_ in enumerate(ids):
             payload = json.dumps(visit(n, f"c{n}")["payload"]).encode()
             assert runtime.quarantine.fix(id_, payload, Author("ann")).decided == 1
@@ -303,3 +315,50 @@ def test_what_others_refer_to_cannot_lose_its_key(crm: Crm) -> None:
     with pytest.raises(ConfigurationError, match="'id' is not the primary key") as error:
         crm.site.declare("contracts/crm/accounts.yaml", other)
     assert "crm.people, which is in force" in str(error.value)
+
+
+def test_what_was_wrong_besides_is_told_when_the_wait_is_over(crm: Crm) -> None:
+    crm.send(visit(1, "b", cost=10**21), visit(2, "b", cost=5))
+    assert crm.terms() == {"held": 2}
+    crm.send(account("b"))
+    assert (crm.settle(), crm.settle()) == (2, 0)
+    assert crm.terms() == {"accepted": 1, "quarantined": 1}
+    with crm.site.runtime() as runtime:
+        [failing] = runtime.quarantine.preview(QuarantineSelection(source="crm")).failing
+    assert (failing.reason, failing.field) == ("out_of_range", "cost")
+    assert crm.rebuilt() is True
+
+
+def test_an_orphan_of_a_load_that_was_held_waits_for_both(crm: Crm, tmp_path: Path) -> None:
+    count = {"metric": "rowCount", "type": "library", "mustBeBetween": [5, 10]}
+    crm.site.declare("contracts/crm/visits.yaml", visits("accounts.id", "0s", count))
+    file = tmp_path / "visits.ndjson"
+    file.write_text("".join(json.dumps(visit(n, name)["payload"]) + "\n" for n, name in enumerate("ab")))
+    with crm.site.runtime() as runtime, runtime.door as door:
+        report = load_files(Load(str(file), "crm", "visits"), door)
+    crm.site.work()
+    assert report.held is not None
+    crm.send(account("a"))
+    assert crm.settle() == 0
+    with crm.site.runtime() as runtime, runtime.door:
+        runtime.quarantine.release(QuarantineSelection(load=report.held.id), Author("ann"))
+    crm.site.work()
+    crm.settle()
+    # The one whose account did not come in time is quarantined, and goes on when it does.
+    assert crm.terms() == {"accepted": 1, "quarantined": 1}
+    crm.send(account("b"))
+    assert crm.settle() == 1
+    assert crm.terms() == {"accepted": 2}
+    assert crm.rebuilt() is True
+
+
+def test_parents_come_into_force_before_those_that_refer_to_them(migrated_dsn: str, tmp_path: Path) -> None:
+    """So that a crash in between leaves no contract in force whose records would wait for one that is not."""
+    site = Site.begin(tmp_path / "data", migrated_dsn)
+    folder = tmp_path / "declared" / "contracts"
+    folder.mkdir(parents=True)
+    (folder / "a.yaml").write_text(visits())
+    (folder / "b.yaml").write_text(accounts_contract("crm"))
+    with site.runtime() as runtime, runtime.door:
+        names = [one.name for one in activate_folder(runtime, folder.parent)]
+    assert names == ["crm.accounts", "crm.visits"]

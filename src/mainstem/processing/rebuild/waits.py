@@ -40,8 +40,8 @@ class RecordedWaits:
 class RefoundWaits:
     """Where the fold in use was lost: what is not known in the new one by then, and what was decided about.
 
-    A record that was decided about waited, or a check held it besides. Which of the others waited is not written down, and
-    nothing depends on it: those whose parents came are let go on after the rebuild.
+    A record that was decided about as held, or given up, waited, or a check held it besides. Which of the others waited is not
+    written down; those whose parents came are let go on after the rebuild.
     """
 
     def __init__(self, reader: LakeReader, known: Parents) -> None:
@@ -67,11 +67,14 @@ def _places(asked: Asked) -> npt.NDArray[np.int64]:
 
 
 def _decided(reader: LakeReader) -> list[tuple[int, int, int, int, int]]:
-    """The places of records that decisions in the lake are about."""
+    """The places of records that decisions in the lake are about, and that may have waited by then."""
     places = []
     for block in reader.find(LakeQuery(MAINSTEM_SOURCE, DECISIONS_STREAM)):
         for payload in block.rows["payload"].to_pylist():
             decision = decode_decision(payload)
+            if isinstance(decision, QuarantineFixed) and not decision.held:
+                # It did not wait, or the end of its wait is among the others.
+                continue
             if isinstance(decision, QuarantineFixed | QuarantineDismissed | WaitEnded):
                 place = Place.parse(decision.place)
                 places.append((place.epoch, place.partition, int(place.lane), place.position, place.index))

@@ -46,6 +46,11 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def free(self) -> None:
+        """End the claims whose time is over. Raises StorageFullError or UnavailableError."""
+        with self._database.autocommit() as conn:
+            conn.execute(_FREE)
+
     def take(
         self, records: Sequence[uuid.UUID], states: Sequence[str], order: tuple[uuid.UUID, int] | None = None
     ) -> Claim:

@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -24,9 +24,12 @@ from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
 from mainstem.processing.tables.orphans import settle_orphans
 from mainstem.store import Connection
 
-__all__ = ["Decided", "decide_quarantine", "foresee_decisions", "write_quarantined"]
+__all__ = ["Decided", "Left", "decide_quarantine", "foresee_decisions", "write_quarantined"]
 
 QuarantineDecision = QuarantineFixed | QuarantineDismissed | WaitEnded
+Left = Literal["held", "quarantined"]
+"""The term that a decision takes a record out of."""
+
 _OPEN = ("quarantined", "held")
 
 _INCOMING = """
@@ -50,7 +53,7 @@ _FIXED_AHEAD = "fixed ahead"
 _STATES = """
     SELECT id, CASE WHEN state = 'fixed' AND held_by = '[]' AND NOT EXISTS (
         SELECT FROM quarantine_decision AS d WHERE d.id = q.id AND d.decision = 'overdue'
-    ) THEN %(ahead)s ELSE state END
+    ) THEN %(ahead)s ELSE state END, sealed = ''::bytea, held_by <> '[]'
     FROM quarantine AS q WHERE id = ANY(%(ids)s)
 """
 # Of a record that is not there yet, but was held when it was decided about: it says by what.
@@ -142,18 +145,26 @@ def write_quarantined(conn: Connection, span: Span, rows: pa.Table, sealed: pa.T
         raise IntegrityError(f"{rows.num_rows - written} records of {span} are in quarantine already.")
 
 
-def foresee_decisions(conn: Connection, decisions: Sequence[QuarantineDecision]) -> list[bool]:
-    """Which of the decisions, in this order, will change what they are about."""
+def foresee_decisions(conn: Connection, decisions: Sequence[QuarantineDecision]) -> list[Left | None]:
+    """Of the decisions, in this order, the term that each takes its record out of; None where it will change nothing."""
     ids = [quarantine_id(Place.parse(decision.place)) for decision in decisions]
-    states: dict[uuid.UUID, str] = dict(conn.execute(_STATES, {"ids": ids, "ahead": _FIXED_AHEAD}).fetchall())
-    changes = []
+    rows = conn.execute(_STATES, {"ids": ids, "ahead": _FIXED_AHEAD}).fetchall()
+    states = {id_: state for id_, state, _, _ in rows}
+    held = {id_: holding for id_, _, untold, holding in rows if not untold}
+    terms: list[Left | None] = []
     for id_, decision in zip(ids, decisions, strict=True):
         state, before = _transition(decision)
-        change = states.get(id_, before[0]) in before
-        if change:
-            states[id_] = state
-        changes.append(change)
-    return changes
+        found = states.get(id_, before[0])
+        if found not in before:
+            terms.append(None)
+            continue
+        # Of a record that has not come yet only the decision can tell.
+        holding = isinstance(decision, WaitEnded) or held.get(id_, not _was_quarantined(decision))
+        terms.append("held" if holding else "quarantined")
+        states[id_] = "fixed" if found == _FIXED_AHEAD else state
+        if isinstance(decision, WaitEnded):
+            held[id_] = False
+    return terms
 
 
 def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
@@ -174,6 +185,8 @@ def decide_quarantine(conn: Connection, decided: Sequence[Decided]) -> bool:
 
 def _apply(conn: Connection, decided: Sequence[Decided]) -> bool:
     """Move records to the states that decisions lead to; False when one does not move."""
+    ahead = _fixed_ahead(conn, [one.decision for one in decided if isinstance(one.decision, WaitEnded)])
+    decided = [one for one in decided if not (isinstance(one.decision, WaitEnded) and one.decision.place in ahead)]
     if not decided:
         return True
     # Of several about one record the first says what they lead from, the last one where to.
@@ -200,15 +213,24 @@ def _apply(conn: Connection, decided: Sequence[Decided]) -> bool:
             decided_at, held_by, ''::bytea
         FROM decided_quarantine ORDER BY id
         ON CONFLICT (id) DO UPDATE SET decided_at = excluded.decided_at,
-            state = CASE WHEN q.state = 'fixed' THEN q.state ELSE excluded.state END,
+            state = excluded.state,
             held_by = CASE WHEN excluded.held_by = '[]' THEN '[]' ELSE q.held_by END
         WHERE q.state IN ('quarantined', 'held') OR (q.state = 'dismissed' AND (
             SELECT dismissed FROM decided_quarantine AS d WHERE d.id = q.id
-        )) OR (q.state = 'fixed' AND excluded.state = 'quarantined')
+        ))
         """
     ).rowcount
     settle_orphans(conn)
     return changed == len(rows)
+
+
+def _fixed_ahead(conn: Connection, waits: Sequence[WaitEnded]) -> set[str]:
+    """The places of records that are fixed already: the end of their wait, which came first, moves nothing but the terms."""
+    if not waits:
+        return set()
+    ids = {quarantine_id(Place.parse(one.place)): one.place for one in waits}
+    rows = conn.execute(_STATES, {"ids": list(ids), "ahead": _FIXED_AHEAD}).fetchall()
+    return {ids[id_] for id_, state, _, _ in rows if state == _FIXED_AHEAD}
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:

@@ -10,7 +10,7 @@ CREATE TABLE orphan (
     entity           text COLLATE "C" NOT NULL, -- what it waits for
     ref              uuid NOT NULL,
     until            timestamptz NOT NULL, -- then it has waited long enough
-    alone            boolean NOT NULL,     -- nothing but what it waits for holds it
+    alone            boolean NOT NULL,     -- no check but those of what it waits for holds it
     open             boolean NOT NULL,     -- nobody has decided about it
     PRIMARY KEY (id, rule)
 );

@@ -52,7 +52,7 @@ _KEYS: Mapping[str, str] = {
     "status": r"(ticket_?|task_?|subscription_?)?(status|state)",
     "stage": r"(deal_?)?stage(_?name)?",
     "stage_category": r"(deal_?)?stage(_?(name|category))?|status",
-    "amount": r"(total_?)?amount(_?(due|paid|total|usd|eur))?|total|price|mrr|value",
+    "amount": r"(total_?)?amount(_?(due|paid|total|usd|eur))?|total|price|value",
     "monthly_amount": r"mrr|monthly_amount|monthly_recurring_revenue",
     "currency": r"(deal_?)?currency(_?iso)?(_?code)?",
     "probability": r"probability|win_probability",
@@ -127,6 +127,10 @@ _MEANINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "*.priority": (("urgent|critical|highest|p0|p1", "urgent"), ("high", "high"), ("low|minor", "low"), ("", "normal")),
 }
 """What a source's words mean, by entity and attribute: the first that is found in the word."""
+
+_NEGATED = re.compile(
+    r"(?<![a-z])(?:not|no|non|never|un(?=[a-z])|in(?=activ|complet|valid)|de(?=activ)|dis(?=qualif|continu)|pay_?out)|fail|abandon"
+)
 
 _FITTING = {
     FieldType.STRING: {"string", "integer"},
@@ -271,6 +275,9 @@ class _Proposing:
 
     def _candidates(self, attribute: Attribute) -> Iterator[Key]:
         """Keys that may be the attribute, likeliest first. An event has no place for what is personal."""
+        if attribute.name == "properties":
+            # A free object may say anything about anybody, and what is mapped lies in clear: somebody has to look at it first.
+            return
         event = self._entity.kind is EntityKind.EVENT
         free = [one for one in self._seen if one.name not in self._used or attribute.allowed]
         if attribute.reference == "customer":
@@ -315,4 +322,10 @@ class _Proposing:
         if plain in attribute.allowed:
             return plain
         known = _MEANINGS.get(f"{self._entity.name}.{attribute.name}") or _MEANINGS.get(f"*.{attribute.name}") or ()
-        return next((value for pattern, value in known if re.search(pattern, plain)), None)
+        negated = _NEGATED.search(plain)
+        for pattern, value in known:
+            found = re.search(pattern, plain)
+            # A word that is taken back means something else, unless the pattern is about that.
+            if found is not None and (negated is None or (pattern and found.start() == negated.start())):
+                return value
+        return None

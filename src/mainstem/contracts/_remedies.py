@@ -194,7 +194,17 @@ class _Reader:
 
     def _keep_personal(self, one: Remedy) -> None:
         """What is personal must not come to lie where nothing personal does."""
-        given = one.uses if isinstance(one, Impute) else {one.key} if isinstance(one, Enrich) else set()
+        values = {one.by} if isinstance(one, Bound) and one.by else set()
+        if isinstance(one, Enrich):
+            values = {one.key, self._field.name}
+        for name in sorted(values):
+            pii = self._field.pii if name == self._field.name else self._fields[name].pii
+            if pii is not PiiClass.NONE:
+                raise self._wrong(
+                    f"`{one.name}` lists values of {name!r}, which is {pii}, and a contract lies in clear.",
+                    "Use a field that says nothing about a person.",
+                )
+        given = one.uses if isinstance(one, Impute) else set()
         for name in sorted(given):
             if self._fields[name].pii is not PiiClass.NONE and self._field.pii is PiiClass.NONE:
                 raise self._wrong(
@@ -295,7 +305,7 @@ class _Reader:
         found = []
         for value in (least, most):
             number = None if value is None else exact_number(value)
-            whole = self._field.type is not FieldType.INTEGER or number is None or number == number.to_integral_value()
+            whole = self._field.type is not FieldType.INTEGER or number is None or _fits(number)
             if value is not None and (number is None or not whole):
                 raise self._wrong(f"`{word}`: {value!r} is no bound.", f"Write a {self._field.type}.")
             found.append(number)
@@ -339,5 +349,10 @@ class _Reader:
         if self._field.type is FieldType.BOOLEAN:
             value = {"true": True, "false": False}.get(text.lower(), text)
         elif self._field.type in {FieldType.INTEGER, FieldType.NUMBER} and _PLAIN.fullmatch(text):
-            value = float(text) if "." in text else int(text)
+            value = Decimal(text) if "." in text else int(text)
         return given_value(value, self._field.type, place, self._canonical)
+
+
+def _fits(number: Decimal) -> bool:
+    """Whether it is a whole number that a column of integers holds."""
+    return number == number.to_integral_value() and -(2**63) <= number < 2**63

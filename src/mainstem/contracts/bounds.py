@@ -184,10 +184,14 @@ def _bounds(
     whole = field.type is FieldType.INTEGER
     step = Decimal(1) if whole else Decimal(1).scaleb(max(math.floor(math.log10(scaled)) - 2, -9))
     low, high = (Decimal(repr(median + side * deviations * scaled)) for side in (-1, 1))
-    return (
+    low, high = (
         (low / step).to_integral_value(ROUND_FLOOR) * step,
         (high / step).to_integral_value(ROUND_CEILING) * step,
-    ), None
+    )
+    if whole:
+        # What no integer is beyond is no bound.
+        low, high = max(low, Decimal(-(2**63))), min(high, Decimal(2**63 - 1))
+    return (low, high), None
 
 
 def _plain(number: Decimal) -> int | float:

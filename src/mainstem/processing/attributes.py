@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 import duckdb
 import numpy as np
@@ -107,7 +108,8 @@ def _member_of(contract: Contract, name: str, to: str | Constant) -> str:
     if isinstance(to, Constant):
         number = attribute is not None and attribute.type is FieldType.NUMBER
         text = to.value.upper() if currency else to.value
-        return sql_literal(f"{json_text(name)}:{text if number else json_text(text)}")
+        # What a decimal may be written as is more than what JSON takes for a number.
+        return sql_literal(f"{json_text(name)}:{f'{Decimal(text).normalize():f}' if number else json_text(text)}")
     return _member(name, contract.fields[to], capitals=currency)
 
 

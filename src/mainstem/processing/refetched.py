@@ -80,9 +80,14 @@ class Sample:
 def sample_keys(conn: Connection, contract: Contract, source: str, size: int, sealer: Sealer) -> list[str]:
     """The keys of so many of the stream's entities, drawn at random, as the source wrote them; all where there are fewer.
 
-    Raises ConfigurationError for a stream of events, IntegrityError, UnavailableError.
+    Raises ConfigurationError for what is neither a customer nor a person, IntegrityError, UnavailableError.
     """
     _need_states(contract, source)
+    if contract.mapping.entity not in ("customer", "person"):
+        raise ConfigurationError(
+            f"The keys of {contract.mapping.entity!r} are kept as references only: none can be drawn.",
+            hint="Draw keys at the source, fetch the records, and give them to `mainstem agreement compare`.",
+        )
     rows = conn.execute(
         """
         SELECT e.ref, r.value_sealed FROM entity AS e JOIN reference AS r USING (ref)

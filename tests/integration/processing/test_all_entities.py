@@ -294,3 +294,13 @@ def test_a_figure_that_is_revised_is_another_version(plant: Plant) -> None:
     assert plant.query("SELECT count(*) FROM entity_version") == [(3,)]
     assert plant.query("SELECT count(*) FROM touched") == [(0,)]
     assert plant.query("SELECT count(*) FROM reference") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"), [("05", 5), ("+5", 5), (".5", 0.5), ("5.", 5), ("1_000", 1000), ("0.10", 0.1)]
+)
+def test_a_constant_number_is_a_number_however_it_is_written(plant: Plant, written: str, amount: float) -> None:
+    text = (FOLDER / "subscription.yaml").read_text().replace("amount: amount", f'amount: {{constant: "{written}"}}')
+    contract = dataclasses.replace(read_contract(text, "subscription.yaml"), version=1)
+    _deliver(plant, contract, _payloads("subscription"))
+    assert plant.query("SELECT DISTINCT (attributes -> 'amount')::float FROM entity") == [(amount,)]

@@ -226,3 +226,27 @@ def test_a_draft_that_could_not_be_whole_is_what_it_would_be_under_another_name(
         ("email_events", {"id": "1", "customer": "c", "type": "hm", "created": "2026-01-09T00:00:00Z"}),
     ):
         assert read_contract(draft_contract([payload], "crm", stream), "d").mapping.entity == "usage_event"
+
+
+@pytest.mark.parametrize(
+    ("stream", "word"),
+    [
+        ("subscriptions", "inactive"),
+        ("subscriptions", "deactivated"),
+        ("tickets", "unresolved"),
+        ("tickets", "Not done"),
+    ],
+)
+def test_a_draft_does_not_take_a_word_for_its_opposite(stream: str, word: str) -> None:
+    payloads = [
+        {"id": str(n), "customer_id": "c", "status": word, "updated_at": "2026-01-09T00:00:00Z"} for n in range(9)
+    ]
+    data = yaml.safe_load(draft_contract(payloads, "crm", stream))
+    status = next(one for one in data["schema"][0]["properties"] if one["name"] == "status")
+    assert "codes" not in str(status)
+
+
+def test_a_draft_maps_no_object_that_may_say_anything() -> None:
+    stream, payloads, _ = SAMPLES["session"]
+    payloads = [{**one, "properties": {"email": "ann@example.com"}} for one in payloads]
+    assert "properties" not in read_contract(draft_contract(payloads, "crm", stream), "d").mapping.attributes

@@ -337,6 +337,12 @@ TRIM = {"standardise": "trim"}
         ({"logicalType": "integer", "remedies": [{"clip": {}}]}, "no bounds"),
         ({"logicalType": "integer", "remedies": [{"clip": {"min": 2, "max": 1}}]}, "2 is above 1"),
         ({"logicalType": "integer", "remedies": [{"clip": {"max": 1.5}}]}, "1.5 is no bound"),
+        ({"logicalType": "integer", "remedies": [{"flag": {"max": 2**64 - 1}}]}, "18446744073709551615 is no bound"),
+        ({"logicalType": "integer", "remedies": [{"clip": {"min": -(2**63) - 1}}]}, "is no bound"),
+        (
+            {"logicalType": "integer", "remedies": [{"clip": {"by": "customer", "bounds": {"a": [0, 5]}}}]},
+            "lies in clear",
+        ),
         ({"logicalType": "integer", "remedies": [{"clip": {"most": 1}}]}, "'most' is unknown"),
         ({"logicalType": "integer", "remedies": [{"clip": {"by": "event"}}]}, "one of `by` and `bounds`"),
         ({"logicalType": "integer", "remedies": [{"clip": {"by": "event", "bounds": {"a": 5}}}]}, "\\[least, most\\]"),
@@ -387,3 +393,14 @@ def test_remedies_are_shown_and_compared(event_contract: Make) -> None:
     assert change.message == "'x': remedies were none and are standardise.trim, impute"
     assert "x" in json_schema(plain)["required"]
     assert "x" not in json_schema(remedied)["required"]
+
+
+def test_numbers_of_a_reference_table_are_exact(event_text: Callable[..., str], check: Check) -> None:
+    field = {
+        "name": "x",
+        "logicalType": "number",
+        "remedies": [{"enrich": {"table": "t", "key": "event", "column": "v"}}],
+    }
+    text = with_reference_tables(event_text(*event(field)), "c.yaml", lambda _: "event,v\ne,12345678901234567.125\n")
+    [row] = check(read_contract(text, "c.yaml"), [payload()])
+    assert row["f_x"] == Decimal("12345678901234567.125")

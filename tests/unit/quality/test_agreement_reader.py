@@ -134,3 +134,22 @@ def test_a_stream_of_events_has_no_state() -> None:
 
     with pytest.raises(ConfigurationError, match="stream of events"):
         check_agreement(read_agreement(TEXT), Events())
+
+
+def test_keys_of_other_entities_than_customers_and_persons_cannot_be_matched_by() -> None:
+    """They are kept as references only, so that nothing would ever match."""
+    text = CONTRACT.replace(
+        "entity: customer, attributes: {customer_id: id, plan",
+        "entity: ticket, attributes: {ticket_id: id, status: {constant: open}, plan",
+    )
+
+    class Tickets:
+        def active(self, source: str, stream: str) -> Contract:
+            return read_contract(text.replace("SOURCE", source).replace("STREAM", stream), "c.yaml")
+
+        def streams(self) -> list[tuple[str, str]]:
+            return [("crm", "accounts"), ("billing", "customers")]
+
+    with pytest.raises(ConfigurationError, match="kept as references only") as error:
+        check_agreement(read_agreement(TEXT), Tickets())
+    assert "ticket_id" in str(error.value)

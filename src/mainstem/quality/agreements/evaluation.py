@@ -243,9 +243,14 @@ def _ambiguous(duck: duckdb.DuckDBPyConnection) -> Iterator[Difference]:
     """Two that have an ambiguous key, one of each side: of each key its latest."""
     rows = duck.execute(
         f"""
-        SELECT arg_max(l.ref, (l.changed_at, l.ref)) AS "left", arg_max(r.ref, (r.changed_at, r.ref)) AS "right",
-            greatest(max(l.changed_at), max(r.changed_at)) AS changed_at
-        FROM (SELECT k FROM shared WHERE ambiguous) AS s JOIN l USING (k) JOIN r USING (k) GROUP BY k
+        SELECT "left", "right", greatest(left_at, right_at) AS changed_at
+        FROM (
+            SELECT k, arg_max(ref, (changed_at, ref)) AS "left", max(changed_at) AS left_at
+            FROM l SEMI JOIN (SELECT k FROM shared WHERE ambiguous) AS s USING (k) GROUP BY k
+        ) JOIN (
+            SELECT k, arg_max(ref, (changed_at, ref)) AS "right", max(changed_at) AS right_at
+            FROM r SEMI JOIN (SELECT k FROM shared WHERE ambiguous) AS s USING (k) GROUP BY k
+        ) USING (k)
         ORDER BY changed_at DESC, "left" LIMIT {MOST_DIFFERENCES}
         """
     ).to_arrow_table()

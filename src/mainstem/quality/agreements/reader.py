@@ -87,6 +87,9 @@ def read_agreement(text: str, *, where: str = "agreement") -> Agreement:
     )
 
 
+_KEYED = ("customer", "person")
+
+
 def check_agreement(
     agreement: Agreement, contracts: Contracts, *, where: str = "agreement"
 ) -> tuple[Contract, Contract]:
@@ -100,6 +103,12 @@ def check_agreement(
     for contract, side, name in ((left, agreement.left, "left"), (right, agreement.right, "right")):
         if side.by != OWN_KEY:
             _mapped(contract, side.by, f"{where}: match.{name}")
+        elif contract.mapping.entity not in _KEYED:
+            raise ConfigurationError(
+                f"The keys of {contract.mapping.entity!r} are kept as references only.",
+                where=f"{where}: match.{name}",
+                hint="Match by an attribute that the key is mapped to, such as ticket_id.",
+            )
     for place, comparison in enumerate(agreement.comparisons):
         at = f"{where}: compare[{place}]"
         _mapped(left, comparison.left, f"{at}.left")

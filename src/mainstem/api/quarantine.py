@@ -170,7 +170,7 @@ def quarantine_router(
 ) -> APIRouter:
     """Routes below `/api/v1/data/quarantine`; the door behind `quarantine` has to be started."""
     router = APIRouter(prefix="/api/v1/data/quarantine", tags=["quarantine"])
-    _add_reading(router, database, signer, clock)
+    _add_reading(router, quarantine, database, signer, clock)
     _add_record(router, quarantine, database, clock)
     _add_preview(router, quarantine, clock)
     _add_deciding(router, quarantine, orders, clock)
@@ -179,7 +179,9 @@ def quarantine_router(
     return router
 
 
-def _add_reading(router: APIRouter, database: Database, signer: TokenSigner, clock: Clock) -> None:
+def _add_reading(
+    router: APIRouter, quarantine: Quarantine, database: Database, signer: TokenSigner, clock: Clock
+) -> None:
     reads = [requires(Permission.QUARANTINE_READ)]
 
     @router.get("", dependencies=reads)
@@ -189,7 +191,11 @@ def _add_reading(router: APIRouter, database: Database, signer: TokenSigner, clo
             found = read_causes(conn, selection)
             newest = read_entries(conn, selection, limit=asked.limit)
             total = count_entries(conn, selection)
-        reasons = [{**{name: getattr(one, name) for name in _OF_A_CAUSE}, "example": str(one.example)} for one in found]
+        reasons = [
+            {name: getattr(one, name) for name in _OF_A_CAUSE}
+            | {"example": str(one.example), "owners": quarantine.owners_of(one.source, one.stream)}
+            for one in found
+        ]
         data = {"total": total, "reasons": reasons, "rows": [_entry(entry) for entry in newest]}
         return answer(data, graded(clock, []))
 
@@ -223,7 +229,8 @@ def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, c
             content = _content(quarantine.record(record)[1])
             _log.info("quarantine_payload_read", by=_name(who), record=str(record), source=entry.source)
         paths = [list(path) for path in quarantine.paths_of(entry)]
-        return answer(_entry(entry) | {"paths": paths, "history": history, "content": content}, Meta.now(clock))
+        told = {"paths": paths, "owners": quarantine.owners_of(entry.source, entry.stream), "history": history}
+        return answer(_entry(entry) | told | {"content": content}, Meta.now(clock))
 
 
 def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:

@@ -70,10 +70,11 @@ def list_(
             return
         causes = read_causes(conn, selection)
         active = {(one.source, one.stream): runtime.registry.active(one.source, one.stream) for one in causes}
+    owners = {stream: () if contract is None else contract.owners for stream, contract in active.items()}
     if json:
-        print(json_format.dumps(causes_as_rows(causes)))
+        print(json_format.dumps(causes_as_rows(causes, owners)))
         return
-    print_causes(causes)
+    print_causes(causes, owners)
     versions = {stream: contract.version for stream, contract in active.items() if contract is not None}
     if any(versions.get((one.source, one.stream), one.contract_version) != one.contract_version for one in causes):
         print(
@@ -99,7 +100,8 @@ def show(
         entry, content = runtime.quarantine.record(record)
         with runtime.database.autocommit() as conn:
             history = read_history(conn, record)
-    print_entry(entry, content, history, as_json=json)
+        owners = runtime.quarantine.owners_of(entry.source, entry.stream)
+    print_entry(entry, content, history, owners, as_json=json)
 
 
 @app.command

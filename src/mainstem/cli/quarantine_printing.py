@@ -13,10 +13,14 @@ from mainstem.cli.wording import counted
 if TYPE_CHECKING:
     from mainstem.processing import Cause, Outcome, QuarantinedRecord, QuarantineEntry
 
-__all__ = ["causes_as_rows", "print_causes", "print_entries", "print_entry", "report"]
+__all__ = ["Owners", "causes_as_rows", "print_causes", "print_entries", "print_entry", "report"]
 
 
-def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
+Owners = Mapping[tuple[str, str], Sequence[str]]
+"""Whom the contracts in force name as the owners of (source, stream)."""
+
+
+def causes_as_rows(causes: Sequence[Cause], owners: Owners) -> list[dict[str, Any]]:
     """Causes for `--json`."""
     return [
         {
@@ -34,12 +38,13 @@ def causes_as_rows(causes: Sequence[Cause]) -> list[dict[str, Any]]:
             "first_at": one.first_at.isoformat(),
             "last_at": one.last_at.isoformat(),
             "example": str(one.example),
+            "owners": list(owners[one.source, one.stream]),
         }
         for one in causes
     ]
 
 
-def print_causes(causes: Sequence[Cause]) -> None:
+def print_causes(causes: Sequence[Cause], owners: Owners) -> None:
     """A table of causes."""
     if not causes:
         print("Nothing waits in quarantine, and nothing is held.")
@@ -54,6 +59,8 @@ def print_causes(causes: Sequence[Cause]) -> None:
         print(
             f"{'':{width}}  from {one.first_at:%Y-%m-%d %H:%M} to {one.last_at:%Y-%m-%d %H:%M}; such as {one.example}"
         )
+        if asked := owners[one.source, one.stream]:
+            print(f"{'':{width}}  owned by {', '.join(asked)}")
     print(f"{counted(sum(one.count for one in causes), 'record')}.")
 
 
@@ -68,7 +75,12 @@ def print_entries(entries: Sequence[QuarantineEntry], *, as_json: bool) -> None:
 
 
 def print_entry(
-    entry: QuarantineEntry, record: QuarantinedRecord, history: Sequence[Mapping[str, Any]], *, as_json: bool
+    entry: QuarantineEntry,
+    record: QuarantinedRecord,
+    history: Sequence[Mapping[str, Any]],
+    owners: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     """A record with its content and history."""
     told = _entry(entry) | {
@@ -78,6 +90,7 @@ def print_entry(
         "key": record.key,
         "partition_key": record.partition_key,
         "occurred_at": record.occurred_at.isoformat() if record.occurred_at else None,
+        "owners": list(owners),
         "history": [{**one, "at": one["at"].isoformat()} for one in history],
         **_payload(record.payload),
     }
@@ -87,6 +100,8 @@ def print_entry(
     print(f"{entry.source}.{entry.stream} {entry.id}: {entry.state}")
     print(f"{entry.reason}{f' in {entry.field}' if entry.field else ''}: {entry.message}")
     print(f"received {entry.received_at.isoformat()}, contract version {entry.contract_version}, place {entry.place}")
+    if owners:
+        print(f"owned by {', '.join(owners)}")
     for one in history:
         why = f": {one['reason']}" if one["reason"] else ""
         past = f" past {', '.join(one['released'])}" if one["released"] else ""

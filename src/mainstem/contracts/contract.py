@@ -225,3 +225,5 @@ class Contract:
     """The stream's words; those of a declared field are in `ContractField.policies`."""
     status: str = ACTIVE
     """The standard's word for how far the text is. Without effect: what is activated is in force."""
+    owners: tuple[str, ...] = ()
+    """Who is to be asked about records that do not fit."""

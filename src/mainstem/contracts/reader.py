@@ -34,6 +34,7 @@ from mainstem.contracts._remedies import Tables, read_remedies
 from mainstem.contracts._rules import RuleReader
 from mainstem.contracts._source_form import missing_words, read_source_form
 from mainstem.contracts._standard import VERSIONS, read_standard
+from mainstem.contracts._team import read_owners
 from mainstem.contracts._volume import is_row_count, read_volume
 from mainstem.contracts.contract import (
     ANY_SOURCE,
@@ -160,6 +161,7 @@ class _Reading:
             deleted=custom.text("deleted"),
             freshness=self._freshness(self._standard.slaProperties or ()),
             rules=rules.rules,
+            owners=read_owners(self._standard, self._where),
             **self._given(),
         )
         contract = with_canonical(contract, custom)

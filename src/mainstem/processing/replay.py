@@ -192,6 +192,11 @@ class Quarantine:
                 return contract.fields[entry.field].paths
         return ((entry.field,), tuple(entry.field.split(".")))
 
+    def owners_of(self, source: str, stream: str) -> Sequence[str]:
+        """Whom the contract in force names as the stream's owners. Raises UnavailableError."""
+        contract = self._parts.contracts.active(source, stream)
+        return () if contract is None else contract.owners
+
     def try_fix(self, id_: uuid.UUID, payload: bytes, *, release: bool = False) -> Outcome:
         """Whether `fix` would have a record take effect, and what is wrong if not. Decides nothing. Raises as `fix`."""
         corrected = self._corrected(id_, payload, release=release)

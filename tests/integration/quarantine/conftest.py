@@ -21,6 +21,7 @@ kind: DataContract
 id: shop-views
 version: 1.0.0
 status: active
+team: {{name: Shop, members: [{{username: ann, role: Owner}}]}}
 customProperties:
   - {{property: source, value: shop}}
 schema:

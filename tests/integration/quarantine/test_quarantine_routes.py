@@ -60,6 +60,8 @@ async def test_causes_and_pages(client: httpx.AsyncClient) -> None:
         4,
         [("not_allowed", 3), ("missing", 1)],
     )
+    assert [one["owners"] for one in data["reasons"]] == [["ann"], ["ann"]]
+    assert (await client.get(f"{BASE}/records/{data['reasons'][0]['example']}")).json()["data"]["owners"] == ["ann"]
     assert SECRET not in answer.text
     seen, cursor = [], None
     while True:

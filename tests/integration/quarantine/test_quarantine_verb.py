@@ -48,7 +48,10 @@ def test_list_groups_by_cause(filled: Shop) -> None:
     assert len(records) == 2
     assert len({one["id"] for one in [*records, *rest]}) == 4
     assert "payload" not in records[0]
-    assert "4 records" in filled.said("list")
+    said = filled.said("list")
+    assert "4 records" in said
+    assert said.count("owned by ann") == 2
+    assert {tuple(one["owners"]) for one in causes} == {("ann",)}
 
 
 def test_list_says_where_another_contract_is_in_force_now(filled: Shop) -> None:
@@ -60,6 +63,7 @@ def test_list_says_where_another_contract_is_in_force_now(filled: Shop) -> None:
 def test_show_has_the_untouched_payload_and_what_was_decided(filled: Shop) -> None:
     id_ = _one(filled, "missing")
     _, shown = filled.run("show", id_)
+    assert shown["owners"] == ["ann"]
     assert json.loads(shown["payload"]) == view(8, at=None)["payload"]
     assert (shown["state"], shown["history"]) == ("quarantined", [])
     assert filled.run("fix", id_, "--set", "at=2026-01-10T09:00:00Z", "--why", "clock")[1]["decided"] == 1

@@ -130,6 +130,33 @@ def test_documentation_of_the_standard_is_let_through(event_text: Text) -> None:
     assert read_contract(text, "c.yaml").fields["event"].allowed == ()
 
 
+@pytest.mark.parametrize(
+    ("team", "owners"),
+    [
+        ({"name": "Sales data", "members": [{"username": "u", "role": "reader"}]}, ("Sales data",)),
+        (
+            {"name": "t", "members": [{"username": "ann", "role": "Owner"}, {"name": "Bo", "role": "data owner"}]},
+            ("ann", "Bo"),
+        ),
+        ({"members": [{"username": "ann", "role": "owner", "dateOut": "2026-01-01"}]}, ()),
+        ([{"username": "ann", "role": "Owner"}, {"username": "ann", "role": "owner"}, {"username": " "}], ("ann",)),
+        ([{"username": "landowner", "role": "coowner"}], ()),
+        (None, ()),
+    ],
+)
+def test_a_team_says_who_owns_the_stream(event_text: Text, team: object, owners: tuple[str, ...]) -> None:
+    text = event_text(top={} if team is None else {"team": team})
+    assert read_contract(text, "c.yaml").owners == owners
+
+
+def test_owners_are_few_and_short(event_text: Text) -> None:
+    for names in ([f"u{n}" for n in range(21)], ["u" * 201]):
+        team = {"members": [{"username": name, "role": "owner"} for name in names]}
+        with pytest.raises(ConfigurationError, match="names too much") as caught:
+            read_contract(event_text(top={"team": team}), "c.yaml")
+        assert caught.value.where == "c.yaml: team.members"
+
+
 def test_valid_values_of_the_standards_own_rule(event_text: Text) -> None:
     rule = {"type": "library", "metric": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["a", "b"]}}
     contract = read_contract(event_text({"name": "event", "quality": [rule]}), "c.yaml")

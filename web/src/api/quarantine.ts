@@ -32,6 +32,8 @@ export interface QuarantineRecord extends Omit<QuarantineRow, "state"> {
   decided_at: Time | null;
   /** Where the field at fault may lie in the payload. */
   paths: string[][];
+  /** Whom the contract in force names as the stream's owners. */
+  owners: string[];
   history: QuarantineDecision[];
   /** Only when it was asked for, by who may read it. */
   content: QuarantineContent | null;

@@ -152,6 +152,8 @@ export interface QuarantineReason {
   count: number;
   first_at: Time;
   last_at: Time;
+  /** Whom the contract in force names as the stream's owners. */
+  owners: string[];
 }
 
 export interface QuarantineRow {

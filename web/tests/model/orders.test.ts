@@ -17,6 +17,7 @@ const cause = (more: Partial<QuarantineReason> = {}): QuarantineReason => ({
   count: 12_000,
   first_at: "2026-01-15T09:00:00Z",
   last_at: "2026-01-15T09:30:00Z",
+  owners: ["ann"],
   ...more,
 });
 

@@ -25,6 +25,7 @@ const record = (more: Partial<QuarantineRecord> = {}): QuarantineRecord => ({
   load: null,
   place: { epoch: 1, partition: 0, lane: "live", position: 7, index: 0 },
   decided_at: null,
+  owners: ["ann"],
   paths: [["placed_at"]],
   history: [],
   content: null,

@@ -8,6 +8,7 @@ import type { Quarantine, QuarantineReason, SourceStatus } from "../../api/types
 import { useResource } from "../../data/resource";
 import { useStore } from "../../data/store";
 import * as number from "../../format/number";
+import { shown as printable } from "../../format/text";
 import * as time from "../../format/time";
 import { isOpen, means } from "../../model/orders";
 import { Segmented } from "../../ui/Segmented";
@@ -153,6 +154,7 @@ function Reason({ reason, order, refresh }: ReasonProps) {
           reason.rule && <> · rule {reason.rule}</>
         )}{" "}
         · contract version {reason.contract_version}
+        {reason.owners.length > 0 && <> · owned by {reason.owners.map(printable).join(", ")}</>}
       </p>
       <p className="reason-message">{reason.message}</p>
       <p className="reason-foot">

@@ -84,6 +84,7 @@ function Facts({ record }: { record: QuarantineRecord }) {
     ["Rule", record.rule],
     ["Held by", record.held_by.join(", ") || null],
     ["Stream", `${record.source}.${record.stream}`],
+    ["Owned by", record.owners.join(", ") || null],
     ["Contract version", record.contract_version === 0 ? "none" : String(record.contract_version)],
     ["Received", time.exact(record.received_at)],
     ["Load", record.load],

@@ -81,6 +81,25 @@ def test_every_file_of_the_json_test_suite_as_a_body(target: Any) -> None:
     assert totals["quarantined"] == target.reasons("whole").total() == totals["received"]
 
 
+def test_every_value_of_the_json_schema_suite_between_neighbours(target: Any) -> None:
+    groups = [json.loads(text) for name, text in corpus("json_schema_test_suite/").items() if name.endswith(".json")]
+    cases = [case["data"] for file in groups for group in file for case in group["tests"]]
+    # The values as they are, and the schemas, which nest deeper.
+    values = {json.dumps(value) for value in [*cases, *(group["schema"] for file in groups for group in file)]}
+    assert len(values) > 1_000
+    records = [one for value in sorted(values) for one in (good(), good("suite", properties={"v": json.loads(value)}))]
+    answer = target.send(lines(*records), source="schemas", Content_Type="application/x-ndjson")
+    assert (answer.status_code, answer.json()["data"]["accepted"]) == (202, len(records)), answer.text
+    totals = target.settled("schemas")
+    nul = sum("\\u0000" in value for value in values)
+    assert target.reasons("schemas") == {"nul_character": nul}
+    assert (totals["received"], totals["accepted"]) == (len(records), len(records) - nul)
+    assert (target.events("schemas", "neighbour"), target.events("schemas", "suite")) == (
+        len(values),
+        len(values) - nul,
+    )
+
+
 def test_naughty_strings_everywhere(target: Any) -> None:
     strings = [text for text in json.loads(corpus("naughty_strings/")["blns.json"]) if text.strip()]
     records = [

@@ -13,20 +13,18 @@ from collections.abc import Sequence
 import duckdb
 
 from mainstem.contracts import Contract, ContractField
-from mainstem.contracts.duck import connect
-from mainstem.errors import UnavailableError
 from mainstem.model import PiiClass
-from mainstem.privacy import Hasher
-from mainstem.quality.agreements import AgreementParts, HeldEntities
+from mainstem.quality.agreements import OWN_KEY, AgreementParts, Side
+from mainstem.quality.agreements.agreement import Part, part_of
+from mainstem.quality.agreements.desk import open_desk
 from mainstem.quality.agreements.due import Turns
-from mainstem.quality.agreements.forms import Asked, plain_text, read_side, value_of
+from mainstem.quality.agreements.forms import Asked, plain_text, put_side, value_of
 from mainstem.quality.dimensions import WHOLE, Dimension
 from mainstem.quality.measurements import Measurement, Method, write_measurements
 from mainstem.store import Connection, Database
 
 __all__ = ["DueUniqueness", "SharedValue", "Uniqueness", "find_shared", "keep_shared", "read_shared"]
 
-_MEMORY = "2GB"
 _MOST_VALUES = 100
 _MOST_REFS = 20
 
@@ -76,9 +74,7 @@ class DueUniqueness:
             if contract is None or not _unique_fields(contract):
                 continue
             with self._turns.turn((source, stream), now, source=source, stream=stream):
-                with parts.database.snapshot() as conn:
-                    found = find_shared(conn, contract, source, (parts.held, parts.hasher), now)
-                keep_shared(parts.database, (source, stream), found)
+                keep_shared(parts.database, (source, stream), find_shared(parts, contract, source, now))
             return source, stream
         return None
 
@@ -92,21 +88,22 @@ def _forget(parts: AgreementParts) -> None:
                 conn.execute("DELETE FROM shared_value WHERE (source, stream) = (%s, %s)", [source, stream])
 
 
-def find_shared(
-    conn: Connection, contract: Contract, source: str, tools: tuple[HeldEntities, Hasher], now: dt.datetime
-) -> Uniqueness:
+def find_shared(parts: AgreementParts, contract: Contract, source: str, now: dt.datetime) -> Uniqueness:
     """Look for values of the stream's unique fields that several of its entities have; `now` is wall time.
 
-    Raises IntegrityError where a seal does not open, UnavailableError, also where memory does not do.
+    Raises IntegrityError where a seal does not open, StorageFullError, UnavailableError, also where memory and disk do not do.
     """
-    held, hasher = tools
     fields = _unique_fields(contract)
     attributes = {field: name for name, field in contract.mapping.attributes.items() if isinstance(field, str)}
-    asked = [_asked(n, contract, field, attributes[field.name]) for n, field in enumerate(fields)]
-    duck = connect(memory_limit=_MEMORY)
-    try:
-        duck.register("entity", read_side(conn, held, asked, (source, contract), (duck, hasher)))
-        name = f"{source}.{contract.stream}"
+    asked = []
+    for n, field in enumerate(fields):
+        part = part_of(parts.contracts, Side(source, contract.stream, OWN_KEY), contract, attributes[field.name])
+        asked.append(_asked(n, field, attributes[field.name], part))
+    name = f"{source}.{contract.stream}"
+    with open_desk(name, parts.folder, parts.hasher) as desk:
+        with parts.database.snapshot() as conn:
+            put_side(conn, parts.held, asked, (source, contract), desk, "entity")
+        duck = desk.duck
 
         def measurement(field: str, good: int, n: int) -> Measurement:
             return Measurement(source, contract.stream, field, Dimension.UNIQUENESS, Method.UNIQUE, name, now, good, n)
@@ -117,13 +114,6 @@ def find_shared(
             shared += [SharedValue(source, contract.stream, field.name, k, refs, now) for k, refs in _groups(duck, n)]
         measurements.append(measurement(WHOLE, *_count_whole(duck, len(fields))))
         return Uniqueness(measurements, shared)
-    except duckdb.OutOfMemoryException as error:
-        raise UnavailableError(
-            f"To look for shared values in {source}.{contract.stream} takes more than {_MEMORY} of memory.",
-            hint="Declare fewer fields of it `unique`.",
-        ) from error
-    finally:
-        duck.close()
 
 
 def keep_shared(database: Database, stream: tuple[str, str], found: Uniqueness) -> None:
@@ -172,10 +162,9 @@ def _unique_fields(contract: Contract) -> list[ContractField]:
     return [field for field in contract.fields.values() if field.unique]
 
 
-def _asked(n: int, contract: Contract, field: ContractField, attribute: str) -> Asked:
-    personal = field.pii is not PiiClass.NONE
-    plain = plain_text(value_of(contract, attribute), fold=field.pii is PiiClass.EMAIL)
-    return Asked(f"v{n}", attribute, personal, f"nullif({plain}, '')", hashed=personal)
+def _asked(n: int, field: ContractField, attribute: str, part: Part) -> Asked:
+    plain = plain_text(value_of(attribute, part), fold=field.pii is PiiClass.EMAIL)
+    return Asked(f"v{n}", attribute, part.sealed, f"nullif({plain}, '')", hashed=part.sealed)
 
 
 def _count(duck: duckdb.DuckDBPyConnection, n: int) -> tuple[int, int]:

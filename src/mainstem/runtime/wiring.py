@@ -25,7 +25,7 @@ from mainstem.errors import NotFoundError, UnavailableError
 from mainstem.privacy import Keyring
 from mainstem.runtime.config import LoadedConfig, load_config
 from mainstem.runtime.disk_space import DiskSpace
-from mainstem.runtime.folders import keys_folder, lake_folder
+from mainstem.runtime.folders import keys_folder, lake_folder, run_folder
 from mainstem.runtime.installation import begin_installation, check_installation, is_installed
 from mainstem.runtime.placement import find_home
 from mainstem.runtime.postgres import EmbeddedPostgres
@@ -242,7 +242,8 @@ class Runtime:
         from mainstem.quality.agreements import AgreementParts
 
         keyring = self.keyring
-        return AgreementParts(self.database, self.registry, EntityReader(keyring.sealer), keyring.hasher)
+        folder = run_folder(self.data_dir) / "comparing"
+        return AgreementParts(self.database, self.registry, EntityReader(keyring.sealer), keyring.hasher, folder)
 
     def agreements(self) -> list[InForce]:
         """The agreements in force, by name. Raises UnavailableError."""

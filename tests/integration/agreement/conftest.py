@@ -133,3 +133,8 @@ def systems(migrated_dsn: str, tmp_path: Path) -> Systems:
 @pytest.fixture
 def agreement_text() -> str:
     return AGREEMENT
+
+
+@pytest.fixture
+def crm_text() -> str:
+    return CRM

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import pytest
+
 from mainstem.quality import Dimension, QualityQuery, wilson
-from mainstem.quality.agreements import read_differences, read_runs
+from mainstem.quality.agreements import desk, evaluate_now, evaluation, read_differences, read_runs
 from mainstem.quality.measurements import read_measurements
 
 HOUR = dt.timedelta(hours=1)
+PERSONAL = "logicalType: string, customProperties: [{{property: pii, value: {}}}]"
 
 
 def test_values_are_compared_in_their_ways(systems: Any) -> None:
@@ -146,3 +149,80 @@ def test_fields_beside_a_truth_are_accurate_and_beside_another_consistent(system
     assert {(one.source, one.dimension) for one in found} == {
         ("crm", Dimension.CONSISTENCY), ("billing", Dimension.CONSISTENCY)
     }  # fmt: skip
+
+
+def test_values_that_came_while_their_class_was_another_are_found(systems: Any, crm_text: str) -> None:
+    systems.send("crm", [systems.account(n, plan="pro" if n == 3 else "ent") for n in range(1, 4)])
+    systems.send("billing", [systems.customer(n) for n in range(1, 4)])
+    systems.declare()
+    before = systems.evaluate()
+    assert [(one.agreeing, one.differing) for one in before.compared][:3] == [(3, 0), (2, 1), (3, 0)]
+
+    # The plan is personal from now on, and what they match by and the name are not any more.
+    text = crm_text.replace("version: 1.0.0", "version: 2.0.0").replace(
+        "{name: plan, logicalType: string}", f"{{name: plan, {PERSONAL.format('name')}}}"
+    )
+    for name, pii in (("name", "name"), ("mail", "email")):
+        sealed = f"{{name: {name}, {PERSONAL.format(pii)}}}"
+        assert sealed in text
+        text = text.replace(sealed, f"{{name: {name}, logicalType: string}}")
+    systems.site.declare("contracts/crm.yaml", text)
+    # One of them comes again, under the contract in force.
+    systems.send("crm", [systems.account(2, rev=2)])
+    found = systems.evaluate()
+    assert (found.left.matched, found.left.unkeyed) == (3, 0)
+    assert found.compared == before.compared
+    # What was sealed once is shown no more than what is sealed now, nor written in the clear.
+    told = {(one.comparison, one.left): (one.left_value, one.right_value) for one in found.differences}
+    assert told == {(1, systems.ref("crm", "A3")): (None, None)}
+
+
+def test_the_snapshot_is_over_when_the_comparing_begins(systems: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    systems.send("crm", [systems.account(1)])
+    systems.send("billing", [systems.customer(1)])
+    systems.declare()
+    held = []
+    compare = evaluation._compared
+    with systems.site.runtime() as runtime:
+
+        def watched(*given: Any) -> Any:
+            with runtime.database.autocommit() as conn:
+                # Of other backends: this one's own query holds a snapshot for as long as it runs.
+                held.extend(
+                    conn.execute(
+                        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                        " AND backend_type = 'client backend' AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL)"
+                    )
+                )
+            return compare(*given)
+
+        monkeypatch.setattr(evaluation, "_compared", watched)
+        [one] = runtime.agreements()
+        assert evaluate_now(runtime.agreement_parts, one, runtime.clock.wall()).left.matched == 1
+    assert held == []
+
+
+def test_personal_numbers_that_need_not_be_equal_keep_to_memory(
+    systems: Any, agreement_text: str, crm_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+    opened = desk.open_desk
+
+    def watched(what: str, folder: Any, hasher: Any) -> Any:
+        folders.append(folder)
+        return opened(what, folder, hasher)
+
+    monkeypatch.setattr("mainstem.quality.agreements.evaluation.open_desk", watched)
+    text = crm_text.replace(
+        "{name: seats, logicalType: integer}",
+        "{name: seats, logicalType: integer, customProperties: [{property: pii, value: name}]}",
+    )
+    systems.site.declare("contracts/crm.yaml", text.replace("version: 1.0.0", "version: 2.0.0"))
+    systems.send("crm", [systems.account(1), systems.account(2)])
+    systems.send("billing", [systems.customer(1), systems.customer(2, places=3)])
+    for tolerance, agreeing, written in (("", 1, True), (", tolerance: 1", 2, False)):
+        systems.declare(agreement_text.replace("as: number}", f"as: number{tolerance}}}", 1))
+        found = systems.evaluate()
+        assert found.compared[2].agreeing == agreeing
+        assert (folders[-1] is not None) is written
+        assert all(one.left_value is None for one in found.differences if one.comparison == 2)

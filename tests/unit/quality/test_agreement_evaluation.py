@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +63,9 @@ class Known:
 
     def streams(self) -> list[tuple[str, str]]:
         return [(source, "stream") for source in self._read]
+
+    def versions(self, source: str, stream: str) -> list[Contract]:
+        return [one for one in self._read.values() if (one.source, one.stream) == (source, stream)]
 
 
 KNOWN = Known()
@@ -147,17 +153,24 @@ def _counted(found: Evaluation) -> Counter[tuple[str, str]]:
     return +counts
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("comparing")
+
+
 @settings(max_examples=60)
 @given(_side, _side)
-def test_every_entity_and_every_value_is_counted_once(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
+def test_every_entity_and_every_value_is_counted_once(
+    folder: Path, left: list[dict[str, Any]], right: list[dict[str, Any]]
+) -> None:
     # The port asks nothing of a database.
-    connection: Any = None
+    snapshot: Any = contextlib.nullcontext
     found: Any = evaluate(
-        connection,
+        snapshot,
         read_agreement(AGREEMENT),
         KNOWN,
         _held({"a": left, "b": right}),
-        Hasher(b"k" * 32),
+        (Hasher(b"k" * 32), folder),
         NOW,
     )
     assert _counted(found) == +_expected(left, right)

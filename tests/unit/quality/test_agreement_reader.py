@@ -57,6 +57,10 @@ class Known:
     def active(self, source: str, stream: str) -> Contract | None:
         return self._read.get((source, stream))
 
+    def versions(self, source: str, stream: str) -> list[Contract]:
+        found = self.active(source, stream)
+        return [] if found is None else [found]
+
     def streams(self) -> list[tuple[str, str]]:
         return sorted(self._read)
 
@@ -143,7 +147,7 @@ def test_keys_of_other_entities_than_customers_and_persons_cannot_be_matched_by(
         "entity: ticket, attributes: {ticket_id: id, status: {constant: open}, plan",
     )
 
-    class Tickets:
+    class Tickets(Known):
         def active(self, source: str, stream: str) -> Contract:
             return read_contract(text.replace("SOURCE", source).replace("STREAM", stream), "c.yaml")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from mainstem.contracts import Contract, ContractField
+from mainstem.contracts import ANY_SOURCE, Contract, ContractField
 from mainstem.model import PiiClass
 
 __all__ = [
@@ -18,11 +18,13 @@ __all__ = [
     "Agreement",
     "Comparison",
     "Contracts",
+    "Part",
     "Side",
     "Truth",
     "Way",
     "field_of",
     "is_personal",
+    "part_of",
 ]
 
 AGREEMENT = "agreement"
@@ -104,6 +106,25 @@ class Contracts(Protocol):
         """Source and stream of every contract in force."""
         ...
 
+    def versions(self, source: str, stream: str) -> Sequence[Contract]:
+        """All that were ever in force for the stream of this source, or of `ANY_SOURCE`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """Where an attribute lies in what is held."""
+
+    personal: bool
+    """By the contract in force: among the personal attributes, which are sealed."""
+    moved: bool
+    """By an earlier one in the other part, where it stays until its record comes again."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it may be sealed."""
+        return self.personal or self.moved
+
 
 def field_of(contract: Contract, attribute: str) -> ContractField | None:
     """The field that an attribute is mapped from; None for a constant, for what is not mapped, and for the entity's own key."""
@@ -115,3 +136,13 @@ def is_personal(contract: Contract, attribute: str) -> bool:
     """Whether its values lie only in sealed parts. What a source calls an entity by is sealed in any case."""
     field = field_of(contract, attribute)
     return attribute == OWN_KEY or (field is not None and field.pii is not PiiClass.NONE)
+
+
+def part_of(contracts: Contracts, side: Side, contract: Contract, attribute: str) -> Part:
+    """Where the attribute of a side with this contract in force lies. Raises UnavailableError."""
+    personal = is_personal(contract, attribute)
+    if attribute == OWN_KEY:
+        return Part(personal, False)
+    ever = [one for source in (side.source, ANY_SOURCE) for one in contracts.versions(source, side.stream)]
+    before = [one for one in ever if attribute in one.mapping.attributes]
+    return Part(personal, any(is_personal(one, attribute) is not personal for one in before))

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -46,6 +47,8 @@ class AgreementParts:
     contracts: Contracts
     held: HeldEntities
     hasher: Hasher
+    folder: Path
+    """For what memory does not hold while comparing."""
 
 
 class Turns:
@@ -121,7 +124,7 @@ def evaluate_now(parts: AgreementParts, one: InForce, now: dt.datetime) -> Evalu
     UnavailableError.
     """
     contracts = check_agreement(one.agreement, parts.contracts, where=f"agreement {one.agreement.name}")
-    with parts.database.snapshot() as conn:
-        evaluation = evaluate(conn, one.agreement, parts.contracts, parts.held, parts.hasher, now)
+    tools = (parts.hasher, parts.folder)
+    evaluation = evaluate(parts.database.snapshot, one.agreement, parts.contracts, parts.held, tools, now)
     keep_evaluation(parts.database, one.agreement, one.version, evaluation, contracts)
     return evaluation

@@ -1,25 +1,23 @@
 """Comparing two sides: which entities match, and which values of those that do agree.
 
-Each side is read once, in batches; the rest is DuckDB's, in memory and cut off from every file. Each entity of a side is in
-exactly one of matched, only, ambiguous, unkeyed and unsettled.
+Each side is read once, in batches; the rest is DuckDB's, within a bound of memory. Each entity of a side is in exactly one of matched, only, ambiguous, unkeyed and unsettled.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Literal
 
 import duckdb
-import pyarrow as pa
 
-from mainstem.contracts import Contract
-from mainstem.contracts.duck import connect
-from mainstem.errors import UnavailableError
 from mainstem.privacy import Hasher
-from mainstem.quality.agreements.agreement import Agreement, Comparison, Contracts, Way
-from mainstem.quality.agreements.forms import asked_of, read_side
+from mainstem.quality.agreements.agreement import Agreement, Comparison, Contracts
+from mainstem.quality.agreements.desk import open_desk
+from mainstem.quality.agreements.forms import asked_of, is_hashable, put_side
 from mainstem.quality.agreements.held import HeldEntities
 from mainstem.quality.agreements.reader import check_agreement
 from mainstem.store import Connection
@@ -28,8 +26,6 @@ __all__ = ["MOST_DIFFERENCES", "Compared", "Difference", "Evaluation", "SideCoun
 
 MOST_DIFFERENCES = 100
 """Kept of each kind, and of each comparison."""
-
-_MEMORY = "2GB"
 
 Kind = Literal["differing", "missing_left", "missing_right", "only_left", "only_right", "ambiguous"]
 
@@ -99,44 +95,29 @@ class Evaluation:
 
 
 def evaluate(
-    conn: Connection,
+    snapshot: Callable[[], AbstractContextManager[Connection]],
     agreement: Agreement,
     contracts: Contracts,
     held: HeldEntities,
-    hasher: Hasher,
+    tools: tuple[Hasher, Path],
     now: dt.datetime,
 ) -> Evaluation:
-    """Compare what is held of both sides in the connection's snapshot; `now` is wall time.
+    """Compare what is held of both sides in one snapshot, which is over when the comparing begins; `now` is wall time.
 
-    Raises ConfigurationError where the contracts in force do not bear the agreement, IntegrityError where a seal does not
-    open, UnavailableError, also where there are more entities than memory is allowed for.
+    `tools`: what hashes personal values, and the folder for what memory does not hold. Raises ConfigurationError where the
+    contracts in force do not bear the agreement, IntegrityError where a seal does not open, StorageFullError, UnavailableError,
+    also where there are more entities than memory and disk are allowed for.
     """
     both = check_agreement(agreement, contracts, where=f"agreement {agreement.name}")
-    duck = connect(memory_limit=_MEMORY)
-    try:
-        for name, left in (("l", True), ("r", False)):
-            duck.register(name, _side(conn, agreement, both, held, (duck, hasher), left=left))
-        return _compared(duck, agreement, now)
-    except duckdb.OutOfMemoryException as error:
-        raise UnavailableError(
-            f"To compare {agreement.name!r} takes more than {_MEMORY} of memory.",
-            hint="Compare fewer pairs in one agreement, or streams with fewer entities.",
-        ) from error
-    finally:
-        duck.close()
-
-
-def _side(
-    conn: Connection,
-    agreement: Agreement,
-    both: tuple[Contract, Contract],
-    held: HeldEntities,
-    tools: tuple[duckdb.DuckDBPyConnection, Hasher],
-    *,
-    left: bool,
-) -> pa.Table:
-    side, contract = (agreement.left, both[0]) if left else (agreement.right, both[1])
-    return read_side(conn, held, asked_of(agreement, both, left=left), (side.source, contract), tools)
+    sides = {"l": agreement.left, "r": agreement.right}
+    asked = {name: asked_of(agreement, both, contracts, left=name == "l") for name in sides}
+    hasher, folder = tools
+    bare = any(one.bare for columns in asked.values() for one in columns)
+    with open_desk(repr(agreement.name), None if bare else folder, hasher) as desk:
+        with snapshot() as conn:
+            for (name, side), contract in zip(sides.items(), both, strict=True):
+                put_side(conn, held, asked[name], (side.source, contract), desk, name)
+        return _compared(desk.duck, agreement, now)
 
 
 def _compared(duck: duckdb.DuckDBPyConnection, agreement: Agreement, now: dt.datetime) -> Evaluation:
@@ -182,7 +163,7 @@ def _verdict(comparison: Comparison, n: int) -> str:
     apart = f"abs({left} - {right})"
     if comparison.relative:
         alike = f"{apart}::DOUBLE <= {comparison.tolerance}::DOUBLE * greatest(abs({left}), abs({right}))::DOUBLE"
-    elif comparison.way in {Way.NUMBER, Way.TIME}:
+    elif not is_hashable(comparison):
         alike = f"{apart} <= {comparison.tolerance:f}"
     else:
         alike = f"{left} = {right}"
@@ -227,7 +208,7 @@ def _differing(duck: duckdb.DuckDBPyConnection, n: int) -> Iterator[Difference]:
 def _alone(duck: duckdb.DuckDBPyConnection, side: str, horizon: str) -> Iterator[Difference]:
     rows = duck.execute(
         f"""
-        SELECT ref, changed_at FROM {side} WHERE k IS NOT NULL AND k NOT IN (SELECT k FROM shared) AND changed_at <= {horizon}
+        SELECT ref, changed_at FROM {side} ANTI JOIN shared USING (k) WHERE k IS NOT NULL AND changed_at <= {horizon}
         ORDER BY changed_at DESC, ref LIMIT {MOST_DIFFERENCES}
         """
     ).to_arrow_table()

@@ -1,6 +1,7 @@
 """What is compared of held entities: the attributes of one side, in the form in which equal values are equal.
 
-What is personal leaves its batch as a keyed hash: no text of a person is in memory for longer than the batch it came in.
+What is personal leaves its batch as a keyed hash: no text of a person is in memory for longer than the batch it came in. A
+number or time that is compared with a tolerance is no use as a hash; it stays as it is, in memory.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ import itertools
 import json
 from collections.abc import Sequence
 
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from mainstem.contracts import Contract
 from mainstem.model import PiiClass
-from mainstem.privacy import Hasher
-from mainstem.quality.agreements.agreement import OWN_KEY, Agreement, Comparison, Way, field_of, is_personal
+from mainstem.quality.agreements.agreement import (
+    OWN_KEY,
+    Agreement,
+    Comparison,
+    Contracts,
+    Part,
+    Way,
+    field_of,
+    part_of,
+)
+from mainstem.quality.agreements.desk import Desk
 from mainstem.quality.agreements.held import HELD, HeldEntities
 from mainstem.store import Connection
 
-__all__ = ["Asked", "asked_of", "plain_text", "read_side", "value_of"]
+__all__ = ["Asked", "asked_of", "is_hashable", "plain_text", "put_side", "value_of"]
 
-_PURPOSE = b"agreement"
 _WHITE = r"E' \t\r\n\f\v'"
 # Two of this type can be taken from one another without an overflow.
 _NUMBER = "DECIMAL(36, 9)"
@@ -36,70 +41,93 @@ class Asked:
     name: str
     attribute: str
     sealed: bool
-    """Whether the attribute lies in the part of personal attributes."""
+    """Whether the attribute may lie in the part of personal attributes."""
     sql: str
     hashed: bool = False
+    bare: bool = False
+    """Whether it is personal and stands as it is: not to be written anywhere."""
 
 
-def asked_of(agreement: Agreement, contracts: tuple[Contract, Contract], *, left: bool) -> Sequence[Asked]:
+def asked_of(
+    agreement: Agreement, both: tuple[Contract, Contract], contracts: Contracts, *, left: bool
+) -> Sequence[Asked]:
     """The columns of a side: `k` to match by, and of each comparison n `v<n>` to compare and `s<n>` to show.
 
-    What is personal on either side is shown of neither: `s<n>` is null.
+    What is personal on either side is shown of neither: `s<n>` is null. So it is of a value that was sealed when it came.
     """
-    side, contract = (agreement.left, contracts[0]) if left else (agreement.right, contracts[1])
-    ways = zip(contracts, (agreement.left.by, agreement.right.by), strict=True)
-    hashed = any(is_personal(one, attribute) for one, attribute in ways)
-    fold = agreement.ignore_case if agreement.ignore_case is not None else _by_address(agreement, contracts)
-    key = f"nullif({plain_text(value_of(contract, side.by), fold=fold)}, '')"
-    found = [Asked("k", side.by, is_personal(contract, side.by), key, hashed)]
+    sides = (agreement.left, agreement.right)
+
+    def parts(*attributes: str) -> tuple[Part, Part]:
+        one, other = (part_of(contracts, *each) for each in zip(sides, both, attributes, strict=True))
+        return one, other
+
+    here = 0 if left else 1
+    found = []
+    by = parts(agreement.left.by, agreement.right.by)
+    fold = agreement.ignore_case if agreement.ignore_case is not None else _by_address(agreement, both)
+    attribute, sealed = sides[here].by, any(one.sealed for one in by)
+    key = f"nullif({plain_text(value_of(attribute, by[here]), fold=fold)}, '')"
+    found.append(Asked("k", attribute, by[here].sealed, key, hashed=sealed))
     for n, one in enumerate(agreement.comparisons):
-        attribute = one.left if left else one.right
-        value, own = value_of(contract, attribute), is_personal(contract, attribute)
-        personal = is_personal(contracts[0], one.left) or is_personal(contracts[1], one.right)
-        texts = one.way in {Way.EXACT, Way.IGNORE_CASE}
-        found.append(Asked(f"v{n}", attribute, own, _form(one, value, translated=left), personal and texts))
-        found.append(Asked(f"s{n}", attribute, own, "NULL::VARCHAR" if personal else value))
+        compared = parts(one.left, one.right)
+        attribute, part, sealed = (one.left, one.right)[here], compared[here], any(each.sealed for each in compared)
+        form, hashed = _form(one, value_of(attribute, part), translated=left), sealed and is_hashable(one)
+        if hashed and one.way in {Way.NUMBER, Way.TIME}:
+            form = f"({form})::VARCHAR"
+        found.append(Asked(f"v{n}", attribute, part.sealed, form, hashed=hashed, bare=sealed and not hashed))
+        shown = "NULL::VARCHAR" if any(each.personal for each in compared) else value_of(attribute, Part(False, False))
+        found.append(Asked(f"s{n}", attribute, False, shown))
     return found
 
 
-def read_side(
+def is_hashable(comparison: Comparison) -> bool:
+    """Whether its values agree only where they are equal."""
+    return comparison.tolerance == 0
+
+
+def put_side(
     conn: Connection,
     held: HeldEntities,
     asked: Sequence[Asked],
     stream: tuple[str, Contract],
-    tools: tuple[duckdb.DuckDBPyConnection, Hasher],
-) -> pa.Table:
-    """All entities of a stream (its source and contract): `ref`, `changed_at` and the columns asked for.
+    desk: Desk,
+    name: str,
+) -> None:
+    """Put all entities of a stream (its source and contract) into a table: `ref`, `changed_at` and the columns asked for.
 
-    Raises IntegrityError where a seal does not open, UnavailableError.
+    Raises IntegrityError where a seal does not open, UnavailableError, and DuckDB's error where there is no room.
     """
     source, contract = stream
-    connection, hasher = tools
     keys = any(one.attribute == OWN_KEY for one in asked)
     personal = any(one.sealed and one.attribute != OWN_KEY for one in asked)
     batches = held(conn, contract.mapping.entity, source, contract.stream, personal=personal, keys=keys)
     query = f"SELECT ref, changed_at, {', '.join(f'{one.sql} AS {one.name}' for one in asked)} FROM held"
-    found = []
+    into = f"CREATE TABLE {name} AS"
     for batch in itertools.chain([HELD.empty_table()], batches):
-        connection.register("held", batch)
-        try:
-            formed = connection.execute(query).to_arrow_table()
-        finally:
-            connection.unregister("held")
+        desk.duck.register("held", batch)
+        formed = desk.duck.execute(query).to_arrow_table()
+        desk.duck.unregister("held")
         for one in asked:
             if one.hashed:
                 at = formed.column_names.index(one.name)
-                formed = formed.set_column(at, one.name, _hashed(hasher, formed[one.name]))
-        found.append(formed)
-    return pa.concat_tables(found)
+                formed = formed.set_column(at, one.name, desk.hashed(formed[one.name]))
+        desk.duck.register("formed", formed)
+        desk.duck.execute(f"{into} SELECT * FROM formed")
+        desk.duck.unregister("formed")
+        into = f"INSERT INTO {name}"
 
 
-def value_of(contract: Contract, attribute: str) -> str:
+def value_of(attribute: str, part: Part) -> str:
     """SQL for the text of an attribute of `HELD` rows."""
     if attribute == OWN_KEY:
         return '"key"'
-    part = "personal" if is_personal(contract, attribute) else "attributes"
-    return f"json_extract_string({part}, {_literal('$.' + json.dumps(attribute))})"
+    path = _literal("$." + json.dumps(attribute))
+    own, other = ("personal", "attributes") if part.personal else ("attributes", "personal")
+    value = f"json_extract_string({own}, {path})"
+    if not part.moved:
+        return value
+    # Null said under the contract in force is null, whatever was said before.
+    return f"CASE WHEN coalesce(json_exists({own}, {path}), false) THEN {value} ELSE json_extract_string({other}, {path}) END"
 
 
 def plain_text(value: str, *, fold: bool) -> str:
@@ -120,13 +148,6 @@ def _form(comparison: Comparison, value: str, *, translated: bool) -> str:
         return form
     cases = " ".join(f"WHEN {one} THEN {meant}" for one, meant in zip(named[::2], named[1::2], strict=True))
     return f"CASE {form} {cases} ELSE {form} END"
-
-
-def _hashed(hasher: Hasher, values: pa.ChunkedArray) -> pa.Array:
-    """Keyed hashes; null stays null."""
-    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    hashes = hasher.hashes(_PURPOSE, [whole]).cast(pa.binary())
-    return pc.if_else(whole.is_valid(), hashes, pa.scalar(None, pa.binary()))
 
 
 def _by_address(agreement: Agreement, contracts: tuple[Contract, Contract]) -> bool:

@@ -23,10 +23,10 @@ from mainstem.metrics.definition import Measure, Metric
 from mainstem.metrics.grouping import Groups, Ints
 from mainstem.metrics.journey import Subject, Track
 from mainstem.metrics.numbers import ONE, Billionths, billionths
-from mainstem.metrics.sketch import Hashes
 from mainstem.metrics.state import encode_distinct, encode_edges, encode_extremes
 from mainstem.metrics.transfer import fixed_bytes
 from mainstem.model import SHARDS
+from mainstem.model.sketch import Hashes
 
 __all__ = ["Batch", "Changes", "Entries", "Moments", "best_rows"]
 

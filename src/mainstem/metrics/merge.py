@@ -27,10 +27,10 @@ from mainstem.errors import UnavailableError
 from mainstem.metrics.definition import Measure, Series
 from mainstem.metrics.deltas import CELL_DELTAS, CellDeltas
 from mainstem.metrics.journey import MOST_MOMENTS
-from mainstem.metrics.sketch import REGISTERS
 from mainstem.metrics.state import DISTINCT_BOUND, merge_distinct
 from mainstem.metrics.transfer import copy_in
 from mainstem.model import Span
+from mainstem.model.sketch import REGISTERS
 from mainstem.store import Connection, Database, ensure_partitions
 
 __all__ = ["begin_merge", "merge_cells", "prepare_cells", "register_series", "touch_customers"]

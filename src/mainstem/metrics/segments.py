@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from mainstem.metrics.definition import Granularity, Measure
-from mainstem.metrics.sketch import REGISTERS
 from mainstem.metrics.state import merge_distinct
+from mainstem.model.sketch import REGISTERS
 from mainstem.store import Connection, Database
 
 __all__ = ["SegmentRollups"]

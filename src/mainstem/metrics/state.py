@@ -26,11 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.errors import IntegrityError
-from mainstem.metrics import sketch
 from mainstem.metrics.definition import Measure
 from mainstem.metrics.grouping import Ints
 from mainstem.metrics.numbers import SCALE, halves
 from mainstem.metrics.transfer import fixed_bytes, fixed_rows, joined_bytes
+from mainstem.model import sketch
 
 __all__ = [
     "DISTINCT_BOUND",

@@ -50,7 +50,7 @@ from mainstem.processing.orphans import ORPHANS, Orphans, Parents, find_orphans
 from mainstem.processing.quarantine import seal_record
 from mainstem.processing.shaping import Shaped, shape_events, shape_states
 from mainstem.processing.verdicts import count_days
-from mainstem.quality import Refused, StreamCounts, Tally
+from mainstem.quality import Refused, StreamCounts, Tally, seed_of
 
 __all__ = ["Contracts", "EmbeddedEngine"]
 
@@ -128,6 +128,7 @@ class EmbeddedEngine:
         self._hasher = hasher
         self._sealer = sealer
         self._watch = DriftWatch()
+        self._seed = seed_of(hasher)
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._local = threading.local()
 
@@ -352,7 +353,7 @@ class EmbeddedEngine:
         key = (group.source, group.stream, group.version)
         tally = self._tallies.get(key)
         if tally is None:
-            tally = self._tallies[key] = Tally(CheckPlan.compile(contract))
+            tally = self._tallies[key] = Tally(CheckPlan.compile(contract), self._seed)
         return tally
 
     def _connection(self) -> duckdb.DuckDBPyConnection:

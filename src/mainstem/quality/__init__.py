@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mainstem.quality.breaches import BREACH_CHANNEL, Breach, find_breaches, read_breaches
     from mainstem.quality.counts import StreamCounts, joined
     from mainstem.quality.dimensions import WHOLE, Counted, Dimension, Share
+    from mainstem.quality.distinct import FIELD_REGISTERS, seed_of
     from mainstem.quality.history import (
         TREND_DAYS,
         QualityQuery,
@@ -32,6 +33,7 @@ else:
             "breaches": "BREACH_CHANNEL Breach find_breaches read_breaches",
             "counts": "StreamCounts joined",
             "dimensions": "WHOLE Counted Dimension Share",
+            "distinct": "FIELD_REGISTERS seed_of",
             "interval": "Interval wilson",
             "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_remedied read_streams",
             "measurements": "Measured Measurement Method read_measurements write_measurements",
@@ -44,6 +46,7 @@ else:
 
 __all__ = [
     "BREACH_CHANNEL",
+    "FIELD_REGISTERS",
     "TREND_DAYS",
     "WHOLE",
     "BatchCounts",
@@ -78,6 +81,7 @@ __all__ = [
     "read_report",
     "read_streams",
     "replayed_days",
+    "seed_of",
     "wilson",
     "write_measurements",
 ]

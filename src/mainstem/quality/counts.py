@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from mainstem.model import sketch
+
 __all__ = ["StreamCounts", "joined"]
 
 Counts = npt.NDArray[np.int64]
@@ -19,7 +21,8 @@ class StreamCounts:
     """Counts of the copies of one stream that were received on one day and checked by one contract version.
 
     `record` (6): checked, incomplete, invalid, inconsistent, with a time that lateness can be judged by, late.
-    `counts` (4 times as many as `fields`): checked, missing, invalid, inconsistent. See docs/guides/quality.md.
+    `counts` (4 times as many as `fields`): checked, missing, invalid, inconsistent. `distinct` (fields x FIELD_REGISTERS): the
+    sketches of their values. See docs/guides/quality.md.
     """
 
     source: str
@@ -29,6 +32,7 @@ class StreamCounts:
     fields: tuple[str, ...]
     record: Counts
     counts: Counts
+    distinct: sketch.Registers
 
     @property
     def key(self) -> tuple[str, str, int, dt.date]:
@@ -42,6 +46,11 @@ def joined(counts: Iterable[StreamCounts]) -> list[StreamCounts]:
     for one in counts:
         known = found.get(one.key)
         if known is not None:
-            one = dataclasses.replace(one, record=known.record + one.record, counts=known.counts + one.counts)  # noqa: PLW2901 - the sum takes its place
+            one = dataclasses.replace(  # noqa: PLW2901 - the sum takes its place
+                one,
+                record=known.record + one.record,
+                counts=known.counts + one.counts,
+                distinct=sketch.merged(known.distinct, one.distinct),
+            )
         found[one.key] = one
     return [found[key] for key in sorted(found)]

@@ -18,13 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract, DriftKind, RemedyEffect
-from mainstem.model import EntityKind, Lane, Op
+from mainstem.model import EntityKind, Lane, Op, sketch
 from mainstem.quality.counts import StreamCounts
+from mainstem.quality.distinct import no_values, sketched
 
 __all__ = ["BatchCounts", "Refused", "Tally"]
 
 Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Registers = sketch.Registers
 
 _DAY = 86_400_000_000
 _EPOCH = dt.date(1970, 1, 1)
@@ -41,11 +43,13 @@ class BatchCounts:
         self._fields = tuple(contract.fields)
         self.record: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros(6, np.int64))
         self.counts: defaultdict[dt.date, Counts] = defaultdict(lambda: np.zeros((4, len(self._fields)), np.int64))
+        self.distinct: defaultdict[dt.date, Registers] = defaultdict(lambda: no_values(len(self._fields)))
 
     def of(self, source: str, stream: str, version: int) -> Iterator[StreamCounts]:
         """The counts by day, under the names the records came with."""
         for day in sorted(self.record):
-            yield StreamCounts(source, stream, version, day, self._fields, self.record[day], self.counts[day])
+            numbers = (self.record[day], self.counts[day], self.distinct[day])
+            yield StreamCounts(source, stream, version, day, self._fields, *numbers)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,9 +63,10 @@ class Refused:
 
 @dataclasses.dataclass(slots=True)
 class Tally:
-    """Counts batches that a contract's plan has checked; for any thread."""
+    """Counts batches that a contract's plan has checked; for any thread. Different values are told apart by `seed`."""
 
     plan: CheckPlan
+    seed: int
     _audit: Audit | None = None
 
     def count(
@@ -80,6 +85,9 @@ class Tally:
                 counted.counts[found.day] += found.fields
         for day, rows in _days(records["as_of"], plain):
             self._count_plain(counted, day, checked if rows is None else checked.filter(pa.array(rows)))
+        for day, rows in _days(records["as_of"], np.ones(checked.num_rows, np.bool_)):
+            held = checked if rows is None else checked.filter(pa.array(rows))
+            counted.distinct[day] = sketched([held[FIELD_PREFIX + name] for name in contract.fields], self.seed)
         if contract.occurred_at is not None and lane is Lane.LIVE:
             # What is loaded in bulk is history, which nobody expected any sooner.
             self._count_late(counted, records["as_of"], checked["occurred_at"])

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mainstem.contracts import Contract, read_contract
@@ -14,6 +15,7 @@ from mainstem.model import Lane, Span
 from mainstem.processing.tables.ledger_terms import Terms, write_terms
 from mainstem.processing.tables.quality_counts import write_quality
 from mainstem.quality import StreamCounts
+from mainstem.quality.distinct import sketched
 from mainstem.store import Database
 
 ORDERS = """
@@ -63,13 +65,18 @@ class Counts:
         *,
         partition: int = 0,
         told: tuple[int, int] = (0, 0),
+        different: Mapping[str, int] | None = None,
     ) -> None:
-        """`fields`: missing, invalid, inconsistent of those that are not faultless; `told`: accepted, duplicate."""
+        """`fields`: missing, invalid, inconsistent of those that are not faultless; `told`: accepted, duplicate.
+
+        `different`: how many different values a field has, always the same ones of as many.
+        """
+        values = [pa.chunked_array([np.arange((different or {}).get(name, 0))]) for name in FIELDS]
         counts = np.zeros((4, len(FIELDS)), np.int64)
         counts[0] = record[0]
         for name, wrong in (fields or {}).items():
             counts[1:, FIELDS.index(name)] = wrong
-        one = StreamCounts("shop", "orders", 1, day, FIELDS, np.array(record), counts)
+        one = StreamCounts("shop", "orders", 1, day, FIELDS, np.array(record), counts, sketched(values, 7))
         span = Span(1, partition, Lane.LIVE, 1, 1)
         terms: Terms = Terms()
         terms["shop", "orders", day, "accepted"], terms["shop", "orders", day, "duplicate"] = told

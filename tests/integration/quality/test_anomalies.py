@@ -11,6 +11,7 @@ import pytest
 
 from mainstem.clock import Replay, ReplayClock
 from mainstem.errors import ConfigurationError
+from mainstem.processing import join_quality_days
 from mainstem.quality import QualityQuery
 from mainstem.quality.anomalies import (
     HISTORY,
@@ -296,3 +297,60 @@ def test_while_history_is_replayed_no_age_is_noted(database: Database, clock: Fi
     assert watch_ages(database, stream.read, replaying) == []
     with database.snapshot() as conn:
         assert conn.execute("SELECT count(*) FROM stream_age").fetchone() == (0,)
+
+
+def _weeks_of_values(counts: Any, yesterday: dt.date, records: int = 1000, **last: int) -> None:
+    """Four weeks of orders with an id each, five kinds and some 200 pages, and then a last day with what is said of it."""
+    for back in range(29):
+        different = {"id": records + back, "kind": 5, "page": 200 + back % 5 * 10, **(last if back == 0 else {})}
+        counts.write(yesterday - back * DAY, (records, 0, 0, 0, records, 0), different=different, told=(records, 0))
+
+
+@pytest.mark.parametrize(
+    ("last", "found"),
+    [
+        ({}, []),
+        # A key that is the same in every record, a kind that is the only one left, pages that are all different.
+        ({"id": 1}, [("distinct", "id", "error")]),
+        ({"kind": 1}, [("distinct", "kind", "error")]),
+        ({"page": 1000}, [("distinct", "page", "error")]),
+    ],
+)
+def test_values_that_become_all_alike_or_all_different(
+    counts: Any, clock: FixedClock, yesterday: dt.date, last: dict[str, int], found: list[Any]
+) -> None:
+    _weeks_of_values(counts, yesterday, **last)
+    assert _find(counts, clock) == found
+
+
+def test_fewer_records_make_neither_the_kinds_nor_the_keys_unusual(
+    counts: Any, clock: FixedClock, yesterday: dt.date
+) -> None:
+    _weeks_of_values(counts, yesterday - DAY)
+    # A tenth of the records: the ids are as different as ever, and the kinds as many.
+    counts.write(yesterday, (100, 0, 0, 0, 100, 0), different={"id": 100, "kind": 5}, told=(100, 0))
+    assert _find(counts, clock) == [("volume", "", "error")]
+
+
+def test_sketches_of_partitions_and_versions_are_one_and_kept_for_a_hundred_days(
+    counts: Any, clock: FixedClock, yesterday: dt.date
+) -> None:
+    old = yesterday - 120 * DAY
+    for partition, ids in ((0, 3), (1, 500), (1, 400)):
+        for day in (yesterday, yesterday - 30 * DAY, old):
+            counts.write(day, (500, 0, 0, 0, 500, 0), different={"id": ids}, partition=partition)
+
+    def kept() -> list[Any]:
+        with counts.database.snapshot() as conn:
+            rows = conn.execute("SELECT day, epoch, partition, registers FROM quality_distinct ORDER BY 1, 2, 3")
+            return list(rows)
+
+    assert [row[:3] for row in kept()] == [
+        (day, 1, partition) for day in (old, yesterday - 30 * DAY, yesterday) for partition in (0, 1)
+    ]
+    # The values of the one are among those of the other.
+    whole = kept()[1][3]
+    for _ in range(2):
+        join_quality_days(counts.database, yesterday)
+        assert [row[:3] for row in kept()] == [(yesterday - 30 * DAY, 0, 0), (yesterday, 1, 0), (yesterday, 1, 1)]
+        assert kept()[0][3] == whole

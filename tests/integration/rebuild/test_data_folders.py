@@ -114,7 +114,7 @@ def test_it_goes_on_and_is_proven_and_rebuilt(folder: Site, capsys: pytest.Captu
     assert report.whole, report.problems
     # No contract here has a rule that warns or a remedy, and no gauge or journey is declared; quality and drift were not counted
     # then, nor decisions kept, so the first rebuild has nothing to compare them with.
-    since = ["quality", "field_quality", "drift", "quarantine_decision"]
+    since = ["quality", "field_quality", "distinct", "drift", "quarantine_decision"]
     for empty in (["gauge", "track", "warning", "remedy", *since], ["gauge", "track", "warning", "remedy"]):
         capsys.readouterr()
         status = main(["rebuild", "analytics", "--from-lake", "--json", "--data-dir", str(folder.data_dir)])

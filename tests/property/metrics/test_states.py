@@ -12,7 +12,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainstem.metrics import Measure, sketch
+from mainstem.metrics import Measure
+from mainstem.model import sketch
 from mainstem.metrics.grouping import Groups
 from mainstem.metrics.numbers import DECIMAL, billionths, decimals
 from mainstem.metrics.state import (

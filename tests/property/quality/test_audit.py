@@ -136,6 +136,6 @@ def test_an_audit_finds_something_exactly_where_the_plan_does(entity: str, sent:
             assert found.fields[1:, list(CONTRACTS[entity].fields).index(field)].any(), (sent[row], reason, field)
         whole, fields = whole + found.record, fields + found.fields
     # A batch at once, plain rows by their columns alone, comes to the same as record by record.
-    [counts] = Tally(plan).count(CONNECTION, records, checked, Lane.BULK).of("s", "t", 1)
+    [counts] = Tally(plan, 7).count(CONNECTION, records, checked, Lane.BULK).of("s", "t", 1)
     assert counts.record.tolist() == [*whole.tolist(), 0, 0]
     assert counts.counts.tolist() == fields.tolist()

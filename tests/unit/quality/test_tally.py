@@ -126,7 +126,7 @@ def _records(payloads: Sequence[bytes], received: Sequence[dt.datetime], ops: Se
 def _counted(text: str | Contract, records: pa.Table, lane: Lane = Lane.LIVE) -> list[StreamCounts]:
     plan = CheckPlan.compile(text if isinstance(text, Contract) else read_contract(text, "test"))
     connection = connect()
-    counted = Tally(plan).count(connection, records, plan.run(connection, records), lane)
+    counted = Tally(plan, 7).count(connection, records, plan.run(connection, records), lane)
     return list(counted.of("s", "t", 1))
 
 
@@ -291,7 +291,7 @@ def test_a_value_that_is_warned_of_and_cannot_be_summed_is_wrong_once(schema_cha
     )  # fmt: skip
     payloads = [json.dumps({"who": "a", "at": "2026-01-14T10:00:00Z", "n": n}).encode() for n in ("1e25", "2")]
     records, plan, connection = _records(payloads, [DAY] * 2), CheckPlan.compile(contract), connect()
-    tally, checked = Tally(plan), plan.run(connection, records)
+    tally, checked = Tally(plan, 7), plan.run(connection, records)
     counted = tally.count(connection, records, checked, Lane.BULK)
     tally.refuse(counted, records["as_of"], checked, [Refused(0, "n", missing=False), Refused(1, "n", missing=False)])
     [counts] = counted.of("s", "t", 1)

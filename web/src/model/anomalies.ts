@@ -8,6 +8,7 @@ const SIGNALS: Record<string, string> = {
   volume: "Records of",
   missing: "Missing values of",
   invalid: "Invalid values of",
+  distinct: "Different values of",
   repeated: "Repeats in",
   late: "Late records in",
   metric: "Metric",

@@ -113,6 +113,27 @@ _TABLES: Mapping[str, _Declared] = {
         WHERE day > ALL (SELECT day FROM quality_begun) GROUP BY 1, 2, 3, 4, 5
         """,
     ),
+    # Of the days that nobody has put away yet, on either side.
+    "distinct": _Declared(
+        "source, stream, contract_version, day, field",
+        "registers",
+        """
+        SELECT source, stream, contract_version, day, field,
+            string_agg(lpad(to_hex(rank), 2, '0'), '' ORDER BY register) AS registers
+        FROM (
+            SELECT source, stream, contract_version, day, field, register, max(get_byte(registers, start + register)) AS rank
+            FROM (
+                SELECT *, length(registers) / cardinality(fields) AS many FROM {fold}.quality_distinct
+                WHERE day > ALL (SELECT day FROM quality_begun) AND day > current_date - 60
+            ) AS kept
+            CROSS JOIN LATERAL (
+                SELECT field, (place - 1)::int * many AS start FROM unnest(fields) WITH ORDINALITY AS one (field, place)
+            ) AS placed
+            CROSS JOIN LATERAL generate_series(0, many - 1) AS register
+            GROUP BY 1, 2, 3, 4, 5, 6
+        ) AS merged GROUP BY 1, 2, 3, 4, 5
+        """,
+    ),
     "drift": _Declared(
         "source, stream, contract_version, kind, day",
         "n, discarded",

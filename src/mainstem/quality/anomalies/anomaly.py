@@ -32,6 +32,8 @@ class Signal(enum.StrEnum):
     """Share of a day's records in which a field has no value."""
     INVALID = "invalid"
     """Share of a field's values of a day that are not valid."""
+    DISTINCT = "distinct"
+    """Share of a field's values of a day that are different ones."""
     REPEATED = "repeated"
     """Share of a stream's records of a day that were repeats."""
     LATE = "late"
@@ -82,7 +84,8 @@ class Judged:
 class Series:
     """n values of one signal a day. `values` (n x d): the days up to `last`, NaN where nothing is known.
 
-    `weights` (n x d): of shares, the records that each is a share of.
+    `weights` (n x d): of shares, the records that each is a share of. `also` (n x d): the same told in another way: what is
+    usual in one of both is no anomaly.
     """
 
     signal: Signal
@@ -91,6 +94,7 @@ class Series:
     last: dt.date
     values: Floats
     weights: Floats | None = None
+    also: Floats | None = None
 
     def judged(self, days: int, seen_at: dt.datetime) -> Iterator[Judged]:
         """Each of the last `days` days, by the days before it."""
@@ -109,13 +113,16 @@ class Series:
         self, column: int, rows: npt.NDArray[np.intp], at: dt.datetime, seen_at: dt.datetime
     ) -> Iterator[Anomaly]:
         """Those of some rows whose value in a column is beyond its band."""
-        past = self.values[rows, max(column - HISTORY, 0) : column]
-        past = np.pad(past, ((0, 0), (HISTORY - past.shape[1], 0)), constant_values=np.nan)
         value = self.values[rows, column]
-        expected = expect(past, value, self.scale, None if self.weights is None else self.weights[rows, column])
-        for n in np.flatnonzero(np.abs(expected.deviation) > Tier.WARN.distance).tolist():
+        weight = None if self.weights is None else self.weights[rows, column]
+        expected = expect(_before(self.values, rows, column), value, self.scale, weight)
+        deviation = expected.deviation
+        if self.also is not None:
+            other = expect(_before(self.also, rows, column), self.also[rows, column], self.scale).deviation
+            deviation = np.where(np.abs(other) < np.abs(deviation), other, deviation)
+        for n in np.flatnonzero(np.abs(deviation) > Tier.WARN.distance).tolist():
             source, stream, name = self.subjects[rows[n]]
-            tier = Tier.of(expected.deviation[n])
+            tier = Tier.of(deviation[n])
             if tier is not None:
                 yield Anomaly(
                     signal=self.signal,
@@ -128,9 +135,15 @@ class Series:
                     expected=float(expected.centre[n]),
                     low=float(expected.low[n]),
                     high=float(expected.high[n]),
-                    deviation=float(expected.deviation[n]),
+                    deviation=float(deviation[n]),
                     seen_at=seen_at,
                 )
+
+
+def _before(values: Floats, rows: npt.NDArray[np.intp], column: int) -> Floats:
+    """The days before a column, as many as are looked at."""
+    past = values[rows, max(column - HISTORY, 0) : column]
+    return np.pad(past, ((0, 0), (HISTORY - past.shape[1], 0)), constant_values=np.nan)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from mainstem.model import sketch
 from mainstem.quality.anomalies.anomaly import Series, Signal, Subject
 from mainstem.quality.anomalies.expectation import HISTORY, Scale
 from mainstem.store import Connection, Database
@@ -39,6 +40,10 @@ _FIELDS = """
     SELECT source, stream, fields, day - %(first)s::date, field_checked, field_missing, field_invalid
     FROM quality_count WHERE day BETWEEN %(first)s AND %(last)s
     """
+_SKETCHES = """
+    SELECT source, stream, fields, day - %(first)s::date, registers
+    FROM quality_distinct WHERE day BETWEEN %(first)s AND %(last)s
+    """
 
 
 def read_received_series(database: Database, last: dt.date) -> list[Series]:
@@ -48,6 +53,7 @@ def read_received_series(database: Database, last: dt.date) -> list[Series]:
         ledger = _table(conn, _LEDGER, ("n", "told", "repeated"), first, last)
         records = _table(conn, _RECORDS, ("timed", "late"), first, last)
         fields = _field_table(conn, first, last)
+        different = _different(conn, first, last)
     subjects, (received, told, repeated) = ledger
     series = [
         Series(Signal.VOLUME, Scale.COUNT, subjects, last, _since_first(received)),
@@ -58,6 +64,7 @@ def read_received_series(database: Database, last: dt.date) -> list[Series]:
     subjects, (checked, missing, invalid) = fields
     series.append(_shares(Signal.MISSING, subjects, last, missing, checked))
     series.append(_shares(Signal.INVALID, subjects, last, invalid, checked - missing))
+    series.append(_distinct(subjects, last, checked - missing, different))
     return [one for one in series if one.subjects]
 
 
@@ -96,6 +103,33 @@ def _field_table(conn: Connection, first: dt.date, last: dt.date) -> tuple[Seque
     for (source, stream, names), added in found.items():
         tables[:, [places[source, stream, name] for name in names]] += added
     return subjects, tables
+
+
+def _different(conn: Connection, first: dt.date, last: dt.date) -> Mapping[Subject, Floats]:
+    """By field, how many different values it had on each of the days; 0 where that is not known."""
+    merged: dict[Subject, npt.NDArray[np.uint8]] = {}
+    for source, stream, names, day, told in conn.execute(_SKETCHES, {"first": first, "last": last}, binary=True):
+        registers = np.frombuffer(told, np.uint8).reshape(len(names), -1)
+        for name, own in zip(names, registers, strict=True):
+            known = merged.setdefault((source, stream, name), np.zeros((_DAYS, len(own)), np.uint8))
+            known[day] = sketch.merged(known[day], own)
+    return {subject: sketch.estimates(days) for subject, days in merged.items()}
+
+
+def _distinct(
+    subjects: Sequence[Subject], last: dt.date, values: Floats, different: Mapping[Subject, Floats]
+) -> Series:
+    """The share of a day's values that are different ones, and how many that are.
+
+    By its logarithm a share says as much of a field with five values as of one in which all differ.
+    """
+    none = np.zeros(_DAYS)
+    count = np.stack([different.get(subject, none) for subject in subjects]) if subjects else np.zeros((0, _DAYS))
+    known = (values >= _LEAST_RECORDS) & (count > 0)
+    # An estimate may lie above what there is.
+    count = np.where(known, np.minimum(count, values), np.nan)
+    share = count / np.maximum(values, 1)
+    return Series(Signal.DISTINCT, Scale.AMOUNT, subjects, last, share, also=count)
 
 
 def _since_first(counts: Floats) -> Floats:

@@ -14,7 +14,7 @@ import msgspec
 from mainstem.analytics.wording import Contribution, Wording
 from mainstem.errors import NotFoundError
 from mainstem.privacy import References, Sealer
-from mainstem.processing import TimelineEvent, entity_context, reference_ids, unpack_timeline
+from mainstem.processing import TimelineEvent, entity_context, newest_events, reference_ids
 from mainstem.store import Connection
 
 __all__ = ["SORTS", "CustomerQuery", "CustomerRow", "Customers", "HistoryPoint", "Profile", "ScoreView"]
@@ -314,13 +314,7 @@ class Customers:
         self, connection: Connection, ref: uuid.UUID, until: dt.datetime, most: int
     ) -> list[tuple[str, str, TimelineEvent]]:
         """The newest events up to an instant, newest first, each with its source and stream."""
-        rows = connection.execute(
-            "SELECT source, stream, body FROM timeline WHERE ref = %s ORDER BY last_at DESC, id DESC LIMIT %s",
-            (ref, most),
-        ).fetchall()
-        events = [(source, stream, event) for source, stream, body in rows for event in unpack_timeline(body)]
-        events = [entry for entry in events if entry[2].at <= until]
-        return sorted(events, key=lambda entry: entry[2].at, reverse=True)[:most]
+        return newest_events(connection, ref, self.sealer, until=until, most=most)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from mainstem.processing.tables.gauges import start_gauges
     from mainstem.processing.tables.quality_counts import join_quality_days
     from mainstem.processing.tables.references import open_reference, reference_ids
-    from mainstem.processing.tables.timeline import TimelineEvent, trim_timeline, unpack_timeline
+    from mainstem.processing.tables.timeline_body import TimelineEvent, unpack_timeline
+    from mainstem.processing.tables.timeline_reading import newest_events
+    from mainstem.processing.tables.timeline_trimming import trim_timeline
     from mainstem.processing.worker import Worker, WorkerParts
 else:
     __getattr__ = lazy_door(
@@ -87,7 +89,9 @@ else:
             "tables.gauges": "start_gauges",
             "tables.quality_counts": "join_quality_days",
             "tables.references": "open_reference reference_ids",
-            "tables.timeline": "TimelineEvent trim_timeline unpack_timeline",
+            "tables.timeline_body": "TimelineEvent unpack_timeline",
+            "tables.timeline_reading": "newest_events",
+            "tables.timeline_trimming": "trim_timeline",
             "worker": "Worker WorkerParts",
         },
     )
@@ -150,6 +154,7 @@ __all__ = [
     "join_quality_days",
     "lease_name",
     "merge_patch",
+    "newest_events",
     "observed_drift",
     "open_record",
     "open_reference",

@@ -307,7 +307,12 @@ class PostgresSink:
         settings = self._settings
         since = now - settings.timeline_age
         return pack_timeline(
-            group.rows, group.source, group.contract.stream, since=since, keep=settings.timeline_events
+            group.rows,
+            group.source,
+            group.contract.stream,
+            since=since,
+            keep=settings.timeline_events,
+            sealer=self._parts.sealer,
         )
 
     def _foreseen(self, span: Span, decisions: Sequence[DecisionEffect]) -> list[Correction]:

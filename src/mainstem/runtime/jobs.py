@@ -157,7 +157,7 @@ def _trim_log(runtime: Runtime) -> None:
 def _trim_timeline(runtime: Runtime) -> None:
     settings = runtime.config.processing
     before = runtime.clock.data() - settings.timeline_age
-    processing.trim_timeline(runtime.database, before=before, keep=settings.timeline_events)
+    processing.trim_timeline(runtime.database, runtime.keyring.sealer, before=before, keep=settings.timeline_events)
 
 
 def _trim_history(runtime: Runtime) -> None:

@@ -41,7 +41,14 @@ def customer(services: Services, keyring: Keyring) -> str:
         "position": 1, "index": 1, "received_at": NOW, "slot": 1, "occurred_at": NOW - DAY, "customer": ref,
         "event": "clicked", "object": "News", "quantity": Decimal(2), "properties": '{"channel":"email","n":1.50}',
     }  # fmt: skip
-    packed = pack_timeline(pa.Table.from_pylist([event], EVENT_EFFECTS), "desk", "mails", since=NOW - 9 * DAY, keep=10)
+    packed = pack_timeline(
+        pa.Table.from_pylist([event], EVENT_EFFECTS),
+        "desk",
+        "mails",
+        since=NOW - 9 * DAY,
+        keep=10,
+        sealer=keyring.sealer,
+    )
     with services.database.transaction() as conn:
         known = [{"ref": ref, "source": "desk", "kind": "customer", "value": "acme"}]
         ReferenceRegister(keyring.sealer).write(conn, pa.Table.from_pylist(known, REFERENCES), NOW)

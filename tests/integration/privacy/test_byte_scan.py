@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ CONTRACT = state_contract(
     {"account": {"required": True, "pii": "identifier"}, "name": {"pii": "name"}, "email": {"pii": "email"}},
     partition_key="account",
 )
-AT = "2026-01-15T12:00:00Z"
+# New enough for a timeline, which is what keeps the properties of events.
+AT = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 # The name of an API key is in clear in PostgreSQL by design: where it is not found, nobody has looked.
 CONTROL = "qzcontrol"
 
@@ -154,6 +156,9 @@ def test_nothing_planted_is_found_in_clear(tmp_path: Path, monkeypatch: pytest.M
             _send(client, plants)
         _load(tree, tmp_path / "files", plants)
         _settle(tree)
+        with httpx.Client(base_url=tree.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+            health = client.get(f"/api/v1/analytics/customer-health/app:{plants.planted['customer']}")
+            assert plants.planted["property"] in health.raise_for_status().text
         with connect_runtime(tree.data_dir) as runtime, runtime.database.autocommit() as conn:
             [(waiting,)] = conn.execute("SELECT count(*) FROM log_batch").fetchall()
             log = b"".join(

@@ -264,8 +264,10 @@ def test_an_event_of_every_kind(plant: Plant, name: str) -> None:
     ]
     plant.run()
     assert plant.totals()["accepted"] == len(EVENTS[name])
-    [(body,)] = plant.query("SELECT body FROM timeline")
-    shown = [json.loads(event.properties or b"{}") for event in unpack_timeline(body)]
+    [(owner, body)] = plant.query("SELECT ref, body FROM timeline")
+    shown = [
+        json.loads(event.properties or b"{}") for event in unpack_timeline(body, owner.bytes, plant.keyring.sealer)
+    ]
     assert sorted(shown, key=str) == sorted((one["properties"] for one in EVENTS[name]), key=str)
 
 

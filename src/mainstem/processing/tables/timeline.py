@@ -1,10 +1,7 @@
-"""The recent timeline of each customer: packed events, a row a customer, stream and commit.
+"""The recent timeline of each customer: packed events, a row a customer, stream and commit, of more where that is much.
 
-A row's body holds an event a line, each a JSON array of microseconds since 1970, event, object, quantity, person (the
-hexadecimal reference) and, where there are any, properties (an object; `false` where they are too long to be kept here);
-nothing in it is personal data. A long body is one zstd frame of its lines. Bodies, in whichever of
-the two forms, are simply put after each other when rows are joined. Older events are in the lake; here they are trimmed by
-age and number.
+What a row's body looks like is in `timeline_body`. Older events are in the lake; here they are trimmed by age and number
+(`timeline_trimming`).
 """
 
 from __future__ import annotations
@@ -12,29 +9,20 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
-import threading
-from collections.abc import Iterator
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import zstandard
 
+from mainstem.privacy import Sealer
 from mainstem.processing.columns import whole
 from mainstem.processing.tables.binary_copy import copy_rows
-from mainstem.store import Connection, Database
+from mainstem.processing.tables.timeline_body import LONG, MOST_BYTES, pack_body
+from mainstem.store import Connection
 
-__all__ = [
-    "LONGEST_PROPERTIES",
-    "TimelineEvent",
-    "TimelineRows",
-    "pack_timeline",
-    "trim_timeline",
-    "unpack_timeline",
-    "write_timeline",
-]
+__all__ = ["LONGEST_PROPERTIES", "TimelineRows", "pack_timeline", "write_timeline"]
 
 Codes = npt.NDArray[np.int64]
 
@@ -46,28 +34,7 @@ _COLUMNS = ("occurred_at", "customer", "person", "event", "object", "quantity", 
 LONGEST_PROPERTIES = 2_048
 """Bytes of JSON of one event's properties that a timeline keeps; longer ones lie in the lake only."""
 
-# PostgreSQL would compress what is longer, to twice the size and at ten times the cost.
-_LONG = 2_000
-_LEVEL = 1
-# Begins every frame, and occurs in no UTF-8.
-_FRAME = zstandard.FRAME_HEADER
-
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TimelineEvent:
-    """One event as a timeline shows it. `quantity` is a decimal's text; `person` a hexadecimal reference."""
-
-    at: dt.datetime
-    event: str
-    object: str | None
-    quantity: str | None
-    person: str | None
-    properties: bytes | None = None
-    """A JSON object."""
-    left_out: bool = False
-    """Whether it has properties that are too long to be kept here."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,31 +45,13 @@ class TimelineRows:
     days: frozenset[dt.date]
 
 
-class _Line(msgspec.Struct, array_like=True, frozen=True):
-    us: int
-    event: str
-    object: str | None
-    quantity: msgspec.Raw
-    person: str | None
-    properties: msgspec.Raw = msgspec.Raw(b"null")
+def pack_timeline(
+    rows: pa.Table, source: str, stream: str, *, since: dt.datetime, keep: int, sealer: Sealer
+) -> TimelineRows:
+    """The events (in `EVENT_EFFECTS` columns) newer than `since`, a customer's latest `keep`, packed by customer.
 
-
-_decode = msgspec.json.Decoder(_Line).decode_lines
-
-
-class _Compressors(threading.local):
-    """zstd's contexts are costly to make and belong to one thread."""
-
-    def __init__(self) -> None:
-        self.packer = zstandard.ZstdCompressor(level=_LEVEL)
-        self.unpacker = zstandard.ZstdDecompressor()
-
-
-_zstd = _Compressors()
-
-
-def pack_timeline(rows: pa.Table, source: str, stream: str, *, since: dt.datetime, keep: int) -> TimelineRows:
-    """The events (in `EVENT_EFFECTS` columns) newer than `since`, a customer's latest `keep`, packed by customer."""
+    A row's lines are about `MOST_BYTES` at most. Where an event has properties its row is sealed.
+    """
     rows = rows.select(_COLUMNS)
     us = rows["occurred_at"].cast(pa.int64()).to_numpy()
     codes = whole(rows["customer"]).dictionary_encode().indices.to_numpy()
@@ -116,14 +65,17 @@ def pack_timeline(rows: pa.Table, source: str, stream: str, *, since: dt.datetim
     if not len(order):
         return TimelineRows(_EMPTY, frozenset())
     rows = rows.take(pa.array(order))
+    lines = _lines(rows)
+    starts, ends = _bounded(lines, starts, ends)
+    refs = rows["customer"].take(pa.array(starts))
     count = len(starts)
     packed = {
-        "ref": rows["customer"].take(pa.array(starts)),
+        "ref": refs,
         "last_at": rows["occurred_at"].take(pa.array(ends - 1)),
         "source": pa.repeat(source, count),
         "stream": pa.repeat(stream, count),
         "n": pa.array((ends - starts).astype(np.int32)),
-        "body": _bodies(_lines(rows), starts),
+        "body": _bodies(lines, starts, refs, _sealed(rows["properties"], starts), sealer),
     }
     table = pa.table(packed)
     days = pc.unique(table["last_at"].cast(pa.timestamp("us", "UTC")).cast(pa.date32())).to_pylist()
@@ -136,18 +88,41 @@ def _stretches(codes: Codes) -> tuple[Codes, Codes]:
     return starts, np.append(starts[1:], len(codes))[: len(starts)]
 
 
-def _bodies(lines: pa.Array, starts: Codes) -> pa.Array:
+def _offsets(lines: pa.Array) -> npt.NDArray[np.int32]:
+    """Where each line begins, and where the last one ends."""
+    return np.frombuffer(lines.buffers()[1], np.int32, count=len(lines) + 1)
+
+
+def _bounded(lines: pa.Array, starts: Codes, ends: Codes) -> tuple[Codes, Codes]:
+    """The stretches, split wherever the lines of one pass another multiple of `MOST_BYTES`."""
+    offsets = _offsets(lines).astype(np.int64)
+    if int((offsets[ends] - offsets[starts]).max()) <= MOST_BYTES:
+        return starts, ends
+    lengths = ends - starts
+    into = offsets[1:] - np.repeat(offsets[starts], lengths)
+    # A stretch's number in the upper half, its piece's in the lower: lines of one commit are less than 2**32 bytes.
+    return _stretches((np.repeat(np.arange(len(starts)), lengths) << 32) + (into - 1) // MOST_BYTES)
+
+
+def _sealed(properties: pa.ChunkedArray, starts: Codes) -> npt.NDArray[np.bool_]:
+    """Of which stretches an event has properties."""
+    given: npt.NDArray[np.bool_] = np.logical_or.reduceat(np.asarray(properties.is_valid()), starts)
+    return given
+
+
+def _bodies(
+    lines: pa.Array, starts: Codes, refs: pa.ChunkedArray, sealed: npt.NDArray[np.bool_], sealer: Sealer
+) -> pa.Array:
     """The lines from each start to the next as one body."""
     # They lie next to each other, so a body is a stretch of the one buffer.
-    offsets = np.frombuffer(lines.buffers()[1], np.int32, count=len(lines) + 1)
-    bounds = np.append(offsets[starts], offsets[-1])
+    bounds = np.append(_offsets(lines)[starts], _offsets(lines)[-1])
     data = lines.buffers()[2]
-    if int(np.diff(bounds).max()) <= _LONG:
+    if not sealed.any() and int(np.diff(bounds).max()) <= LONG:
         return pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(bounds), data])
     view = memoryview(data)
-    bodies = [view[start:end] for start, end in itertools.pairwise(bounds.tolist())]
-    compress = _zstd.packer.compress
-    return pa.array([compress(body) if len(body) > _LONG else bytes(body) for body in bodies], pa.binary())
+    stretches = zip(itertools.pairwise(bounds.tolist()), refs.to_pylist(), sealed.tolist(), strict=True)
+    bodies = [pack_body(view[start:end], ref, sealer if one else None) for (start, end), ref, one in stretches]
+    return pa.array(bodies, pa.binary())
 
 
 def _lines(rows: pa.Table) -> pa.Array:
@@ -226,70 +201,3 @@ def write_timeline(conn: Connection, timeline: TimelineRows) -> None:
     """Append the rows, inside the sink's transaction."""
     if timeline.rows.num_rows:
         copy_rows(conn, "timeline", {name: timeline.rows[name] for name in timeline.rows.column_names})
-
-
-def unpack_timeline(body: bytes) -> list[TimelineEvent]:
-    """The events of a body, oldest first within each commit."""
-    return [
-        TimelineEvent(
-            _EPOCH + dt.timedelta(microseconds=line.us),
-            line.event,
-            line.object,
-            None if bytes(line.quantity) == b"null" else bytes(line.quantity).decode(),
-            line.person,
-            *_kept(bytes(line.properties)),
-        )
-        for line in _decode(b"".join(_plain(body)))
-    ]
-
-
-def _kept(properties: bytes) -> tuple[bytes | None, bool]:
-    return (properties if properties.startswith(b"{") else None), properties == b"false"
-
-
-def _plain(body: bytes) -> Iterator[bytes]:
-    """The parts of a body as they were before some were compressed."""
-    while body:
-        if body.startswith(_FRAME):
-            frame = _zstd.unpacker.decompressobj()
-            yield frame.decompress(body)
-            body = frame.unused_data
-        else:
-            end = body.find(_FRAME)
-            yield body if end < 0 else body[:end]
-            body = b"" if end < 0 else body[end:]
-
-
-def trim_timeline(database: Database, *, before: dt.datetime, keep: int, crowd: int = 32) -> int:
-    """Forget rows wholly older than `before` or behind a customer's latest `keep` events; how many.
-
-    Where a customer has more than `crowd` rows of a stream, those of a day are joined first. Raises StorageFullError or
-    UnavailableError.
-    """
-    with database.transaction() as conn:
-        conn.execute(
-            """
-            WITH crowded AS (
-                SELECT ref, source, stream FROM timeline GROUP BY ref, source, stream HAVING count(*) > %(crowd)s
-            ), gone AS (
-                DELETE FROM timeline AS t USING crowded AS c
-                WHERE (t.ref, t.source, t.stream) = (c.ref, c.source, c.stream)
-                RETURNING t.*
-            )
-            INSERT INTO timeline (ref, last_at, source, stream, n, body)
-            SELECT ref, max(last_at), source, stream, sum(n), string_agg(body, ''::bytea ORDER BY last_at, id)
-            FROM gone GROUP BY ref, source, stream, (last_at AT TIME ZONE 'UTC')::date
-            """,
-            {"crowd": crowd},
-        )
-        return conn.execute(
-            """
-            DELETE FROM timeline AS t USING (
-                SELECT ref, last_at, id, last_at < %(before)s
-                    OR sum(n) OVER (PARTITION BY ref ORDER BY last_at DESC, id DESC) - n >= %(keep)s AS old
-                FROM timeline
-            ) AS judged
-            WHERE judged.old AND (t.ref, t.last_at, t.id) = (judged.ref, judged.last_at, judged.id)
-            """,
-            {"before": before, "keep": keep},
-        ).rowcount

@@ -145,10 +145,13 @@ class _Corrected(BaseModel):
     release: bool = False
     """No check that holds stands in its way."""
 
-    def check(self) -> None:
-        """Raises ProblemError."""
+    def check(self, who: Principal) -> None:
+        """Raises ProblemError, and PermissionDeniedError for a patch by somebody who may not read what it leaves."""
         if (self.payload is None) == (self.patch is None):
             raise ProblemError(422, "invalid", "Give either `payload`, as JSON text, or `patch`.")
+        if self.patch is not None:
+            # Beside what is not changed, enough values read that out by rules that compare the two.
+            who.require(Permission.QUARANTINE_REVEAL)
 
     def applied_to(self, payload: bytes) -> bytes:
         """The record's payload as corrected. Raises RecordError."""
@@ -247,10 +250,7 @@ def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> Non
 
     @router.post("/records/{record}/preview")
     def preview_fix(record: uuid.UUID, body: _Corrected, who: _Decider) -> Response:
-        body.check()
-        if body.patch is not None:
-            # Beside what is not changed, enough values read that out by rules that compare the two.
-            who.require(Permission.QUARANTINE_REVEAL)
+        body.check(who)
         entry, content = quarantine.record(record)
         who.require_bound(entry.source, Permission.QUARANTINE_DECIDE)
         outcome = quarantine.try_fix(record, body.applied_to(content.payload), release=body.release)
@@ -284,7 +284,7 @@ def _add_deciding(router: APIRouter, quarantine: Quarantine, orders: Orders, clo
 def _add_fixing(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
     @router.post("/records/{record}/fix", status_code=202)
     def fix(record: uuid.UUID, body: _Fixed, who: _Decider) -> Response:
-        body.check()
+        body.check(who)
         entry, content = quarantine.record(record)
         who.require_bound(entry.source, Permission.QUARANTINE_DECIDE)
         payload = body.applied_to(content.payload)

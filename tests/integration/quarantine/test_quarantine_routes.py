@@ -146,12 +146,18 @@ async def test_a_correction_is_tried_and_nothing_is_decided(client: httpx.AsyncC
         assert (await client.post(route, json=body)).status_code == status
 
 
-async def test_a_patch_is_tried_only_by_who_may_read_what_it_leaves(client: httpx.AsyncClient) -> None:
+async def test_a_patch_is_for_who_may_read_what_it_leaves(client: httpx.AsyncClient) -> None:
     """Rules that compare two fields would read one of them out."""
-    route = f"{BASE}/records/{await _example(client, 'missing')}/preview"
+    record = f"{BASE}/records/{await _example(client, 'missing')}"
     engineer = {"Authorization": f"Bearer {client.headers['x-engineer']}"}
-    refused = await client.post(route, json={"patch": {"at": "noon"}}, headers=engineer)
-    assert (refused.status_code, "quarantine:reveal" in refused.json()["detail"]) == (403, True)
+    for verb in ("preview", "fix"):
+        refused = await client.post(f"{record}/{verb}", json={"patch": {"at": "noon"}}, headers=engineer)
+        assert (refused.status_code, "quarantine:reveal" in refused.json()["detail"]) == (403, True), verb
+    shown = (await client.get(record)).json()["data"]
+    assert (shown["state"], shown["history"]) == ("quarantined", [])
+    wrong = {"payload": json.dumps(view(4, at="noon")["payload"])}
+    assert (await client.post(f"{record}/fix", json=wrong, headers=engineer)).status_code == 422
+    route = f"{record}/preview"
     own = {"payload": json.dumps(view(4)["payload"])}
     assert (await client.post(route, json=own, headers=engineer)).json()["data"]["passing"] == 1
     bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}

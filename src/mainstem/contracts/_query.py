@@ -132,7 +132,9 @@ class Query:
             # What one remedy did and the next undid was not done.
             i = self._index[step.field]
             changed = "" if step.effect is RemedyEffect.FLAGGED else f" AND v{i} IS DISTINCT FROM o{i}"
-            columns.append(f"coalesce(op <> 'delete' AND r{n}{changed}, false) AS {REMEDIED_PREFIX}{n}")
+            # Of a value that is let go nothing is left that a remedy made.
+            left = f" AND NOT e{i}" if _discards_growth(self._contract.fields[step.field]) else ""
+            columns.append(f"coalesce(op <> 'delete' AND r{n}{changed}{left}, false) AS {REMEDIED_PREFIX}{n}")
         for severity, checks, prefix in (
             (Severity.WARN, self.warned, WARNED_PREFIX),
             (Severity.HOLD, self.holding, HOLDING_PREFIX),
@@ -237,7 +239,7 @@ class Query:
             lost = [
                 f"CASE WHEN NOT e{one.i} THEN v{one.i} END AS v{one.i}"
                 for one in grown
-                if one.field.policies.enum_growth is Policy.DISCARD_VALUE
+                if _discards_growth(one.field)
             ]
             inside = f"SELECT *, {', '.join(noted)} FROM ({inside})"
             if lost:
@@ -363,7 +365,7 @@ class Query:
         for one in self._fields:
             name, policies, gone = one.field.name, one.field.policies, "op = 'delete'" if self._state else "false"
             if policies.type_change is Policy.DISCARD_VALUE:
-                nulled = f"e{one.i}" if one.field.allowed and policies.enum_growth is Policy.DISCARD_VALUE else "false"
+                nulled = f"e{one.i}" if _discards_growth(one.field) else "false"
                 unread = f"v{one.i} IS NULL AND NOT ({self._absent(one)}) AND NOT {nulled}"
                 yield DriftKind.TYPE_CHANGE, name, f"NOT {gone} AND {unread}"
             if one.field.allowed and policies.enum_growth in _LETS_GROW:
@@ -438,6 +440,11 @@ class Query:
 def _discards_rows(field: ContractField) -> bool:
     policies = field.policies
     return Policy.DISCARD_ROW in {policies.missing_field, policies.type_change, policies.enum_growth}
+
+
+def _discards_growth(field: ContractField) -> bool:
+    """Whether a value that is not among the allowed ones is let go, and its record not."""
+    return bool(field.allowed) and field.policies.enum_growth is Policy.DISCARD_VALUE
 
 
 def _override(contract: Contract, name: str) -> str | None:

@@ -404,3 +404,16 @@ def test_numbers_of_a_reference_table_are_exact(event_text: Callable[..., str], 
     text = with_reference_tables(event_text(*event(field)), "c.yaml", lambda _: "event,v\ne,12345678901234567.125\n")
     [row] = check(read_contract(text, "c.yaml"), [payload()])
     assert row["f_x"] == Decimal("12345678901234567.125")
+
+
+def test_of_a_value_that_is_let_go_nothing_is_told(event_contract: Make, check: Check) -> None:
+    contract = event_contract(
+        *event(
+            {"name": "x", "enum": [{"value": "a"}], "remedies": [TRIM, {"impute": {"field": "event"}}]},
+            {"name": "n", "logicalType": "integer", "enum": [{"value": 1}], "remedies": [{"flag": {"max": 5}}]},
+        ),
+        schemaChange={"enum_growth": "discard_value"},
+    )
+    rows = check(contract, [payload(x=" a ", n=1), payload(x=" gold ", n=9), payload()])
+    assert [(row["reason"], row["f_x"], row["f_n"]) for row in rows] == [(None, "a", 1), (None, None, None), (None, None, None)]
+    assert [[row[f"r_{n}"] for n in range(3)] for row in rows] == [[True, False, False], [False] * 3, [False] * 3]

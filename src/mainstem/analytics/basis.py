@@ -7,7 +7,9 @@ A customer has a score for every midnight, so a row holds numbers only; the word
   whether the input is missing (bit 5), whether nothing measures it (bit 6);
 - the contribution and its weight, in hundredths (2 bytes each);
 - the latest instant that the oldest of the component's streams spoke of, in microseconds since 1970 (8; `NEVER` for none);
-- the input in millionths: 8 bytes in version 1, 16 in version 2, which is for sums beyond 64 bits.
+- the input in millionths: 8 bytes in versions 1 and 3, 16 in versions 2 and 4, which are for sums beyond 64 bits;
+- in versions 3 and 4, which are for models with components that leave imputed inputs out: how many events of the
+  component were left out (4).
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ Bases = npt.NDArray[np.uint8]
 
 _RULES = tuple(Missing)
 _MISSING, _UNMEASURED = 0x20, 0x40
-_WIDTHS = {1: 8, 2: 16}
+# By version: bytes of the input, and of the count of what was left out.
+_WIDTHS = {1: (8, 0), 2: (16, 0), 3: (8, 4), 4: (16, 4)}
 _HEAD = struct.Struct(">Bhhq")
 _LARGEST = 2**127 - 1
+_MOST_LEFT_OUT = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Part:
     newest: int
     points: int
     weight: int
+    left_out: int = 0
+    """Events that did not count because of what was imputed."""
 
 
 def encode_bases(model: HealthModel, evaluation: Evaluation, segments: Sequence[str | None]) -> Bases:
@@ -58,7 +64,9 @@ def encode_bases(model: HealthModel, evaluation: Evaluation, segments: Sequence[
     inputs = evaluation.inputs
     absent = inputs.missing | inputs.unmeasured
     values = [np.where(absent[:, column], 0, own) for column, own in enumerate(inputs.values)]
-    version = 2 if any(own.dtype == object for own in values) else 1
+    wide = any(own.dtype == object for own in values)
+    leaves_out = any(one.ignores_imputed for one in model.components)
+    version = (2 if wide else 1) + (2 if leaves_out else 0)
     marks = (
         evaluation.input_grades
         | (_rules(model, evaluation, segments) << 3)
@@ -72,31 +80,35 @@ def encode_bases(model: HealthModel, evaluation: Evaluation, segments: Sequence[
             _bytes(evaluation.parts[:, column], ">i2"),
             _bytes(evaluation.most[:, column], ">i2"),
             _bytes(evaluation.newest[:, column], ">i8"),
-            _bytes(own, ">i8") if version == 1 else _wide(own),
+            _wide(own) if wide else _bytes(own, ">i8"),
         ]
+        if leaves_out:
+            columns.append(_bytes(np.minimum(inputs.left_out[:, column], _MOST_LEFT_OUT), ">u4"))
     return np.concatenate(columns, axis=1)
 
 
 def read_basis(basis: bytes) -> list[Part]:
     """A stored basis, component by component. Raises IntegrityError for a layout that is not known."""
-    width = _WIDTHS.get(basis[0]) if basis else None
-    size = _HEAD.size + (width or 0)
-    if width is None or (len(basis) - 1) % size:
+    widths = _WIDTHS.get(basis[0]) if basis else None
+    size = _HEAD.size + sum(widths or ())
+    if widths is None or (len(basis) - 1) % size:
         raise IntegrityError("A score's basis cannot be read.", hint="It was written by a newer release.")
-    return [_part(basis[at : at + size]) for at in range(1, len(basis), size)]
+    return [_part(basis[at : at + size], widths[0]) for at in range(1, len(basis), size)]
 
 
-def _part(piece: bytes) -> Part:
+def _part(piece: bytes, width: int) -> Part:
     marks, points, weight, newest = _HEAD.unpack_from(piece)
     measured = not marks & _UNMEASURED
+    value, left_out = piece[_HEAD.size : _HEAD.size + width], piece[_HEAD.size + width :]
     return Part(
-        value=int.from_bytes(piece[_HEAD.size :], signed=True) if measured and not marks & _MISSING else None,
+        value=int.from_bytes(value, signed=True) if measured and not marks & _MISSING else None,
         measured=measured,
         missing=_RULES[marks >> 3 & 0b11],
         grade=GRADES[marks & 0b111],
         newest=newest,
         points=points,
         weight=weight,
+        left_out=int.from_bytes(left_out),
     )
 
 

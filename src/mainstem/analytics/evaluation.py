@@ -86,6 +86,7 @@ def evaluate(
         scored = scores(model.weights[segment], points[some], counts[some])
         total[some], parts[some], most[some], known[some] = scored.total, scored.parts, scored.most, scored.known
     input_grades, newest = _graded(rows, inputs, graded)
+    input_grades = np.where(inputs.left_out > 0, np.maximum(input_grades, _PARTIAL), input_grades)
     # What a source does not measure at all makes the model narrower there, and no customer's score worse known.
     codes = np.where(inputs.missing, np.maximum(input_grades, _PARTIAL), input_grades)
     worst = np.where(inputs.unmeasured, _FRESH, codes).max(axis=1, initial=_FRESH)

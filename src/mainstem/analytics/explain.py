@@ -7,7 +7,7 @@ import decimal
 from collections.abc import Mapping
 
 from mainstem.analytics.model import INPUT_UNITS, Component, Kind, Missing
-from mainstem.metrics import Grade, Metric
+from mainstem.metrics import Grade, Measure, Metric
 
 __all__ = ["Explainer", "stale_note"]
 
@@ -16,6 +16,7 @@ _MISSING = {
     Missing.NEUTRAL: "counted as neutral",
     Missing.WORST: "counted as the worst",
 }
+_SUMMED = {Kind.FREQUENCY, Kind.MILESTONES}
 _HOUR_UNITS = INPUT_UNITS // 24
 
 
@@ -38,8 +39,7 @@ class Explainer:
         if not measured:
             return f"Not measured here: nothing feeds {component.metric}."
         if value is None:
-            absent = "No activity ever" if component.kind is Kind.RECENCY else "Nothing to compare with yet"
-            return f"{absent}; {_MISSING[missing]}."
+            return f"{_absent(component)}; {_MISSING[missing]}."
         match component.kind:
             case Kind.RECENCY:
                 return _recency(value)
@@ -50,6 +50,16 @@ class Explainer:
                 # Units are declared in the plural; "people" and the like stay.
                 counted = words.removesuffix("s") if value == INPUT_UNITS else words
                 return f"{_number(value)} {counted} in {_days(component.window)}."
+
+    def left_out(self, component: Component, value: int | None, left_out: int) -> str:
+        """What is added to a reason where events were left out for what was imputed of them; empty where none was."""
+        if not left_out:
+            return ""
+        metric = self._metrics.get(component.metric)
+        counted = metric is not None and metric.measure is Measure.COUNT and component.kind in _SUMMED
+        if counted:
+            return f" {left_out:,} of {left_out + (value or 0) // INPUT_UNITS:,} inputs imputed, left out."
+        return f" {left_out:,} {'input' if left_out == 1 else 'inputs'} imputed, left out."
 
     def _words(self, component: Component) -> str:
         metric = self._metrics.get(component.metric)
@@ -70,6 +80,16 @@ def stale_note(grade: Grade, newest: dt.datetime | None) -> str:
         return ""
     what = "Input stale" if grade is Grade.STALE else "Input historical"
     return f" {what}: nothing newer than {newest:%Y-%m-%d %H:%M} UTC."
+
+
+def _absent(component: Component) -> str:
+    match component.kind:
+        case Kind.RECENCY:
+            return "No activity ever"
+        case Kind.TREND:
+            return "Nothing to compare with yet"
+        case _:
+            return f"Nothing that counts in {_days(component.window)}"
 
 
 def _recency(value: int) -> str:

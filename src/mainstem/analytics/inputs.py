@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mainstem.analytics.model import INPUT_UNITS, Component, Kind
-from mainstem.metrics import StreamClock, distinct_entries, distinct_total
+from mainstem.metrics import StreamClock, distinct_entries, distinct_total, left_out_name
 from mainstem.store import Connection
 
 __all__ = [
@@ -125,6 +125,8 @@ class Inputs:
     """By the column of each recency component, n: microseconds from the last event to the horizon, below 0 if later."""
     last_seen: Ints
     """n: the customer's latest event in any count or sum the model looks at; NEVER for none."""
+    left_out: Ints
+    """n x k: how many events did not count because of what was imputed; 0 where the component asks for none to be told."""
 
 
 def microseconds(instant: dt.datetime) -> int:
@@ -298,11 +300,12 @@ class _Asked:
         missing = np.zeros((len(self._rows.as_of), len(components)), np.bool_)
         unmeasured = np.zeros_like(missing)
         active = self._active()
+        left_out = np.zeros(missing.shape, np.int64)
         for column, component in enumerate(components):
-            fed: Flags = np.array([feed.metric == component.metric for feed in self._history.feeds], np.bool_).reshape(
-                -1
-            )
-            own: Flags = self._own & fed[None, :]
+            own = self._fed(component.metric)
+            if component.ignores_imputed:
+                ignored = self._fed(left_out_name(component.metric))
+                left_out[:, column] = self._summed(component.looks_back, 0, ignored) // INPUT_UNITS
             busy: Flags = own & active
             used = np.where(np.any(busy, axis=1, keepdims=True), busy, own)
             unmeasured[:, column] = ~own.any(axis=1)
@@ -311,11 +314,20 @@ class _Asked:
                 value = np.maximum(ages[column], 0) // (DAY // INPUT_UNITS)
             else:
                 value, absent = self._value(component, used)
+            if component.kind not in {Kind.RECENCY, Kind.TREND}:
+                # Nothing is known where all there is was left out; it is not nothing that was done.
+                absent = absent | ((value == 0) & (left_out[:, column] > 0))
             values.append(value)
             missing[:, column] = absent
             uses.append(used)
         last_seen = self._last.max(axis=1, initial=NEVER)
-        return Inputs(values, missing, unmeasured, uses, self._horizons, ages, last_seen)
+        return Inputs(values, missing, unmeasured, uses, self._horizons, ages, last_seen, left_out)
+
+    def _fed(self, metric: str) -> Flags:
+        """Rows x feeds: whether the feed is of the metric, and of the customer's source."""
+        fed = np.array([feed.metric == metric for feed in self._history.feeds], np.bool_)
+        result: Flags = self._own & fed.reshape(1, -1)
+        return result
 
     def _active(self) -> Flags:
         """Rows x feeds: whether the customer ever did anything on the feed's stream."""

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mainstem.metrics import left_out_name
+
 __all__ = ["CHURNED", "Band", "Component", "Curve", "HealthModel", "Kind", "Missing"]
 
 INPUT_UNITS = 10**6
@@ -118,6 +120,15 @@ class Component:
     missing: Missing
     window: int = 0
     label: str = ""
+    ignores_imputed: bool = False
+    """Whether events that its metric leaves out, because they rest on imputed values, are told of."""
+
+    @property
+    def looks_back(self) -> int:
+        """Of how many days the events that its metric leaves out are told of, up to today: those it looks at."""
+        if self.kind is Kind.RECENCY:
+            return max(1, -(-self.curve.xs[-1] // INPUT_UNITS))
+        return self.window * (2 if self.kind is Kind.TREND else 1)
 
     @property
     def lookback(self) -> int:
@@ -177,8 +188,9 @@ class HealthModel:
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics it looks at."""
-        return tuple(sorted({one.metric for one in self.components}))
+        """The metrics it looks at, with the counts of what some of them leave out."""
+        left_out = {left_out_name(one.metric) for one in self.components if one.ignores_imputed}
+        return tuple(sorted({one.metric for one in self.components} | left_out))
 
 
 def _whole(weights: Sequence[decimal.Decimal]) -> tuple[int, ...]:

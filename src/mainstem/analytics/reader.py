@@ -86,6 +86,13 @@ def check_health_model(model: HealthModel, metrics: MetricSet, *, where: str = "
             raise ConfigurationError(f"{metric.name!r} does not count different values.", where=at)
         if component.kind is not Kind.BREADTH and not metric.measure.additive:
             raise ConfigurationError(f"{metric.name!r} is no count and no sum.", where=at)
+        if component.ignores_imputed and metric.leaves_out is None:
+            raise ConfigurationError(
+                f"{metric.name!r} counts events whatever was imputed of them: the component cannot leave these out.",
+                where=f"{at}.imputed",
+                hint="Look at a metric that is declared with `imputed: ignore`, and that rests on what can be imputed:"
+                " one with a `value` or a `where`.",
+            )
 
 
 def _name(fields: Fields, key: str) -> str:
@@ -104,7 +111,7 @@ def _unique(names: Sequence[str], where: str) -> None:
 
 
 def _component(fields: Fields) -> Component:
-    fields.only("name", "kind", "metric", "window", "curve", "weight", "missing", "label")
+    fields.only("name", "kind", "metric", "window", "curve", "weight", "missing", "imputed", "label")
     name = _name(fields, "name")
     kind = Kind(fields.choice("kind", Kind))
     return Component(
@@ -116,6 +123,7 @@ def _component(fields: Fields) -> Component:
         missing=Missing(fields.choice("missing", Missing, Missing.EXCLUDE)),
         window=_window(fields, kind),
         label=fields.take("label", str, name.replace("_", " ").capitalize()),
+        ignores_imputed=fields.choice("imputed", ("count", "ignore"), "count") == "ignore",
     )
 
 

@@ -78,7 +78,7 @@ def _told(explainer: Explainer, component: Component, part: Part) -> Contributio
         label=component.label,
         points=Decimal(part.points).scaleb(-2),
         weight=Decimal(part.weight).scaleb(-2),
-        reason=reason + stale_note(part.grade, at),
+        reason=reason + explainer.left_out(component, part.value, part.left_out) + stale_note(part.grade, at),
         input=Input(
             value=None if part.value is None else _number(part.value),
             unit=explainer.unit(component),

@@ -237,9 +237,7 @@ class Query:
             # Noted first: what is to be discarded is gone afterwards.
             noted = [f"coalesce(NOT {one.allowed()}, false) AS e{one.i}" for one in grown]
             lost = [
-                f"CASE WHEN NOT e{one.i} THEN v{one.i} END AS v{one.i}"
-                for one in grown
-                if _discards_growth(one.field)
+                f"CASE WHEN NOT e{one.i} THEN v{one.i} END AS v{one.i}" for one in grown if _discards_growth(one.field)
             ]
             inside = f"SELECT *, {', '.join(noted)} FROM ({inside})"
             if lost:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         declaration_decided,
         undecided_declarations,
     )
-    from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, series_id
+    from mainstem.metrics.definition import Bucket, Granularity, Measure, Metric, Series, left_out_name, series_id
     from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
     from mainstem.metrics.funnels import Funnel, read_funnel
     from mainstem.metrics.gauge import Gauge
@@ -48,7 +48,7 @@ else:
             "conditions": "attributes_used",
             "declarations": "Declaration Metrics activate_declaration active_declarations declaration_decided "
             "undecided_declarations",
-            "definition": "Bucket Granularity Measure Metric Series series_id",
+            "definition": "Bucket Granularity Measure Metric Series left_out_name series_id",
             "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
             "gauge": "Gauge",
             "gauge_changes": "STEPS add_steps begin_gauges begun_gauges",
@@ -118,6 +118,7 @@ __all__ = [
     "dirty_cells",
     "distinct_entries",
     "distinct_total",
+    "left_out_name",
     "merge_cells",
     "prepare_cells",
     "read_adoption",

@@ -10,7 +10,7 @@ import datetime as dt
 import enum
 import hashlib
 
-__all__ = ["HOUR", "Bucket", "Granularity", "Measure", "Metric", "Series", "series_id"]
+__all__ = ["HOUR", "Bucket", "Granularity", "Measure", "Metric", "Series", "left_out_name", "series_id"]
 
 HOUR = dt.timedelta(hours=1)
 
@@ -90,6 +90,8 @@ class Metric:
     where: str | None = None
     """The condition as declared."""
     condition: str | None = None
+    leaves_out: str | None = None
+    """SQL, as `condition`, for events that would count, were they not left out for what was imputed; None: none is."""
     rollup: bool = True
     """Whether sums over all customers are kept beside the cells."""
     label: str = ""
@@ -110,6 +112,20 @@ class Metric:
         """What decides the numbers: two metrics with equal meanings fill their cells alike."""
         return (self.name, self.entity, self.measure, self.bucket, self.value or "", self.condition or "")
 
+    def left_out(self) -> Metric | None:
+        """The count of the events that it leaves out; None where it leaves none out."""
+        if self.leaves_out is None:
+            return None
+        return dataclasses.replace(
+            self,
+            name=left_out_name(self.name),
+            measure=Measure.COUNT,
+            value=None,
+            condition=self.leaves_out,
+            leaves_out=None,
+            rollup=False,
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Series:
@@ -122,6 +138,11 @@ class Series:
     measure: Measure
     bucket: dt.timedelta
     grace: dt.timedelta
+
+
+def left_out_name(metric: str) -> str:
+    """The name under which the events that a metric leaves out are counted; no declared metric can have it."""
+    return f"{metric}.imputed"
 
 
 def series_id(metric: str, source: str, stream: str) -> int:

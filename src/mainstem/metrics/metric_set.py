@@ -41,6 +41,8 @@ class MetricSet:
         self.metrics: Mapping[str, Metric] = MappingProxyType(
             {name: one for name, one in by_name.items() if isinstance(one, Metric)}
         )
+        left_out = [one.left_out() for one in self.metrics.values()]
+        self._measured = [*self.metrics.values(), *(one for one in left_out if one is not None)]
         self.journeys: Mapping[str, Journey] = MappingProxyType(
             {name: one for name, one in by_name.items() if isinstance(one, Journey)}
         )
@@ -69,7 +71,7 @@ class MetricSet:
         `entity` is what the stream's contract maps to, `grace` the contract's. `taken_back`: the rows were in effect
         and are no more (a record fixed or erased); measures that cannot give them back are marked dirty.
         """
-        metrics = [metric for metric in self.metrics.values() if metric.entity == entity]
+        metrics = [metric for metric in self._measured if metric.entity == entity]
         tracks = [track for journey in self.journeys.values() for track in journey.tracks if track.entity == entity]
         if not (metrics or tracks) or not rows.num_rows:
             return CellDeltas.none()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 from collections.abc import Mapping
 
@@ -9,12 +10,13 @@ from mainstem.contracts import Expression, Kind
 from mainstem.errors import ConfigurationError
 from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
-from mainstem.metrics.conditions import Spoken, entities_of, read_condition, spoken_of
+from mainstem.metrics.conditions import Spoken, attributes_used, entities_of, read_condition, spoken_of
 from mainstem.metrics.definition import Bucket, Measure, Metric
 from mainstem.model import CURRENCY, EntityKind, is_name
 
 __all__ = ["builtin_metrics", "check_currency", "metric_name", "read_metric"]
 
+_IMPUTED = ("count", "ignore")
 _NUMERIC = (Measure.SUM, Measure.MIN, Measure.MAX)
 
 
@@ -24,7 +26,7 @@ def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -
     `conditional`: whether the condition is read too; without it the metric is one of every event.
     """
     fields = read_yaml(text, where).only(
-        "name", "entity", "measure", "value", "where", "bucket", "rollup", "label", "unit", "description"
+        "name", "entity", "measure", "value", "where", "bucket", "imputed", "rollup", "label", "unit", "description"
     )
     name = metric_name(fields)
     entity = fields.choice("entity", entities_of(EntityKind.EVENT))
@@ -34,7 +36,7 @@ def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -
     rendered = None if condition is None else read_condition(condition, entity, fields.at("where"))
     if conditional and value is not None and value.attribute.money and measure in _NUMERIC:
         check_currency(value, rendered, fields)
-    return Metric(
+    metric = Metric(
         name=name,
         entity=entity,
         measure=measure,
@@ -47,6 +49,23 @@ def read_metric(text: str, *, where: str = "metric", conditional: bool = True) -
         unit=fields.take("unit", str, ""),
         description=fields.take("description", str, "").strip(),
         text=text,
+    )
+    return _without_imputed(metric) if fields.choice("imputed", _IMPUTED, "count") == "ignore" else metric
+
+
+def _without_imputed(metric: Metric) -> Metric:
+    """The metric without the events of which what it measures, or its condition asks for, was imputed."""
+    needed = dict(attributes_used(metric))
+    rests_on = ", ".join(f"'{name}'" for name, use in sorted(needed.items()) if use in {"value", "where"})
+    if not rests_on:
+        return metric
+    imputed = f"coalesce(list_has_any(imputed, [{rests_on}]), false)"
+    counts = [] if metric.condition is None else [metric.condition]
+    left_out = [*counts, *([] if metric.value is None else [f"{metric.value} IS NOT NULL"]), imputed]
+    return dataclasses.replace(
+        metric,
+        condition=" AND ".join(f"({one})" for one in [*counts, f"NOT {imputed}"]),
+        leaves_out=" AND ".join(f"({one})" for one in left_out),
     )
 
 

@@ -57,6 +57,8 @@ EVENT_EFFECTS = pa.schema(
         pa.field("quantity", pa.decimal128(38, 9)),
         # The mapped `properties` object as JSON text; null where nothing without a PII class is mapped to it.
         pa.field("properties", pa.string()),
+        # The attributes that an `impute` remedy made up; null where there is none.
+        pa.field("imputed", pa.list_(pa.string())),
     ]
 )
 

@@ -1,20 +1,36 @@
-"""What was remedied in checked rows: of each mapped attribute the value as it was, and by what."""
+"""What was remedied in checked rows: of each mapped attribute the value as it was and by what, or whether it was made up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from mainstem.contracts import ORIGINAL_PREFIX, REMEDIED_PREFIX, CheckPlan, ContractField
+from mainstem.contracts import ORIGINAL_PREFIX, REMEDIED_PREFIX, CheckPlan, ContractField, RemedyEffect
 from mainstem.model import FieldType, PiiClass
 from mainstem.processing.columns import whole
 from mainstem.processing.json_columns import json_text, json_value, sql_literal
 
-__all__ = ["remedied_content"]
+__all__ = ["imputed_attributes", "remedied_content"]
 
 _PARTS = ("remedied", "remedied_personal")
+
+
+def imputed_attributes(plan: CheckPlan, checked: pa.Table) -> pa.Array:
+    """Of each row the mapped attributes, by name, whose values an `impute` remedy made up; null where there are none."""
+    made = {one.field: done for _, one, done in plan.remedies(checked) if one.effect is RemedyEffect.IMPUTED}
+    names = [
+        name for name, to in sorted(plan.contract.mapping.attributes.items()) if isinstance(to, str) and to in made
+    ]
+    if not names:
+        return pa.nulls(checked.num_rows, pa.list_(pa.string()))
+    mapping = plan.contract.mapping.attributes
+    marks = np.stack([made[str(mapping[name])] for name in names], axis=1)
+    counts = marks.sum(axis=1)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32(), mask=np.append(counts == 0, False))
+    return pa.ListArray.from_arrays(offsets, pa.array(names).take(pa.array(np.nonzero(marks)[1])))
 
 
 def remedied_content(

@@ -21,7 +21,7 @@ from mainstem.privacy import Hasher, References
 from mainstem.processing.attributes import event_properties, state_content
 from mainstem.processing.columns import whole
 from mainstem.processing.effects import EVENT_EFFECTS, REFERENCES, STATE_EFFECTS
-from mainstem.processing.remedied import remedied_content
+from mainstem.processing.remedied import imputed_attributes, remedied_content
 
 __all__ = ["Defect", "Shaped", "shape_events", "shape_states"]
 
@@ -144,6 +144,7 @@ def shape_events(
         "object": _object(columns),
         "quantity": _quantity(columns),
         "properties": event_properties(contract, checked, connection),
+        "imputed": imputed_attributes(plan, checked),
     }
     return columns.shaped(pa.table(table), EVENT_EFFECTS)
 

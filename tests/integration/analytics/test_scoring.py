@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from mainstem.analytics import Scorer, read_health_model
+from mainstem.analytics import Scorer, check_health_model, read_health_model
 from mainstem.analytics.batch import score_batch
 from mainstem.analytics.context import read_context
 from mainstem.analytics.subjects import claim_touched, read_subjects, turn_now
 from mainstem.analytics.writing import release, write_outcomes
 from mainstem.errors import UnavailableError
-from mainstem.metrics import touch_customers
+from mainstem.metrics import MetricSet, read_metric, touch_customers
 from mainstem.store import change_heads, read_changes
 
 DAY = dt.timedelta(days=1)
@@ -470,4 +470,61 @@ def test_the_history_says_what_is_shown(world: Any) -> None:
     assert not shown["pending"]
     assert [logged[name] for name in ("score", "as_of", "basis")] == [
         shown[name] for name in ("score", "as_of", "basis")
+    ]
+
+
+SALES = (
+    "name: sales\nentity: usage_event\nmeasure: count\nbucket: day\nwhere: quantity >= 5\nimputed: ignore\nunit: sales\n",
+    "name: revenue\nentity: usage_event\nmeasure: sum\nvalue: quantity\nbucket: day\nimputed: ignore\nunit: euros\n",
+)
+SALES_MODEL = """
+name: sales
+components:
+  - {name: often, kind: frequency, metric: sales, window: 7d, weight: 1, imputed: ignore, missing: neutral, curve: [[0, 0], [10, 100]]}
+  - {name: much, kind: frequency, metric: revenue, window: 7d, weight: 1, imputed: ignore, curve: [[0, 0], [100, 100]]}
+  - {name: lately, kind: recency, metric: revenue, weight: 1, imputed: ignore, curve: [[0, 100], [10, 0]]}
+  - {name: rising, kind: trend, metric: sales, window: 7d, weight: 1, imputed: ignore, curve: [[0, 0], [2, 100]]}
+bands: [{name: all, from: 0}]
+"""
+
+
+def test_what_rests_on_imputed_values_is_left_out_of_a_score_and_told(world: Any) -> None:
+    world.metrics = MetricSet([read_metric(text) for text in SALES])
+    world.model = read_health_model(SALES_MODEL)
+    check_health_model(world.model, world.metrics)
+    world.customer("a", "b", "c")
+    now = world.clock.data()
+    for name in ("a", "b"):
+        world.happens(*((name, now - day * DAY) for day in (2, 3, 9)), quantity=Decimal(8))
+    # Of one customer three more are made up: in the window, in the one before, and of something no metric asks for.
+    world.happens(("a", now), ("a", now - 10 * DAY), quantity=Decimal(9), imputed=["quantity"])
+    world.happens(("a", now - DAY), quantity=Decimal(20), imputed=["object"])
+    world.happens(("b", now - DAY), quantity=Decimal(20))
+    world.happens(("c", now), quantity=Decimal(9), imputed=["quantity"])
+    world.scorer.run_once()
+    a, b, c = (world.shown(name) for name in "abc")
+    assert (a["score"], a["grade"], b["grade"]) == (b["score"], "partial", "fresh")
+    for one in ("often", "much", "lately", "rising"):
+        assert {**a["inputs"][one], "grade": "fresh"} == b["inputs"][one]
+        assert a["inputs"][one]["grade"] == "partial"
+    reasons = [[one["reason"] for one in shown["contributions"]] for shown in (a, b, c)]
+    assert reasons == [
+        [
+            "3 sales in 7 days. 1 of 4 inputs imputed, left out.",
+            "36 euros in 7 days. 1 input imputed, left out.",
+            "Active 23 hours before the newest data. 1 input imputed, left out.",
+            "200 % more sales than in the 7 days before. 2 inputs imputed, left out.",
+        ],
+        [
+            "3 sales in 7 days.",
+            "36 euros in 7 days.",
+            "Active 23 hours before the newest data.",
+            "200 % more sales than in the 7 days before.",
+        ],
+        [
+            "Nothing that counts in 7 days; counted as neutral. 1 of 1 inputs imputed, left out.",
+            "Nothing that counts in 7 days; left out. 1 input imputed, left out.",
+            "No activity ever; left out. 1 input imputed, left out.",
+            "Nothing to compare with yet; left out. 1 input imputed, left out.",
+        ],
     ]

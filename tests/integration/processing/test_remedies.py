@@ -298,3 +298,58 @@ def test_a_table_of_the_largest_size_is_activated_and_read_again_from_the_lake(
     assert (customer(site, "a")["region"], customer(site, "b")["region"]) == (label, None)
     rebuild(site, capsys)
     assert customer(site, "a")["region"] == label
+
+
+REVENUE = """
+name: revenue
+entity: usage_event
+measure: sum
+value: quantity
+where: event = 'sale'
+bucket: day
+unit: euros
+imputed: ignore
+"""
+HEALTH = """
+name: sales
+components:
+  - {name: revenue, kind: frequency, metric: revenue, window: 7d, weight: 1, imputed: ignore, curve: [[0, 0], [10, 100]]}
+bands: [{name: all, from: 0}]
+"""
+
+
+def test_a_score_leaves_imputed_inputs_out(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, text in (
+        ("contracts/shop/orders.yaml", EVENTS),
+        ("metrics/revenue.yaml", REVENUE),
+        ("health/sales.yaml", HEALTH),
+    ):
+        site.declare(path, text)
+    body = [
+        {"id": f"{account}{n}", "account": account, "kind": "SALE", "at": AT, "amount": amount}
+        for account, amounts in {"a": [5, 2, None, None], "b": [5, 2]}.items()
+        for n, amount in enumerate(amounts)
+    ]
+    with site.runtime() as runtime, runtime.door as door:
+        delivery = Delivery("shop", json.dumps(body).encode(), "application/json", stream="orders")
+        assert door.submit(delivery).accepted == len(body)
+    site.work()
+    site.score()
+
+    def told(name: str) -> Any:
+        answer = ask(site, f"analytics/customer-health/shop:{name}")
+        [one] = answer["contributions"]
+        return one["input"]["value"], one["input"]["grade"], one["reason"], one["points"]
+
+    expected = [
+        (7, "partial", "7 euros in 7 days. 2 inputs imputed, left out.", 70),
+        (7, "fresh", "7 euros in 7 days.", 70),
+    ]
+    assert [told(name) for name in "ab"] == expected
+    rebuild(site, capsys)
+    assert site.query(
+        "SELECT metric, sum(value)::int FROM cell JOIN series ON cell.series = series.series"
+        " WHERE metric LIKE 'revenue%%' GROUP BY 1 ORDER BY 1"
+    ) == [("revenue", 14), ("revenue.imputed", 2)]
+    site.score()
+    assert [told(name) for name in "ab"] == expected

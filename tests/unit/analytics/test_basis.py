@@ -36,6 +36,7 @@ def _evaluation(values: list[Any]) -> Evaluation:
         horizons=np.zeros(shape, np.int64),
         ages={},
         last_seen=np.zeros(2, np.int64),
+        left_out=np.array([[0, 3], [0, 2**40]]),
     )
     grades = [[Grade.FRESH, Grade.STALE], [Grade.PARTIAL, Grade.NONE]]
     return Evaluation(
@@ -76,6 +77,21 @@ def test_what_is_written_is_read_again(model: HealthModel, second: Any, size: in
         Part(None, True, Missing.WORST, Grade.PARTIAL, NEVER, 0, 10_000),
         Part(None, False, Missing.NEUTRAL, Grade.NONE, NEVER, 0, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("second", "size"),
+    [(np.array([-7, 9], np.int64), 1 + 2 * 25), (np.array([-(10**25), 10**60], object), 1 + 2 * 33)],
+    ids=["ordinary", "beyond 64 bits"],
+)
+def test_what_was_left_out_is_written_where_a_component_leaves_out(second: Any, size: int) -> None:
+    model = read_health_model(MODEL.replace("{name: volume,", "{name: volume, imputed: ignore,"))
+    evaluation = _evaluation([np.array([1_500_000, 99], np.int64), second])
+    bases = [row.tobytes() for row in encode_bases(model, evaluation, [None, "big"])]
+    assert {len(basis) for basis in bases} == {size}
+    parts = [read_basis(basis) for basis in bases]
+    assert [(one.value, one.left_out) for one in parts[0]] == [(1_500_000, 0), (int(second[0]), 3)]
+    assert [(one.value, one.left_out) for one in parts[1]] == [(None, 0), (None, 2**32 - 1)]
 
 
 @pytest.mark.parametrize("basis", [b"", b"\x09" + bytes(21), b"\x01" + bytes(20)])

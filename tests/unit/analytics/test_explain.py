@@ -41,6 +41,24 @@ def test_reasons(component: str, value: int | None, sentence: str) -> None:
     assert explainer.reason(one, value, measured=True, missing=one.missing) == sentence
 
 
+@pytest.mark.parametrize(
+    ("component", "value", "left_out", "sentence"),
+    [
+        ("frequency", 5 * ONE, 2, " 2 of 7 inputs imputed, left out."),
+        ("frequency", None, 1, " 1 of 1 inputs imputed, left out."),
+        ("frequency", 5 * ONE, 0, ""),
+        ("recency", ONE, 1, " 1 input imputed, left out."),
+        ("breadth", ONE, 1_200, " 1,200 inputs imputed, left out."),
+        ("trend", ONE, 3, " 3 inputs imputed, left out."),
+    ],
+)
+def test_what_was_left_out_is_told(component: str, value: int | None, left_out: int, sentence: str) -> None:
+    explainer = Explainer({metric.name: metric for metric in builtin_metrics()})
+    assert explainer.left_out(COMPONENTS[component], value, left_out) == sentence
+    none = explainer.reason(COMPONENTS["frequency"], None, measured=True, missing=COMPONENTS["frequency"].missing)
+    assert none == "Nothing that counts in 30 days; counted as the worst."
+
+
 def test_what_is_not_measured_and_what_is_stale() -> None:
     one = COMPONENTS["milestones"]
     unmeasured = Explainer({}).reason(one, None, measured=False, missing=one.missing)

@@ -60,6 +60,11 @@ def test_the_one_built_in_fits_the_metrics_built_in() -> None:
     [
         ("    weight: 30\n", "    wieght: 30\n", "components[0]: 'wieght' is not known here. Did you mean 'weight'?"),
         ("kind: breadth", "kind: bredth", "components[1].kind: 'bredth' is not known here. Did you mean 'breadth'?"),
+        (
+            "    missing: worst",
+            "    imputed: ignored",
+            "components[0].imputed: 'ignored' is not known here. Did you mean 'ignore'?",
+        ),
         ("    missing: worst", "    missing: worse", "Did you mean 'worst'?"),
         ("    weight: 30", "    weight: 0", "A weight lies above 0"),
         ("    weight: 30", "    weight: 1.0001", "at most 3 decimal places"),
@@ -99,6 +104,11 @@ def test_what_is_wrong_is_said(old: str, new: str, message: str) -> None:
         ("metric: events", "metric: event", "recency: There is no metric 'event'. Did you mean 'events'?"),
         ("metric: objects", "metric: quantity", "breadth: 'quantity' does not count different values."),
         ("metric: events", "metric: objects", "recency: 'objects' is no count and no sum."),
+        (
+            "    missing: worst",
+            "    imputed: ignore",
+            "recency.imputed: 'events' counts events whatever was imputed of them",
+        ),
     ],
 )
 def test_a_model_has_to_fit_the_metrics(old: str, new: str, message: str) -> None:

@@ -415,5 +415,9 @@ def test_of_a_value_that_is_let_go_nothing_is_told(event_contract: Make, check: 
         schemaChange={"enum_growth": "discard_value"},
     )
     rows = check(contract, [payload(x=" a ", n=1), payload(x=" gold ", n=9), payload()])
-    assert [(row["reason"], row["f_x"], row["f_n"]) for row in rows] == [(None, "a", 1), (None, None, None), (None, None, None)]
+    assert [(row["reason"], row["f_x"], row["f_n"]) for row in rows] == [
+        (None, "a", 1),
+        (None, None, None),
+        (None, None, None),
+    ]
     assert [[row[f"r_{n}"] for n in range(3)] for row in rows] == [[True, False, False], [False] * 3, [False] * 3]

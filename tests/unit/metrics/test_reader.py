@@ -22,6 +22,37 @@ def test_a_metric_is_read() -> None:
     assert [grain.value for grain in metric.grains()] == ["hour", "day"]
 
 
+def test_a_metric_may_leave_out_what_rests_on_imputed_values() -> None:
+    amount = GOOD.replace("count", "sum") + "value: quantity\nwhere: event = 'sale'\nimputed: ignore\n"
+    metric = read_metric(amount)
+    left_out = metric.left_out()
+    assert left_out is not None
+    assert (left_out.name, left_out.measure, left_out.value, left_out.rollup) == (
+        "logins.imputed",
+        "count",
+        None,
+        False,
+    )
+    rows = [(["quantity"], 1), (["event"], 1), (["object"], 1), (None, 1), (None, None), (["event"], None)]
+    told = ", ".join(
+        f"({imputed or 'NULL'}::VARCHAR[], {quantity or 'NULL'}::DECIMAL(38, 9), 'sale')" for imputed, quantity in rows
+    )
+    with connect() as connection:
+        found = [
+            connection.execute(
+                f"SELECT coalesce(({one.condition}), false) FROM (VALUES {told}) AS t(imputed, quantity, event)"
+            ).fetchall()
+            for one in (metric, left_out)
+        ]
+    assert [[one for (one,) in column] for column in found] == [
+        [False, False, True, True, True, False],
+        [True, True, False, False, False, False],
+    ]
+    # Another meaning needs another name; and a count of every event rests on nothing that can be imputed.
+    assert metric.meaning() != read_metric(amount.replace("ignore", "count")).meaning()
+    assert read_metric(GOOD + "imputed: ignore\n").left_out() is None
+
+
 def test_those_built_in() -> None:
     assert [metric.name for metric in builtin_metrics()] == [
         "active_people",

@@ -40,7 +40,7 @@ from mainstem.quality.breaches import Contracts
 from mainstem.quality.uniqueness import SharedValue, read_shared
 from mainstem.store import Connection
 
-__all__ = ["Declared", "ReadIds", "quality_router"]
+__all__ = ["Declared", "Name", "ReadIds", "Selected", "quality_router"]
 
 # Defects of a record in which something required is not there at all.
 _INCOMPLETE = ("missing", "no_partition_key", "no_identity")
@@ -49,7 +49,8 @@ _USUAL_DAYS = dt.timedelta(days=27)
 _EARLIEST = dt.date(2000, 1, 1)
 _MOST_DAYS = dt.timedelta(days=400)
 
-_Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(max_length=63, pattern=r"^[^\x00]*$")]
+"""Of a source, a stream or a field."""
 
 ReadIds = Callable[[Connection, Iterable[uuid.UUID]], Mapping[uuid.UUID, str]]
 """Reads what references of customers stand for."""
@@ -58,12 +59,12 @@ Declared = Callable[[], tuple[Sequence[Metric | Gauge | Journey], Sequence[Healt
 """The metrics and health models in force."""
 
 
-class _Selected(BaseModel):
+class Selected(BaseModel):
     """Which data, of which received days: four weeks when nothing is said."""
 
     model_config = ConfigDict(extra="forbid")
-    source: _Name | None = None
-    stream: _Name | None = None
+    source: Name | None = None
+    stream: Name | None = None
     first: Annotated[dt.date | None, Field(alias="from", ge=_EARLIEST)] = None
     last: Annotated[dt.date | None, Field(alias="to", ge=_EARLIEST)] = None
 
@@ -77,8 +78,8 @@ class _Selected(BaseModel):
         return QualityQuery(first, last, self.source, self.stream)
 
 
-class _Measured(_Selected):
-    field: _Name | None = None
+class _Measured(Selected):
+    field: Name | None = None
     dimension: Dimension | None = None
     order: Literal["name", "worst"] = "name"
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
@@ -91,9 +92,9 @@ class _Shared(BaseModel):
     """Whose shared values: of everything, or of a source, a stream, a field."""
 
     model_config = ConfigDict(extra="forbid")
-    source: _Name | None = None
-    stream: _Name | None = None
-    field: _Name | None = None
+    source: Name | None = None
+    stream: Name | None = None
+    field: Name | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
@@ -105,7 +106,7 @@ def quality_router(
     database, clock, contracts = conservation.database, conservation.clock, conservation.contracts
     reads = [requires(Permission.DATA_READ)]
 
-    def selected(asked: _Selected) -> tuple[QualityQuery, list[StreamState], Meta]:
+    def selected(asked: Selected) -> tuple[QualityQuery, list[StreamState], Meta]:
         query = asked.query(clock.wall().astimezone(dt.UTC).date())
         states = conservation.streams(asked.source)
         states = [one for one in states if asked.stream is None or one.stream == asked.stream]
@@ -132,7 +133,7 @@ def quality_router(
         return answer({**_told(query, settings), "streams": streams, **_fields(report, asked)}, meta)
 
     @router.get("/impact", dependencies=reads)
-    def impact(asked: Annotated[_Selected, Query()]) -> Response:
+    def impact(asked: Annotated[Selected, Query()]) -> Response:
         query, _, meta = selected(asked)
         with database.snapshot() as connection:
             found = read_impact(connection, query, contracts, declared())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mainstem.processing.held_entities import EntityReader
     from mainstem.processing.ledger import Ledger, Line, Violation
     from mainstem.processing.orders import Order, Orders
+    from mainstem.processing.originals import Original, read_originals
     from mainstem.processing.orphans import KnownParents, Parents
     from mainstem.processing.outcome import Failing, Outcome, Stretch
     from mainstem.processing.patching import merge_patch
@@ -78,6 +79,7 @@ else:
             "quarantine_reader": "OPEN Cause QuarantineEntry QuarantineSelection Verb count_entries read_causes read_entries read_entry read_history",
             "orphans": "KnownParents Parents",
             "orders": "Order Orders",
+            "originals": "Original read_originals",
             "outcome": "Failing Outcome Stretch",
             "refetched": "FieldSample Sample compare_refetched sample_keys",
             "replay": "Author Quarantine QuarantineParts",
@@ -126,6 +128,7 @@ __all__ = [
     "LocalSegments",
     "Order",
     "Orders",
+    "Original",
     "Outcome",
     "Parents",
     "PostgresSink",
@@ -164,6 +167,7 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_history",
+    "read_originals",
     "reference_ids",
     "sample_keys",
     "start_gauges",

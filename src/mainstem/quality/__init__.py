@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from mainstem.quality.history import (
         TREND_DAYS,
         QualityQuery,
+        RemedyTotal,
         Spans,
         read_field_days,
         read_fields,
         read_remedied,
+        read_remedies,
         read_streams,
     )
     from mainstem.quality.interval import Interval, wilson
@@ -35,7 +37,7 @@ else:
             "dimensions": "WHOLE Counted Dimension Share",
             "distinct": "FIELD_REGISTERS seed_of",
             "interval": "Interval wilson",
-            "history": "TREND_DAYS QualityQuery Spans read_field_days read_fields read_remedied read_streams",
+            "history": "TREND_DAYS QualityQuery RemedyTotal Spans read_field_days read_fields read_remedied read_remedies read_streams",
             "measurements": "Measured Measurement Method read_measurements write_measurements",
             "report": "QualityReport read_report",
             "scoring": "DayScores QualityGrade Score Scored QualityScorer by_worst replayed_days",
@@ -64,6 +66,7 @@ __all__ = [
     "QualityScorer",
     "QualitySettings",
     "Refused",
+    "RemedyTotal",
     "Score",
     "Scored",
     "Share",
@@ -78,6 +81,7 @@ __all__ = [
     "read_fields",
     "read_measurements",
     "read_remedied",
+    "read_remedies",
     "read_report",
     "read_streams",
     "replayed_days",

@@ -11,7 +11,17 @@ from typing import Any
 from mainstem.quality.dimensions import Counted
 from mainstem.store import Connection
 
-__all__ = ["TREND_DAYS", "QualityQuery", "Spans", "read_field_days", "read_fields", "read_remedied", "read_streams"]
+__all__ = [
+    "TREND_DAYS",
+    "QualityQuery",
+    "RemedyTotal",
+    "Spans",
+    "read_field_days",
+    "read_fields",
+    "read_remedied",
+    "read_remedies",
+    "read_streams",
+]
 
 TREND_DAYS = 7
 """A trend is these last days against as many before."""
@@ -50,6 +60,19 @@ class QualityQuery:
         """For SQL; `since` reaches back for the trend."""
         since = min(self.first, self.before)
         return {**dataclasses.asdict(self), "since": since, "recent": self.recent, "before": self.before}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemedyTotal:
+    """Over days: of `records` of the stream's `of` copies a remedy changed or marked a field's value, last on `latest`."""
+
+    source: str
+    stream: str
+    field: str
+    remedy: str
+    records: int
+    of: int
+    latest: dt.date
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,6 +183,24 @@ def read_remedied(conn: Connection, query: QualityQuery) -> Mapping[tuple[str, s
     for source, stream, field, remedy, n in rows:
         found[source, stream, field][remedy] = n
     return found
+
+
+def read_remedies(conn: Connection, query: QualityQuery) -> list[RemedyTotal]:
+    """Every remedy that did something on the days asked for, of which most copies come first."""
+    rows = conn.execute(
+        f"""
+        WITH checked AS (
+            SELECT source, stream, sum(records)::bigint AS n FROM quality_count
+            WHERE {_SELECTED} AND day >= %(first)s GROUP BY 1, 2
+        )
+        SELECT r.source, r.stream, r.field, r.remedy, sum(r.n)::bigint, coalesce(c.n, 0), max(r.day)
+        FROM (SELECT * FROM remedy_count WHERE {_SELECTED} AND day >= %(first)s) AS r
+        LEFT JOIN checked AS c USING (source, stream)
+        GROUP BY r.source, r.stream, r.field, r.remedy, c.n ORDER BY 5 DESC, 1, 2, 3, 4
+        """,
+        query.parameters(),
+    ).fetchall()
+    return [RemedyTotal(*row) for row in rows]
 
 
 def _sum(days: Mapping[dt.date, Counted], first: dt.date, last: dt.date) -> Counted:

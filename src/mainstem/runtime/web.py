@@ -25,6 +25,7 @@ from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
 from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
+from mainstem.api.remedies import remedies_router
 from mainstem.api.security import Gate
 from mainstem.api.tokens import TokenSigner
 from mainstem.metrics import Gauge, Journey, Metric
@@ -54,6 +55,7 @@ def application(runtime: Runtime) -> FastAPI:
             contracts_router(runtime.database, runtime.registry, runtime.clock),
             data_router(conservation),
             quality_router(conservation, runtime.config.quality, declared, customers.ids),
+            remedies_router(conservation, runtime.keyring.sealer, customers.ids),
             anomalies_router(conservation),
             agreements_router(conservation, runtime.agreements, runtime.registry, customers.ids),
             drift_router(runtime.database, runtime.registry, runtime.clock),

@@ -27,6 +27,7 @@ from mainstem.api.live_metrics import live_metrics_router
 from mainstem.api.live_scores import live_scores_router
 from mainstem.api.quality import quality_router
 from mainstem.api.quarantine import quarantine_router
+from mainstem.api.remedies import remedies_router
 from mainstem.api.tokens import TokenSigner
 from mainstem.contracts import Registry
 from mainstem.eventlog import PostgresLog
@@ -82,6 +83,7 @@ def services(database: Database, keyring: Keyring, clock: FixedClock, tmp_path: 
                     lambda: (metrics.current().declared(), [models.current()]),
                     customers.ids,
                 ),
+                remedies_router(conservation, keyring.sealer, customers.ids),
                 anomalies_router(conservation),
                 agreements_router(conservation, list, registry, customers.ids),
                 drift_router(database, registry, clock),

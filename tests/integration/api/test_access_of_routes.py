@@ -31,6 +31,7 @@ def needed(path: str) -> Permission:
         r"/api/v1/data/quarantine/(preview|replay|release|dismiss|records/[^/]*/(fix|preview)|orders.*)": Permission.QUARANTINE_DECIDE,
         r"/api/v1/data/quarantine(/records(/[^/]*)?)?": Permission.QUARANTINE_READ,
         r"/api/v1/data/quality/anomalies/mutes.*": Permission.QUALITY_MUTE,
+        r"/api/v1/data/quality/remedies/originals": Permission.QUARANTINE_REVEAL,
         r"/api/v1/data/.*": Permission.DATA_READ,
         r"/api/v1/contracts.*": Permission.CONTRACTS_READ,
         r"/api/v1/analytics/.*": Permission.ANALYTICS_READ,

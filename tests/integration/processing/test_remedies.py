@@ -85,18 +85,18 @@ def send(site: Site, *records: dict[str, Any], op: str = "upsert", at: str = AT)
     site.work()
 
 
-def ask(site: Site, path: str) -> Any:
+def ask(site: Site, path: str, role: Role = Role.ANALYST, status: int = 200) -> Any:
     async def fetch() -> Any:
         with site.runtime() as runtime, runtime.door:
-            key = ApiKeys(runtime.database, runtime.clock).create(uuid.uuid4().hex, Role.ANALYST)
+            key = ApiKeys(runtime.database, runtime.clock).create(uuid.uuid4().hex, role)
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(application(runtime)),
                 base_url="http://mainstem.test",
                 headers={"Authorization": f"Bearer {key}"},
             ) as client:
                 answer = await client.get(f"/api/v1/{path}")
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+        assert answer.status_code == status, answer.text
+        return answer.json()["data"] if status == 200 else answer.json()
 
     return asyncio.run(fetch())
 
@@ -325,9 +325,10 @@ def test_a_score_leaves_imputed_inputs_out(site: Site, capsys: pytest.CaptureFix
         ("health/sales.yaml", HEALTH),
     ):
         site.declare(path, text)
+    ordered: dict[str, list[int | None]] = {"a": [5, 2, None, None], "b": [5, 2]}
     body = [
         {"id": f"{account}{n}", "account": account, "kind": "SALE", "at": AT, "amount": amount}
-        for account, amounts in {"a": [5, 2, None, None], "b": [5, 2]}.items()
+        for account, amounts in ordered.items()
         for n, amount in enumerate(amounts)
     ]
     with site.runtime() as runtime, runtime.door as door:
@@ -353,3 +354,46 @@ def test_a_score_leaves_imputed_inputs_out(site: Site, capsys: pytest.CaptureFix
     ) == [("revenue", 14), ("revenue.imputed", 2)]
     site.score()
     assert [told(name) for name in "ab"] == expected
+
+
+ORIGINALS = "data/quality/remedies/originals?source=crm&stream=accounts"
+
+
+def test_remedies_are_listed_with_their_share_and_originals_shown_to_who_may_see_them(site: Site) -> None:
+    send(site, *ACCOUNTS)
+    found = ask(site, "data/quality/remedies?source=crm")
+    told = {(one["field"], one["remedy"]): one for one in found["remedies"]}
+    assert (found["total"], len(told)) == (8, 8)
+    day = found["to"]
+    assert told["region", "enrich.plans"] == {
+        "source": "crm",
+        "stream": "accounts",
+        "field": "region",
+        "remedy": "enrich.plans",
+        "effect": "enriched",
+        "records": 1,
+        "of": 4,
+        "share": 0.25,
+        "latest": day,
+        "kept": True,
+    }
+    assert found["remedies"][0]["records"] == 2
+    assert ask(site, "data/quality/remedies?source=crm&to=2026-01-02")["remedies"] == []
+    for field, remedy, expected in (
+        ("country", "standardise.country", [("crm:a", "Germany", "DE")]),
+        ("name", "standardise.trim", [("crm:a", "  Ann \t Lee ", "Ann Lee")]),
+        ("discount", "clip", [("crm:b", 3, 0), ("crm:a", 120.5, 100)]),
+        ("plan", "standardise.trim", [("crm:a", " Pro", "pro")]),
+        ("plan", "impute", [("crm:b", None, "free")]),
+        ("id", "impute", []),
+    ):
+        shown = ask(site, f"{ORIGINALS}&field={field}&remedy={remedy}", Role.ADMIN)["originals"]
+        assert sorted((one["id"], one["from"], one["value"]) for one in shown) == sorted(expected)
+    assert ask(site, f"{ORIGINALS}&field=discount&remedy=clip&limit=1", Role.ADMIN)["originals"][0]["by"] == ["clip"]
+    refused = ask(site, f"{ORIGINALS}&field=name&remedy=standardise.trim", Role.ENGINEER, 403)
+    assert "quarantine:reveal" in refused["detail"]
+    other = ORIGINALS.replace("accounts", "orders") + "&field=amount&remedy=impute"
+    assert "No contract" in ask(site, other, Role.ADMIN, 404)["detail"]
+    site.declare("contracts/shop/orders.yaml", EVENTS)
+    events = other.replace("crm", "shop")
+    assert "events, which keep no originals" in ask(site, events, Role.ADMIN, 422)["detail"]

@@ -21,6 +21,7 @@ import { Breaches } from "./Breaches";
 import { Fields } from "./Fields";
 import { Impact } from "./Impact";
 import { OverTime } from "./OverTime";
+import { Remedies } from "./Remedies";
 import { Scores } from "./Scores";
 import { Sources } from "./Sources";
 
@@ -110,6 +111,7 @@ export function Quality({ source }: { source: string | null }) {
               {(found) => <Agreements found={found} />}
             </Loaded>
           </Tile>
+          <Remedies selected={selected} />
           <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />
           <Sources streams={data.streams} vintage={resourceVintage(quality)} />
           <Breaches breaches={data.breaches} vintage={resourceVintage(quality)} />

@@ -27,12 +27,16 @@ class Models(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Input:
-    """What a component looked at. `value` None: missing. `at`: how new the slowest of its streams was."""
+    """What a component looked at. `value` None: missing. `at`: how new the slowest of its streams was.
+
+    `left_out`: how many events did not count because of what was imputed of them.
+    """
 
     value: Decimal | None
     unit: str
     at: dt.datetime | None
     grade: Grade
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ def _told(explainer: Explainer, component: Component, part: Part) -> Contributio
             unit=explainer.unit(component),
             at=at,
             grade=part.grade,
+            left_out=part.left_out,
         ),
     )
 

@@ -257,5 +257,11 @@ def _contribution(one: Contribution, now: dt.datetime) -> dict[str, Any]:
         "points": one.points,
         "weight": one.weight,
         "reason": one.reason,
-        "input": {"value": found.value, "unit": found.unit, "age_seconds": age, "grade": found.grade},
+        "input": {
+            "value": found.value,
+            "unit": found.unit,
+            "age_seconds": age,
+            "grade": found.grade,
+            "left_out": found.left_out,
+        },
     }

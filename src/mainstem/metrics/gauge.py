@@ -45,6 +45,12 @@ class Gauge:
 
 def read_gauge(fields: Fields, text: str, *, conditional: bool) -> Gauge:
     """The gauge that a declaration over a state entity is. Raises ConfigurationError; see `read_declared`."""
+    if "imputed" in fields.keys():  # noqa: SIM118 - not a mapping
+        raise ConfigurationError(
+            "A gauge is over what entities are, imputed or not: nothing can be left out of it.",
+            where=fields.at("imputed"),
+            hint="Take `imputed` away. What was imputed is shown beside an entity's attributes.",
+        )
     fields.only("name", "entity", "measure", "value", "where", "bucket", "label", "unit", "description")
     name = metric_name(fields)
     entity = fields.choice("entity", entities_of(EntityKind.STATE))

@@ -48,6 +48,7 @@ def test_a_touched_customer_is_scored_and_explained(world: Any) -> None:
         "unit": "events",
         "at": dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC),
         "grade": "fresh",
+        "left_out": 0,
     }
     assert (shown["segment"], shown["source"], shown["grade"]) == ("large", "app", "partial")
     assert shown["last_seen_at"] == world.clock.data()
@@ -505,8 +506,9 @@ def test_what_rests_on_imputed_values_is_left_out_of_a_score_and_told(world: Any
     a, b, c = (world.shown(name) for name in "abc")
     assert (a["score"], a["grade"], b["grade"]) == (b["score"], "partial", "fresh")
     for one in ("often", "much", "lately", "rising"):
-        assert {**a["inputs"][one], "grade": "fresh"} == b["inputs"][one]
+        assert {**a["inputs"][one], "grade": "fresh", "left_out": 0} == b["inputs"][one]
         assert a["inputs"][one]["grade"] == "partial"
+    assert [a["inputs"][one]["left_out"] for one in ("often", "much", "lately", "rising")] == [1, 1, 1, 2]
     reasons = [[one["reason"] for one in shown["contributions"]] for shown in (a, b, c)]
     assert reasons == [
         [

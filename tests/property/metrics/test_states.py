@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstem.metrics import Measure
-from mainstem.model import sketch
 from mainstem.metrics.grouping import Groups
 from mainstem.metrics.numbers import DECIMAL, billionths, decimals
 from mainstem.metrics.state import (
@@ -26,6 +25,7 @@ from mainstem.metrics.state import (
     encode_extremes,
     merge_distinct,
 )
+from mainstem.model import sketch
 
 BOUND = 8
 VALUES = st.lists(st.integers(0, 30), max_size=25)

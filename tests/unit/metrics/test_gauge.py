@@ -42,6 +42,7 @@ def test_a_sum_of_money_says_in_which_currency() -> None:
         (OPEN.replace("count", "max"), "Known are: count, sum."),
         (OPEN + "bucket: hour\n", "Known are: day."),
         (OPEN + "value: replies\n", "A count counts each ticket and takes no value."),
+        (OPEN + "imputed: ignore\n", "imputed: A gauge is over what entities are, imputed or not"),
         (OPEN + "rollup: false\n", "'rollup' is not known here."),
         (OPEN.replace("count", "sum"), "The measure sum needs a `value`."),
         (OPEN.replace("count", "sum") + "value: replys\n", "Did you mean 'replies'?"),

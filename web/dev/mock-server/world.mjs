@@ -100,7 +100,13 @@ export function contributionsAt(c, daysAgo, stale) {
       points: round(part * weight),
       weight,
       reason: late ? `${REASONS[i](value)} The input is stale, so it stands still.` : REASONS[i](value),
-      input: { value, unit, age_seconds: late ? 187_000 : 240 + c.index * 13, grade: late ? "stale" : "fresh" },
+      input: {
+        value,
+        unit,
+        age_seconds: late ? 187_000 : 240 + c.index * 13,
+        grade: late ? "stale" : "fresh",
+        left_out: 0,
+      },
     };
   });
 }

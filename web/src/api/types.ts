@@ -324,7 +324,7 @@ export interface Contribution {
   points: number;
   weight: number;
   reason: string;
-  input: { value: number | null; unit: string; age_seconds: number | null; grade: Grade };
+  input: { value: number | null; unit: string; age_seconds: number | null; grade: Grade; left_out: number };
 }
 
 export interface HistoryPoint {

@@ -8,6 +8,6 @@ export function contribution(component: string, points: number, weight: number):
     points,
     weight,
     reason: `Because of ${component}.`,
-    input: { value: 1, unit: "days", age_seconds: 60, grade: "fresh" },
+    input: { value: 1, unit: "days", age_seconds: 60, grade: "fresh", left_out: 0 },
   };
 }

@@ -29,7 +29,7 @@ Words = npt.NDArray[np.uint64]
 _STEP = 0x9E3779B97F4A7C15
 _BACK = pow(_STEP, -1, 1 << 64)
 # Bytes whose powers are at hand; what is longer is cut there.
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 _MOST_BYTES = 1 << 12
 
 
@@ -106,9 +106,10 @@ def _text_hashes(texts: pa.Array) -> Words:
         last = int(np.searchsorted(ends, ends[first] + _CHUNK, side="right")) - 1
         begin, end = ends[first], ends[last]
         sums = np.zeros(end - begin + 1, np.uint64)
-        np.cumsum((data[begin:end].astype(np.uint64) + np.uint64(1)) * powers[: end - begin], out=sums[1:])
+        np.cumsum(np.multiply(data[begin:end], powers[: end - begin], dtype=np.uint64), out=sums[1:])
         at = ends[first : last + 1] - begin
-        found[first:last] = (sums[at[1:]] - sums[at[:-1]]) * inverses[at[:-1]]
+        # A byte of zero adds nothing, but to the length.
+        found[first:last] = (sums[at[1:]] - sums[at[:-1]]) * inverses[at[:-1]] + np.diff(at).astype(np.uint64)
         first = last
     return found
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mainstem.contracts import FIELD_PREFIX, Audit, Audited, CheckPlan, Contract, DriftKind, RemedyEffect
-from mainstem.model import EntityKind, Lane, Op, sketch
+from mainstem.model import EntityKind, FieldType, Lane, Op, sketch
 from mainstem.quality.counts import StreamCounts
 from mainstem.quality.distinct import no_values, sketched
 
@@ -85,9 +85,7 @@ class Tally:
                 counted.counts[found.day] += found.fields
         for day, rows in _days(records["as_of"], plain):
             self._count_plain(counted, day, checked if rows is None else checked.filter(pa.array(rows)))
-        for day, rows in _days(records["as_of"], np.ones(checked.num_rows, np.bool_)):
-            held = checked if rows is None else checked.filter(pa.array(rows))
-            counted.distinct[day] = sketched([held[FIELD_PREFIX + name] for name in contract.fields], self.seed)
+        self._sketch(counted, records["as_of"], checked)
         if contract.occurred_at is not None and lane is Lane.LIVE:
             # What is loaded in bulk is history, which nobody expected any sooner.
             self._count_late(counted, records["as_of"], checked["occurred_at"])
@@ -153,6 +151,17 @@ class Tally:
         counts[_RECORDS] += np.where(needed, rows, rows - nulls)
         counts[_MISSING] += np.where(needed, nulls, 0)
         self._count_warned(record, counts, checked)
+
+    def _sketch(self, counted: BatchCounts, received_at: pa.ChunkedArray, checked: pa.Table) -> None:
+        """Of objects it is not counted how many differ."""
+        places, names = [], []
+        for place, field in enumerate(self.plan.contract.fields.values()):
+            if field.type is not FieldType.OBJECT:
+                places.append(place)
+                names.append(FIELD_PREFIX + field.name)
+        for day, rows in _days(received_at, np.ones(checked.num_rows, np.bool_)):
+            held = checked if rows is None else checked.filter(pa.array(rows))
+            counted.distinct[day][places] = sketched([held[name] for name in names], self.seed)
 
     def _count_warned(self, record: Counts, counts: Counts, checked: pa.Table) -> None:
         """What only warns lets a record through, and is wrong all the same."""

@@ -16,7 +16,7 @@ import yaml
 
 from mainstem.contracts import RECORDS, CheckPlan, Contract, read_contract
 from mainstem.contracts.duck import connect
-from mainstem.model import Lane
+from mainstem.model import Lane, sketch
 from mainstem.quality import Refused, StreamCounts, Tally, joined
 
 RETAIL = Path(__file__).parents[2] / "data" / "online_retail.csv.gz"
@@ -320,3 +320,22 @@ def test_counts_of_one_key_are_added_up() -> None:
     [both] = joined([one, one])
     assert both.record.tolist() == (one.record * 2).tolist()
     assert both.counts.tolist() == (one.counts * 2).tolist()
+
+
+def test_different_values_are_counted_by_day_whatever_became_of_their_records() -> None:
+    fields = [
+        {"name": "n", "logicalType": "integer", "logicalTypeOptions": {"maximum": 5}},
+        {"name": "who", "logicalType": "string"},
+        {"name": "all", "logicalType": "object"},
+    ]
+    payloads = [json.dumps({"n": n % 10, "who": f"w{n}", "all": {"n": n}}).encode() for n in range(40)]
+    days = [DAY] * 30 + [DAY + dt.timedelta(days=1)] * 10
+    first, second = _counted(_text(fields, []), _records([*payloads[:39], b"no JSON"], days))
+    found = [[round(float(n)) for n in sketch.estimates(one.distinct)] for one in (first, second)]
+    # What is beyond its limit is a value; what cannot be read is none. Of objects it is not counted.
+    assert [one[:1] + one[2:] for one in found] == [[10, 0], [9, 0]]
+    assert abs(found[0][1] - 30) <= 5
+    assert abs(found[1][1] - 9) <= 1
+    both = [dataclasses.replace(second, day=first.day), first]
+    [whole] = joined(both)
+    assert abs(float(sketch.estimates(whole.distinct)[1]) - 39) <= 6

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mainstem.api.envelope import age_seconds, nearest_to_stale
+from mainstem.api.envelope import Meta, age_seconds, graded, nearest_to_stale
 from mainstem.clock import Clock
 from mainstem.errors import NotFoundError
 from mainstem.hints import near_miss
@@ -100,6 +100,16 @@ class Conservation:
         """The clocks of all streams."""
         with self.database.snapshot() as connection:
             return read_stream_clocks(connection, self.contracts, self.settings)
+
+    def graded(self, source: str | None = None, stream: str | None = None, next_cursor: str | None = None) -> Meta:
+        """The meta of an answer that rests on all streams, or on those of a source or this one stream."""
+        clocks = [
+            clock
+            for name, clock in self.clocks().items()
+            if (source in {None, name[0]} and stream in {None, name[1]})
+            and (name[0] != "mainstem" or source == "mainstem")
+        ]
+        return graded(self.clock, clocks, next_cursor)
 
     def refusals(self, source: str) -> list[dict[str, Any]]:
         """What was refused at the door, by reason."""

@@ -10,13 +10,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from mainstem.access import Permission
-from mainstem.api.envelope import Meta, answer
+from mainstem.api.conservation import Conservation
+from mainstem.api.envelope import answer
 from mainstem.api.instants import Instant
 from mainstem.api.security import requires
-from mainstem.clock import Clock
 from mainstem.contracts import DriftKind, Registry
 from mainstem.processing import DriftSelection, read_drift, told_drift
-from mainstem.store import Database
 
 __all__ = ["drift_router"]
 
@@ -32,7 +31,7 @@ class _Asked(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
 
 
-def drift_router(database: Database, registry: Registry, clock: Clock) -> APIRouter:
+def drift_router(conservation: Conservation, registry: Registry) -> APIRouter:
     """`/api/v1/data/quality/drift`."""
     router = APIRouter(prefix="/api/v1/data/quality", tags=["data"])
 
@@ -40,9 +39,9 @@ def drift_router(database: Database, registry: Registry, clock: Clock) -> APIRou
     def drift(asked: Annotated[_Asked, Query()]) -> Response:
         since = None if asked.since is None else asked.since.astimezone(dt.UTC)
         selection = DriftSelection(asked.source, asked.stream, asked.kind, since)
-        with database.autocommit() as connection:
+        with conservation.database.autocommit() as connection:
             entries = read_drift(connection, selection, limit=asked.limit)
         findings = [told_drift(entry, registry) for entry in entries]
-        return answer({"findings": findings}, Meta.now(clock))
+        return answer({"findings": findings}, conservation.graded(asked.source, asked.stream))
 
     return router

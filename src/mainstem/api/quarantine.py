@@ -12,7 +12,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mainstem.access import Permission, Principal
-from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.conservation import Conservation
+from mainstem.api.envelope import Meta, answer
 from mainstem.api.problems import ProblemError
 from mainstem.api.quarantine_orders import add_orders
 from mainstem.api.security import requires
@@ -36,7 +37,6 @@ from mainstem.processing import (
     read_entry,
     read_history,
 )
-from mainstem.store import Database
 
 __all__ = ["quarantine_router"]
 
@@ -169,12 +169,13 @@ _Decider = Annotated[Principal, requires(Permission.QUARANTINE_DECIDE)]
 
 
 def quarantine_router(
-    quarantine: Quarantine, orders: Orders, database: Database, signer: TokenSigner, clock: Clock
+    quarantine: Quarantine, orders: Orders, conservation: Conservation, signer: TokenSigner
 ) -> APIRouter:
     """Routes below `/api/v1/data/quarantine`; the door behind `quarantine` has to be started."""
     router = APIRouter(prefix="/api/v1/data/quarantine", tags=["quarantine"])
-    _add_reading(router, quarantine, database, signer, clock)
-    _add_record(router, quarantine, database, clock)
+    clock = conservation.clock
+    _add_reading(router, quarantine, conservation, signer)
+    _add_record(router, quarantine, conservation)
     _add_preview(router, quarantine, clock)
     _add_deciding(router, quarantine, orders, clock)
     _add_fixing(router, quarantine, clock)
@@ -182,9 +183,8 @@ def quarantine_router(
     return router
 
 
-def _add_reading(
-    router: APIRouter, quarantine: Quarantine, database: Database, signer: TokenSigner, clock: Clock
-) -> None:
+def _add_reading(router: APIRouter, quarantine: Quarantine, conservation: Conservation, signer: TokenSigner) -> None:
+    database = conservation.database
     reads = [requires(Permission.QUARANTINE_READ)]
 
     @router.get("", dependencies=reads)
@@ -200,7 +200,7 @@ def _add_reading(
             for one in found
         ]
         data = {"total": total, "reasons": reasons, "rows": [_entry(entry) for entry in newest]}
-        return answer(data, graded(clock, []))
+        return answer(data, conservation.graded(asked.source, asked.stream))
 
     @router.get("/records", dependencies=reads)
     def records(asked: Annotated[_Paged, Query()]) -> Response:
@@ -217,15 +217,17 @@ def _add_reading(
         more = len(entries) > asked.limit
         entries = entries[: asked.limit]
         next_cursor = signer.sign(PageToken(query, [str(entries[-1].id)])) if more else None
-        return answer([_entry(entry) for entry in entries], graded(clock, [], next_cursor))
+        return answer(
+            [_entry(entry) for entry in entries], conservation.graded(asked.source, asked.stream, next_cursor)
+        )
 
 
-def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, clock: Clock) -> None:
+def _add_record(router: APIRouter, quarantine: Quarantine, conservation: Conservation) -> None:
     @router.get("/records/{record}")
     def record(record: uuid.UUID, who: _Reader, *, reveal: bool = False) -> Response:
         if reveal:
             who.require(Permission.QUARANTINE_REVEAL)
-        with database.autocommit() as conn:
+        with conservation.database.autocommit() as conn:
             entry, history = read_entry(conn, record), read_history(conn, record)
         content = None
         if reveal:
@@ -233,7 +235,8 @@ def _add_record(router: APIRouter, quarantine: Quarantine, database: Database, c
             _log.info("quarantine_payload_read", by=_name(who), record=str(record), source=entry.source)
         paths = [list(path) for path in quarantine.paths_of(entry)]
         told = {"paths": paths, "owners": quarantine.owners_of(entry.source, entry.stream), "history": history}
-        return answer(_entry(entry) | told | {"content": content}, Meta.now(clock))
+        meta = conservation.graded(entry.source, entry.stream)
+        return answer(_entry(entry) | told | {"content": content}, meta)
 
 
 def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:

@@ -116,6 +116,25 @@ export interface StreamImpact {
   fields: { field: string; missing: number; checked: number; uses: { kind: string; name: string }[] }[];
 }
 
+/** A value, of which nothing is said, that `n` entities have. */
+export interface SharedValue {
+  source: string;
+  stream: string;
+  field: string;
+  n: number;
+  at: Time;
+  /** Some of them. */
+  refs: string[];
+  /** What customers are called, for those who may know. */
+  ids: (string | null)[];
+}
+
+/** `/data/quality/uniqueness`. */
+export interface SharedValues {
+  shared: SharedValue[];
+  total: number;
+}
+
 export interface QualityImpact {
   from: Day;
   to: Day;

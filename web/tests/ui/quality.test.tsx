@@ -10,6 +10,7 @@ import { Impact } from "../../src/pages/quality/Impact";
 import { OverTime } from "../../src/pages/quality/OverTime";
 import { Scores } from "../../src/pages/quality/Scores";
 import { Sources } from "../../src/pages/quality/Sources";
+import { Uniqueness } from "../../src/pages/quality/Uniqueness";
 import { field, metrics, quality, score } from "../model/quality";
 
 const META: Meta = {
@@ -184,5 +185,45 @@ describe("missed objectives", () => {
     const said = words(renderToStaticMarkup(<Breaches breaches={[breach]} vintage={VINTAGE} />));
     expect(said).toContain("customer 93.0 % shop.orders · completeness, objective 95.0 % Wed, 14 Jan 2026");
     expect(words(renderToStaticMarkup(<Breaches breaches={[]} vintage={VINTAGE} />))).toContain("No missed objective");
+  });
+});
+
+describe("what is to come once", () => {
+  const held = { source: "shop", stream: "accounts", method: "unique", name: "shop.accounts", interval: null };
+  const measured = [{ ...held, measured_at: "2026-01-15T12:00:00Z", value: 0.9, good: 90, of: 100 }];
+  const mail = { ...field("mail", { scores: { uniqueness: score(90, 100, { measured }) } }), stream: "accounts" };
+  const id = field("id", { scores: { uniqueness: score(995, 1000, { change: -0.002 }) } });
+  const stream = {
+    ...quality({ scores: { uniqueness: score(995, 1000) } }),
+    source: "shop",
+    stream: "orders",
+    records: 1000,
+    completeness: { value: 1, good: 1, of: 1 },
+    validity: { value: 1, good: 1, of: 1 },
+    freshness: { seconds: 1, objective_seconds: 3600, met: true },
+  };
+
+  it("is told of streams and fields, the worst first, with its history and who shares", () => {
+    const markup = renderToStaticMarkup(
+      <Uniqueness
+        quality={metrics({ streams: [stream], fields: [id, field("kind"), mail] })}
+        chosen={mail}
+        onChoose={nothing}
+      />,
+    );
+    const said = words(markup.slice(markup.indexOf("<tbody>")));
+    expect(said).toMatch(
+      /^mail shop\.accounts values of all entities 90\.0 % 10 100 .*whole records shop\.orders repeats of events 99\.5 % 5 1,000 .*id shop\.orders/,
+    );
+    expect(said).not.toContain("kind");
+    expect(markup).toContain('aria-label="Who shares mail of shop.accounts"');
+    // Of events, repeats are dropped: there is nobody to list.
+    expect(markup.match(/aria-expanded/g)).toHaveLength(1);
+    expect(markup.match(/aria-pressed="true"/g)).toHaveLength(1);
+  });
+
+  it("says what may be declared where nothing is", () => {
+    const markup = renderToStaticMarkup(<Uniqueness quality={metrics()} chosen={null} onChoose={nothing} />);
+    expect(words(markup)).toContain("Nothing is declared to come once");
   });
 });

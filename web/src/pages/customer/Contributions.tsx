@@ -57,7 +57,10 @@ export function Contributions({ health, vintage }: { health: CustomerHealth; vin
           {difference === 0 ? (
             <p className="figure-note waterfall-note">
               <span>
-                <i className="swatch points" /> points gained
+                {LOOKS.filter((look) => steps.some((step) => look === tone(step.contribution))).map((look) => (
+                  <i key={look} className="swatch" data-tone={look} />
+                ))}{" "}
+                points gained
               </span>
               <span>
                 <i className="swatch lost" /> points not reached
@@ -134,6 +137,8 @@ function InputOf({ contribution: { input } }: { contribution: Contribution }) {
     </small>
   );
 }
+
+const LOOKS: readonly Tone[] = ["bad", "warn", "fair", "good"];
 
 /** By the part of its weight that a component reached. */
 function tone({ points, weight }: Contribution): Tone {

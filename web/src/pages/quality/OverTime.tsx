@@ -18,6 +18,8 @@ const EVERY = 30;
 interface OverTimeProps {
   quality: QualityMetrics;
   field: FieldQuality | null;
+  /** The dimension that is shown first. */
+  first?: Dimension;
   from: string;
   /** Of `quality`. */
   vintage: Vintage;
@@ -25,8 +27,8 @@ interface OverTimeProps {
   onLeave(): void;
 }
 
-export function OverTime({ quality, field, from, vintage, onLeave }: OverTimeProps) {
-  const [wanted, setWanted] = useState<Dimension>("completeness");
+export function OverTime({ quality, field, first = "completeness", from, vintage, onLeave }: OverTimeProps) {
+  const [wanted, setWanted] = useState<Dimension>(first);
   const path =
     field && `/data/quality/metrics${query({ source: field.source, stream: field.stream, field: field.field, from })}`;
   const one = useResource<QualityMetrics>(path, { every: EVERY });

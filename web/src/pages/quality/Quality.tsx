@@ -4,7 +4,7 @@ import { useState } from "react";
 import type { Agreements as ListedAgreements } from "../../api/agreements";
 import type { FoundAnomalies } from "../../api/anomalies";
 import { query } from "../../api/client";
-import type { FieldQuality, QualityImpact, QualityMetrics } from "../../api/quality";
+import type { Dimension, FieldQuality, QualityImpact, QualityMetrics } from "../../api/quality";
 import type { SourceSummary } from "../../api/types";
 import { useResource } from "../../data/resource";
 import * as time from "../../format/time";
@@ -24,6 +24,7 @@ import { OverTime } from "./OverTime";
 import { Remedies } from "./Remedies";
 import { Scores } from "./Scores";
 import { Sources } from "./Sources";
+import { UniquenessTile } from "./Uniqueness";
 
 const EVERY = 30;
 const ROWS = 25;
@@ -38,6 +39,7 @@ type Span = (typeof SPANS)[number]["value"];
 export function Quality({ source }: { source: string | null }) {
   const [span, setSpan] = useState<Span>("28");
   const [chosen, setField] = useState<FieldQuality | null>(null);
+  const [dimension, setDimension] = useState<Dimension>("completeness");
   const field = stillChosen(chosen, source);
   const selected = { source, from: firstDay(Number(span)) };
   const quality = useResource<QualityMetrics>(
@@ -48,6 +50,10 @@ export function Quality({ source }: { source: string | null }) {
   const anomalies = useResource<FoundAnomalies>(`/data/quality/anomalies${query(selected)}`, { every: EVERY });
   const agreements = useResource<ListedAgreements>(`/data/quality/agreements${query(selected)}`, { every: EVERY });
   const { data } = quality;
+  const choose = (of: Dimension) => (one: FieldQuality) => {
+    setField(one);
+    setDimension(of);
+  };
 
   return (
     <Page
@@ -74,8 +80,9 @@ export function Quality({ source }: { source: string | null }) {
         <div className="grid busy-dim" aria-busy={quality.loading}>
           <Scores quality={data} vintage={resourceVintage(quality)} warning={quality.error} />
           <OverTime
-            key={source ?? ""}
+            key={`${source}.${dimension}`}
             quality={data}
+            first={dimension}
             field={field}
             from={selected.from}
             vintage={resourceVintage(quality)}
@@ -112,7 +119,8 @@ export function Quality({ source }: { source: string | null }) {
             </Loaded>
           </Tile>
           <Remedies selected={selected} />
-          <Fields quality={data} chosen={field} onChoose={setField} vintage={resourceVintage(quality)} />
+          <Fields quality={data} chosen={field} onChoose={choose("completeness")} vintage={resourceVintage(quality)} />
+          <UniquenessTile selected={selected} chosen={field} onChoose={choose("uniqueness")} />
           <Sources streams={data.streams} vintage={resourceVintage(quality)} />
           <Breaches breaches={data.breaches} vintage={resourceVintage(quality)} />
         </div>

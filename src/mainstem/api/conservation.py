@@ -6,11 +6,12 @@ import dataclasses
 import datetime as dt
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from mainstem.api.envelope import Meta, age_seconds, graded, nearest_to_stale
 from mainstem.clock import Clock
+from mainstem.contracts import ANY_SOURCE
 from mainstem.errors import NotFoundError
 from mainstem.hints import near_miss
 from mainstem.metrics import Contracts, Grade, MetricsSettings, StreamClock, read_stream_clocks
@@ -71,13 +72,21 @@ class StreamState:
     waiting_since: dt.datetime | None
 
 
+class DeclaredContracts(Contracts, Protocol):
+    """The contracts in force, as `contracts.Registry` gives them."""
+
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Source (or `ANY_SOURCE`) and stream of each."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Conservation:
     """Reads what is told of sources."""
 
     database: Database
     ledger: Ledger
-    contracts: Contracts
+    contracts: DeclaredContracts
     clock: Clock
     settings: MetricsSettings
 
@@ -100,6 +109,20 @@ class Conservation:
         """The clocks of all streams."""
         with self.database.snapshot() as connection:
             return read_stream_clocks(connection, self.contracts, self.settings)
+
+    def check_known(self, source: str | None, stream: str | None) -> None:
+        """Raise NotFoundError for a source or stream that nothing was heard of and no contract in force is for."""
+        if source is None and stream is None:
+            return
+        known = {(one.source, one.stream) for one in self.streams(source)} | set(self.contracts.streams())
+        sources = {name for name, _ in known if name != ANY_SOURCE}
+        if source is not None and source not in sources:
+            heard = sources | {one.source for one in self.streams()}
+            raise NotFoundError(f"Nothing was ever received from {source!r}.", hint=near_miss(source, heard))
+        streams = {name for owner, name in known if source is None or owner in {source, ANY_SOURCE}}
+        if stream is not None and stream not in streams:
+            of = "" if source is None else f" from {source!r}"
+            raise NotFoundError(f"Nothing was ever received of {stream!r}{of}.", hint=near_miss(stream, streams))
 
     def graded(self, source: str | None = None, stream: str | None = None, next_cursor: str | None = None) -> Meta:
         """The meta of an answer that rests on all streams, or on those of a source or this one stream."""

@@ -20,6 +20,8 @@ from mainstem.api.envelope import Meta, answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.security import requires
 from mainstem.contracts import RemedyEffect
+from mainstem.errors import NotFoundError
+from mainstem.hints import near_miss
 from mainstem.metrics import Gauge, Journey, Metric
 from mainstem.quality import (
     Breach,
@@ -108,6 +110,7 @@ def quality_router(
 
     def selected(asked: Selected) -> tuple[QualityQuery, list[StreamState], Meta]:
         query = asked.query(clock.wall().astimezone(dt.UTC).date())
+        conservation.check_known(asked.source, asked.stream)
         states = conservation.streams(asked.source)
         states = [one for one in states if asked.stream is None or one.stream == asked.stream]
         return query, states, graded(clock, [one.clock for one in states if one.clock is not None])
@@ -119,6 +122,10 @@ def quality_router(
         scorer = QualityScorer(settings, dimensions, replayed_days(clock))
         with database.snapshot() as connection:
             report = read_report(connection, query, contracts, scorer)
+            if asked.field is not None and not report.fields:
+                _check_field(
+                    asked.field, read_report(connection, dataclasses.replace(query, field=None), contracts, scorer)
+                )
             incomplete = {
                 (source, stream): count
                 for source, stream, count in connection.execute(
@@ -143,6 +150,7 @@ def quality_router(
     def uniqueness(
         asked: Annotated[_Shared, Query()], who: Annotated[Principal, requires(Permission.DATA_READ)]
     ) -> Response:
+        conservation.check_known(asked.source, asked.stream)
         with database.snapshot() as connection:
             total, found = read_shared(connection, asked.source, asked.stream, asked.field, limit=asked.limit)
             # Who customers are is for those to know who may ask for customers.
@@ -153,6 +161,15 @@ def quality_router(
         return answer(data, graded(clock, [one.clock for one in states if one.clock is not None]))
 
     return router
+
+
+def _check_field(name: str, report: QualityReport) -> None:
+    """Raise NotFoundError for a field that none of the streams has that were checked on these days."""
+    fields = {one.field for one in report.fields}
+    if fields:
+        raise NotFoundError(
+            f"No stream that was checked on these days has a field {name!r}.", hint=near_miss(name, fields)
+        )
 
 
 def _customers(found: Sequence[SharedValue], contracts: Contracts) -> list[uuid.UUID]:

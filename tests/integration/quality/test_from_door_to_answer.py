@@ -155,7 +155,8 @@ def test_filters_narrow_and_a_field_has_its_days(ask: Ask) -> None:
     assert day["completeness"] == field["scores"]["completeness"]["value"]
     assert day["breached"] is True
     assert field["scores"]["completeness"]["objective"] == 0.95
-    assert ask("metrics", source="nobody")["fields"] == []
+    assert ask("metrics", 404, source="nobody")["detail"] == "Nothing was ever received from 'nobody'."
+    assert "customer" in ask("metrics", 404, field="custommer")["hint"]
     assert len(ask("metrics", limit=2)["fields"]) == 2
     assert ask("metrics", limit=2)["fields_total"] == 7
     assert ask("metrics", to="2020-01-10")["fields"] == []
@@ -182,7 +183,7 @@ def test_impact_names_who_and_what_rests_on_it(ask: Ask, lines: duckdb.DuckDBPyC
     # Nothing is made of a description.
     assert {one["field"] for one in stream["fields"]} == {"customer"}
     assert {"kind": "metric", "name": "events"} in stream["fields"][0]["uses"]
-    assert ask("impact", source="nobody")["streams"] == []
+    assert ask("impact", 404, source="nobody")["type"] == "/problems/not-found"
 
 
 def test_breaches_are_told_and_a_rebuild_counts_alike(site: Site, ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:

@@ -323,7 +323,7 @@ def test_counts_of_one_key_are_added_up() -> None:
 
 
 def test_different_values_are_counted_by_day_whatever_became_of_their_records() -> None:
-    fields = [
+    fields: list[dict[str, Any]] = [
         {"name": "n", "logicalType": "integer", "logicalTypeOptions": {"maximum": 5}},
         {"name": "who", "logicalType": "string", "required": True},
         {"name": "all", "logicalType": "object"},

@@ -17,6 +17,7 @@ __all__ = [
     "OWN_KEY",
     "Agreement",
     "Comparison",
+    "ContractVersions",
     "Contracts",
     "Part",
     "Side",
@@ -106,6 +107,10 @@ class Contracts(Protocol):
         """Source and stream of every contract in force."""
         ...
 
+
+class ContractVersions(Contracts, Protocol):
+    """And of those that were in force before."""
+
     def versions(self, source: str, stream: str) -> Sequence[Contract]:
         """All that were ever in force for the stream of this source, or of `ANY_SOURCE`."""
         ...
@@ -138,7 +143,7 @@ def is_personal(contract: Contract, attribute: str) -> bool:
     return attribute == OWN_KEY or (field is not None and field.pii is not PiiClass.NONE)
 
 
-def part_of(contracts: Contracts, side: Side, contract: Contract, attribute: str) -> Part:
+def part_of(contracts: ContractVersions, side: Side, contract: Contract, attribute: str) -> Part:
     """Where the attribute of a side with this contract in force lies. Raises UnavailableError."""
     personal = is_personal(contract, attribute)
     if attribute == OWN_KEY:

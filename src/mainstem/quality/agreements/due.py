@@ -14,7 +14,7 @@ import structlog
 
 from mainstem.errors import ConfigurationError, IntegrityError
 from mainstem.privacy import Hasher
-from mainstem.quality.agreements.agreement import Agreement, Contracts
+from mainstem.quality.agreements.agreement import Agreement, ContractVersions
 from mainstem.quality.agreements.evaluation import Evaluation, evaluate
 from mainstem.quality.agreements.held import HeldEntities
 from mainstem.quality.agreements.reader import check_agreement, read_agreement
@@ -44,7 +44,7 @@ class AgreementParts:
     """What evaluating takes."""
 
     database: Database
-    contracts: Contracts
+    contracts: ContractVersions
     held: HeldEntities
     hasher: Hasher
     folder: Path

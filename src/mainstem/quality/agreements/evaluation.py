@@ -15,7 +15,7 @@ from typing import Literal
 import duckdb
 
 from mainstem.privacy import Hasher
-from mainstem.quality.agreements.agreement import Agreement, Comparison, Contracts
+from mainstem.quality.agreements.agreement import Agreement, Comparison, ContractVersions
 from mainstem.quality.agreements.desk import open_desk
 from mainstem.quality.agreements.forms import asked_of, is_hashable, put_side
 from mainstem.quality.agreements.held import HeldEntities
@@ -97,7 +97,7 @@ class Evaluation:
 def evaluate(
     snapshot: Callable[[], AbstractContextManager[Connection]],
     agreement: Agreement,
-    contracts: Contracts,
+    contracts: ContractVersions,
     held: HeldEntities,
     tools: tuple[Hasher, Path],
     now: dt.datetime,

@@ -17,7 +17,7 @@ from mainstem.quality.agreements.agreement import (
     OWN_KEY,
     Agreement,
     Comparison,
-    Contracts,
+    ContractVersions,
     Part,
     Way,
     field_of,
@@ -49,7 +49,7 @@ class Asked:
 
 
 def asked_of(
-    agreement: Agreement, both: tuple[Contract, Contract], contracts: Contracts, *, left: bool
+    agreement: Agreement, both: tuple[Contract, Contract], contracts: ContractVersions, *, left: bool
 ) -> Sequence[Asked]:
     """The columns of a side: `k` to match by, and of each comparison n `v<n>` to compare and `s<n>` to show.
 

@@ -12,7 +12,8 @@ import { Empty, Loaded, resourceVintage, Tile } from "../../ui/Tile";
 const EVERY = 30;
 const SHOWN = 50;
 
-export function DriftTile({ source }: { source: string }) {
+/** Of a source, or of all. */
+export function DriftTile({ source }: { source: string | null }) {
   const findings = useResource<DriftFindings>(`/data/quality/drift${query({ source, limit: SHOWN })}`, {
     every: EVERY,
   });
@@ -68,6 +69,7 @@ function Finding({ finding }: { finding: DriftFinding }) {
         {finding.records !== null && <span className="num">{number.count(finding.records)}</span>}
       </div>
       <div className="reason-where">
+        {finding.source === "*" ? "" : `${finding.source}.`}
         {finding.stream} v{finding.contract_version}
         {!finding.in_force && ", before the contract in force"} ·{" "}
         <time dateTime={finding.first_at} title={time.exact(finding.first_at)}>

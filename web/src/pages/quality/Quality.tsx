@@ -14,6 +14,7 @@ import { navigate, paths } from "../../router";
 import { Page } from "../../ui/Page";
 import { Segmented } from "../../ui/Segmented";
 import { Empty, Failure, Loaded, resourceVintage, Skeleton, Tile } from "../../ui/Tile";
+import { DriftTile } from "../data/Drift";
 import "../../styles/data.css";
 import { Agreements } from "./Agreements";
 import { Anomalies } from "./Anomalies";
@@ -121,6 +122,7 @@ export function Quality({ source }: { source: string | null }) {
           <Remedies selected={selected} />
           <Fields quality={data} chosen={field} onChoose={choose("completeness")} vintage={resourceVintage(quality)} />
           <UniquenessTile selected={selected} chosen={field} onChoose={choose("uniqueness")} />
+          <DriftTile source={source} />
           <Sources streams={data.streams} vintage={resourceVintage(quality)} />
           <Breaches breaches={data.breaches} vintage={resourceVintage(quality)} />
         </div>

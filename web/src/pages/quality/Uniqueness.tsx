@@ -181,6 +181,9 @@ function Sharing({ row }: { row: Repeated }) {
           <Empty icon="good" title="No value is shared any more" />
         ) : (
           <>
+            <h3 className="sharing-head">
+              Who shares a value of <span className="mono">{field || row.stream}</span>
+            </h3>
             <Scroll label="Who shares a value" tall={shared.length > 6}>
               <ul className="reason-list">
                 {shared.map((one) => (

@@ -44,7 +44,9 @@ describe("the tile of drift", () => {
     );
     const said = words(markup);
     expect(said).toContain("Thu 15 Jan utm is new, a string 1,204 shop.orders v1 · 11:00 · in effect");
-    expect(said).toContain("plan has the value gold 5 shop.orders v1, before the contract in force · 10:00 · quarantine");
+    expect(said).toContain(
+      "plan has the value gold 5 shop.orders v1, before the contract in force · 10:00 · quarantine",
+    );
     expect(markup).toContain('data-past="true"');
   });
 

@@ -165,6 +165,14 @@ describe("the waterfall", () => {
     expect(said).toMatch(/Score 34\.70 .*Adds up exactly/);
   });
 
+  it("has a legend in the colours of its bars", () => {
+    const markup = renderToStaticMarkup(<Contributions health={HEALTH} vintage={VINTAGE} />);
+    const tones = (name: string) =>
+      new Set([...markup.matchAll(new RegExp(`class="${name}" data-tone="(\\w+)"`, "g"))].map(([, tone]) => tone));
+    expect(tones("bar-points").size).toBeGreaterThan(0);
+    expect(tones("swatch")).toEqual(new Set([...tones("bar-points")].filter((tone) => tone !== "neutral")));
+  });
+
   it("raises an alarm when it does not", () => {
     const markup = renderToStaticMarkup(<Contributions health={{ ...HEALTH, score: 35 }} vintage={VINTAGE} />);
     expect(markup).toContain('role="alert"');

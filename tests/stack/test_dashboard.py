@@ -7,9 +7,11 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -452,6 +454,53 @@ def test_remedies_are_shown_and_originals_to_who_may_see_them(
     assert "Bo" not in shown
     picture(browser, tmp_path / f"remedies-{scheme}.png")
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == scheme
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_was_to_come_once_is_shown_with_who_shares_it(
+    browser: Chrome, tree: RunningTree, key: str, tmp_path: Path, scheme: str
+) -> None:
+    source, headers = f"shared_{scheme}", {"Authorization": f"Bearer {key}"}
+    contract = tmp_path / "declared/contracts/shared.yaml"
+    contract.parent.mkdir(parents=True)
+    wait = WebDriverWait(browser, 2 * PATIENCE)
+
+    def told(path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"{tree.url}/api/v1/{path}", headers=headers).json().get("data", {})
+        return answer
+
+    contract.write_text(accounts_contract(source))
+    tree.command("activate", str(tmp_path / "declared"))
+    wait.until(lambda _: told(f"contracts/{source}/accounts").get("stream") == "accounts")
+    # Two share a plan of twenty.
+    payloads = [{"id": f"s{n}", "plan": f"p{max(n, 1)}", "updated_at": "2026-01-10T09:00:00Z"} for n in range(20)]
+    answer = httpx.post(
+        f"{tree.url}/api/v1/data/ingest/{source}",
+        json=[{"stream": "accounts", "op": "upsert", "payload": payload} for payload in payloads],
+        headers=headers,
+    )
+    assert answer.status_code == 202, answer.text
+    wait.until(lambda _: told(f"data/status/{source}").get("accepted") == 20)
+    declared = yaml.safe_load(contract.read_text()) | {"version": "1.1.0"}
+    [plan] = [one for one in declared["schema"][0]["properties"] if one["name"] == "plan"]
+    plan["unique"] = True
+    contract.write_text(yaml.safe_dump(declared))
+    tree.command("activate", str(tmp_path / "declared"))
+    # The scheduler looks at what it has not looked at yet within a minute.
+    wait.until(lambda _: told(f"data/quality/uniqueness?source={source}").get("total") == 1)
+    dark_or_light(browser, scheme)
+    sign_in(browser, tree, f"/quality/{source}")
+    who = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, f'[aria-label="Who shares plan of {source}.accounts"]'))
+    assert "values of all entities 90.0" in who.find_element(By.XPATH, "./ancestor::tr").text.replace("\u2009", " ")
+    who.send_keys(Keys.ENTER)
+    links = f"//main//li//a[starts-with(., '{source}:s')]"
+    wait.until(lambda b: {one.text for one in b.find_elements(By.XPATH, links)} == {f"{source}:s0", f"{source}:s1"})
+    history = f'[aria-label="History of plan of {source}.accounts"]'
+    browser.find_elements(By.CSS_SELECTOR, history)[-1].send_keys(Keys.ENTER)
+    wait.until(lambda b: f"Over time: plan of {source}.accounts" in b.find_element(By.TAG_NAME, "main").text)
+    chosen = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".quality-dimensions input:checked"))
+    assert chosen.get_attribute("value") == "uniqueness"
+    browser.save_screenshot(str(tmp_path / f"unique-{scheme}.png"))
 
 
 def test_systems_that_differ_are_shown_with_who_does(

@@ -109,6 +109,8 @@ class QuarantineDismissed(msgspec.Struct, frozen=True, kw_only=True, tag_field="
     received_at: dt.datetime
     reason: str
     by: str = ""
+    held: bool | None = None
+    """It was held: that is the state it leaves. None: decided before this was said."""
 
 
 class WaitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="decision", tag="wait_ended"):

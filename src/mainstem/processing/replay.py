@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 import pyarrow as pa
 
-from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason
+from mainstem.contracts import ANY_SOURCE, ROW_COUNT, Contract, Reason, check_parents
 from mainstem.errors import ConfigurationError, MainstemError, NotFoundError
 from mainstem.intake import CorrectedRecord, Decision, Decisions, Loads, QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.model import ENVELOPE, HeldLoad
@@ -128,10 +128,14 @@ class Quarantine:
             return [source for (source,) in rows.fetchall()]
 
     def preview(self, selection: QuarantineSelection, contract: Contract | None = None) -> Outcome:
-        """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing."""
+        """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing.
+
+        Raises ConfigurationError for a contract that refers to what cannot be referred to, UnavailableError.
+        """
         contracts, engine = self._parts.contracts, self._engine
         if contract is not None:
             contracts = Trial(contracts, contract)
+            check_parents(contract, contracts.active, f"{contract.source}.{contract.stream}")
             engine = self._engine_with(contracts)
             source = selection.source if contract.source == ANY_SOURCE else contract.source
             selection = dataclasses.replace(selection, source=source, stream=contract.stream)
@@ -456,7 +460,7 @@ def _table(cases: Sequence[_Case]) -> pa.Table:
 
 
 def _dismissed(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> QuarantineDismissed:
-    return QuarantineDismissed(**_about(entry, record, author))
+    return QuarantineDismissed(**_about(entry, record, author), held=bool(entry.held_by))
 
 
 def _overdue(entry: QuarantineEntry, record: QuarantinedRecord, author: Author) -> WaitEnded:

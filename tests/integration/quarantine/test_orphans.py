@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from mainstem.cli.main import main
+from mainstem.contracts import read_contract
 from mainstem.errors import ConfigurationError
 from mainstem.intake import Load, load_files
 from mainstem.processing import Author, QuarantineSelection
-from mainstem.runtime.declarations import activate_folder
+from mainstem.runtime.declarations import activate_contract, activate_folder
 from mainstem.runtime.orphan_settling import OrphanSettling
 from mainstem.testing.samples import SAMPLE_AT, accounts_contract, state_contract
 from mainstem.testing.site import Site
@@ -297,6 +298,36 @@ def test_a_lost_database_comes_back_with_what_waits(crm: Crm, other_dsn: str) ->
     assert crm.rebuilt() is True
 
 
+def test_a_lost_database_comes_back_with_what_was_given_up_as_it_was(crm: Crm, other_dsn: str) -> None:
+    """One that no sum could hold never waited, though its account was known; the other one did."""
+    crm.send(account("acme"))
+    crm.send(visit(1, "acme", cost=10**21), visit(2, "unheard-of"))
+    assert crm.terms() == {"quarantined": 1, "held": 1}
+    with crm.site.runtime() as runtime, runtime.door:
+        runtime.quarantine.dismiss(QuarantineSelection("crm", "visits"), Author("tester", "too late"))
+    crm.site.work()
+    crm.site.fill_lake()
+    crm.site.use(other_dsn)
+    assert crm.rebuilt() is None
+    assert crm.terms() == {"quarantined": 1, "held": 1}
+    assert crm.rebuilt() is True
+
+
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("acounts.id", "has no contract"),
+        ("accounts.plan", "'plan' is not the primary key of crm.accounts"),
+        ("visits.id", "'id' is not the primary key of crm.visits"),
+    ],
+)
+def test_what_cannot_be_referred_to_is_told_when_a_contract_is_tried(crm: Crm, to: str, says: str) -> None:
+    crm.send(visit(1, "nobody"))
+    tried = read_contract(visits(to), "visits.yaml")
+    with crm.site.runtime() as runtime, pytest.raises(ConfigurationError, match=says):
+        runtime.quarantine.preview(QuarantineSelection(), tried)
+
+
 @pytest.mark.parametrize(
     ("to", "says"),
     [
@@ -315,6 +346,14 @@ def test_what_others_refer_to_cannot_lose_its_key(crm: Crm) -> None:
     with pytest.raises(ConfigurationError, match="'id' is not the primary key") as error:
         crm.site.declare("contracts/crm/accounts.yaml", other)
     assert "crm.people, which is in force" in str(error.value)
+
+
+def test_one_contract_cannot_take_away_what_others_refer_to(crm: Crm) -> None:
+    other = accounts_contract("crm").replace("name: id\n", "name: key\n").replace(": id\n", ": key\n")
+    with crm.site.runtime() as runtime, runtime.door, pytest.raises(ConfigurationError) as error:
+        activate_contract(runtime, other, "the proposal", follows=1)
+    assert "crm.people, which is in force" in str(error.value)
+    assert crm.site.query("SELECT max(version) FROM contract WHERE stream = 'accounts'") == [(1,)]
 
 
 def test_what_was_wrong_besides_is_told_when_the_wait_is_over(crm: Crm) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from mainstem.store import Database
 __all__ = ["RecordedWaits", "RefoundWaits"]
 
 Mask = npt.NDArray[np.bool_]
+_PlaceRow: TypeAlias = tuple[int, int, int, int, int]
 
 _PLACE = np.dtype(
     [("epoch", np.int64), ("partition", np.int64), ("lane", np.int64), ("position", np.int64), ("index", np.int64)]
@@ -40,24 +43,31 @@ class RecordedWaits:
 class RefoundWaits:
     """Where the fold in use was lost: what is not known in the new one by then, and what was decided about.
 
-    A record that was decided about as held, or given up, waited, or a check held it besides. Which of the others waited is not
-    written down; those whose parents came are let go on after the rebuild.
+    A record that was decided about as held, or whose wait ended, waited, or a check held it besides; one that was decided about as
+    quarantined did not. Which of the others waited is not written down; those whose parents came are let go on after the rebuild.
     """
 
     def __init__(self, reader: LakeReader, known: Parents) -> None:
         self._known = known
-        self._decided = np.array(sorted(set(_decided(reader))), _PLACE)
+        waited, others = _decided(reader)
+        self._waited = np.array(sorted(waited), _PLACE)
+        self._others = np.array(sorted(others - waited), _PLACE)
 
     def unknown(self, asked: Asked) -> Mask:
-        span = asked.span
-        mine = self._decided[
-            (self._decided["epoch"] == span.epoch)
-            & (self._decided["partition"] == span.partition)
-            & (self._decided["lane"] == int(span.lane))
-        ]
-        decided = np.isin(_places(asked), mine["position"] << 32 | mine["index"])
-        waited: Mask = self._known.unknown(asked) | (decided & np.asarray(asked.refs.is_valid()))
-        return waited
+        found: Mask = self._known.unknown(asked) & ~_among(self._others, asked)
+        found |= _among(self._waited, asked) & np.asarray(asked.refs.is_valid())
+        return found
+
+
+def _among(decided: npt.NDArray[np.void], asked: Asked) -> Mask:
+    """Which of the records asked about are at one of these places."""
+    span = asked.span
+    mine = decided[
+        (decided["epoch"] == span.epoch)
+        & (decided["partition"] == span.partition)
+        & (decided["lane"] == int(span.lane))
+    ]
+    return np.isin(_places(asked), mine["position"] << 32 | mine["index"])
 
 
 def _places(asked: Asked) -> npt.NDArray[np.int64]:
@@ -66,16 +76,16 @@ def _places(asked: Asked) -> npt.NDArray[np.int64]:
     return places
 
 
-def _decided(reader: LakeReader) -> list[tuple[int, int, int, int, int]]:
-    """The places of records that decisions in the lake are about, and that may have waited by then."""
-    places = []
+def _decided(reader: LakeReader) -> tuple[set[_PlaceRow], set[_PlaceRow]]:
+    """The places of records that decisions in the lake are about: those that may have waited by then, and the others."""
+    waited: set[_PlaceRow] = set()
+    others: set[_PlaceRow] = set()
     for block in reader.find(LakeQuery(MAINSTEM_SOURCE, DECISIONS_STREAM)):
         for payload in block.rows["payload"].to_pylist():
             decision = decode_decision(payload)
-            if isinstance(decision, QuarantineFixed) and not decision.held:
-                # It did not wait, or the end of its wait is among the others.
-                continue
             if isinstance(decision, QuarantineFixed | QuarantineDismissed | WaitEnded):
                 place = Place.parse(decision.place)
-                places.append((place.epoch, place.partition, int(place.lane), place.position, place.index))
-    return places
+                row = (place.epoch, place.partition, int(place.lane), place.position, place.index)
+                # A dismissal that does not say may be of either.
+                (others if not isinstance(decision, WaitEnded) and decision.held is False else waited).add(row)
+    return waited, others

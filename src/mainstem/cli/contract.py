@@ -50,14 +50,16 @@ def check(
     """Read and compile a contract; try it on sample records; compare it with the version before.
 
     What a breaking change hits is looked for in the project the file lies in: the folders metrics/ and health/ beside
-    contracts/. Values of records are never printed. Exit status 0: all is well; 1: a change breaks something or a record
-    fails; 2: the contract, the version before or the sample cannot be read.
+    contracts/, and the contracts in it that refer to this one. Values of records are never printed. Exit status 0: all is well;
+    1: a change breaks something or a record fails; 2: the contract, the version before or the sample cannot be read, or
+    another contract of the project refers to a key that this one does not have.
     """
     from mainstem.contracts import CheckPlan, DoorPlan, near_attributes
-    from mainstem.runtime.project import read_contract_file
+    from mainstem.runtime.project import check_references, read_contract_file
 
     contract = read_contract_file(file)
     CheckPlan.compile(contract).prove(str(file))
+    check_references(contract, file)
     DoorPlan.compile(contract)
     result: dict[str, Any] = {"contract": f"{contract.source}.{contract.stream}", "fingerprint": contract.fingerprint}
     result["notes"] = [

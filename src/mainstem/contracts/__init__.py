@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mainstem.contracts.expression import Column, Expression, compile_condition
     from mainstem.contracts.holding import Held, held_rows
     from mainstem.contracts.nesting import deepest
-    from mainstem.contracts.parents import check_parents
+    from mainstem.contracts.parents import check_children, check_parents
     from mainstem.contracts.plan import (
         CHECKED,
         FIELD_PREFIX,
@@ -83,7 +83,7 @@ else:
             "expression": "Column Expression compile_condition",
             "holding": "Held held_rows",
             "nesting": "deepest",
-            "parents": "check_parents",
+            "parents": "check_children check_parents",
             "plan": "CHECKED FIELD_PREFIX ORIGINAL_PREFIX RECORDS REMEDIED_PREFIX SURPLUS Check CheckPlan",
             "remedy": "Remedied RemedyEffect",
             "reader": "read_contract",
@@ -142,6 +142,7 @@ __all__ = [
     "Use",
     "Volume",
     "builtin_contracts",
+    "check_children",
     "check_parents",
     "compare_contracts",
     "compile_condition",

@@ -13,7 +13,7 @@ __all__ = ["Dependents", "Use"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Use:
-    """Something that rests on a field: its kind (`entity`, `metric`, `health component`), its name, and by what."""
+    """Something that rests on a field: its kind (`entity`, `metric`, `journey`, `health component`, `contract`), its name, and by what."""
 
     kind: str
     name: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from mainstem.contracts.contract import Contract
+from mainstem.contracts.contract import Contract, Parent
 from mainstem.errors import ConfigurationError
 from mainstem.model import EntityKind
 
-__all__ = ["check_parents"]
+__all__ = ["check_children", "check_parents"]
 
 
 def check_parents(contract: Contract, known: Callable[[str, str], Contract | None], where: str) -> None:
@@ -27,10 +27,24 @@ def check_parents(contract: Contract, known: Callable[[str, str], Contract | Non
                 where=place,
                 hint="Activate its contract first, or in the same folder.",
             )
-        if about.kind is not EntityKind.STATE or about.key != (field.parent.field,):
-            key = " + ".join(about.key) or "none: it is a stream of events"
-            raise ConfigurationError(
-                f"{field.parent.field!r} is not the primary key of {about.source}.{about.stream}.",
-                where=place,
-                hint=f"Its primary key is {key}. A field can refer to a key of one field.",
-            )
+        _check_key(field.parent, about, place)
+
+
+def check_children(contract: Contract, others: Iterable[Contract]) -> None:
+    """Raises ConfigurationError where a field of one of the others refers to what is not the primary key of this contract."""
+    for other in others:
+        for field in other.fields.values() if other.source == contract.source else ():
+            if field.parent is not None and field.parent.stream == contract.stream:
+                _check_key(
+                    field.parent, contract, f"{other.source}.{other.stream}, whose field {field.name} refers to it"
+                )
+
+
+def _check_key(parent: Parent, about: Contract, place: str) -> None:
+    if about.kind is not EntityKind.STATE or about.key != (parent.field,):
+        key = " + ".join(about.key) or "none: it is a stream of events"
+        raise ConfigurationError(
+            f"{parent.field!r} is not the primary key of {about.source}.{about.stream}.",
+            where=place,
+            hint=f"Its primary key is {key}. A field can refer to a key of one field.",
+        )

@@ -148,6 +148,12 @@ def _check_contracts(declared: Sequence[tuple[Path, Contract]], together: _Toget
     """Raise ConfigurationError for a contract that does not work by itself, or beside those in force."""
     for path, contract in declared:
         CheckPlan.compile(contract).prove(str(path))
+    _check_references(together)
+
+
+def _check_references(together: _Together) -> None:
+    """Raise ConfigurationError where a contract would refer to what cannot be referred to."""
+    for path, contract in together.declared.contracts:
         check_parents(contract, together.active, str(path))
     for name in together.registry.streams():
         standing = together.active(*name)
@@ -203,9 +209,10 @@ def activate_contract(runtime: Runtime, text: str, where: str, *, follows: int) 
     """Put one contract into force, and make a decision of it; the runtime's door has to be started.
 
     `where` names the text in messages, `follows` is the version it was made from. Raises ConfigurationError, also where that
-    one is no longer in force; StorageFullError or UnavailableError.
+    one is no longer in force, or where others that are refer to what it would take away; StorageFullError or UnavailableError.
     """
-    check_parents(read_contract(text, where), runtime.registry.active, where)
+    proposed = Declarations([(Path(where), read_contract(text, where))], (), (), ())
+    _check_references(_Together(proposed, runtime.registry))
     contract, new = runtime.registry.activate(text, runtime.clock.wall(), where=where, follows=follows)
     record_activations(runtime)
     return Activation("contract", f"{contract.source}.{contract.stream}", contract.version, new)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mainstem.cli.main import main
+from mainstem.testing.samples import accounts_contract, state_contract
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs/guides/your-own-data.md").read_text()
@@ -158,6 +159,25 @@ def test_a_breaking_change_names_what_it_hits(run: Any, contract: Path) -> None:
     hits = {(hit["kind"], hit["name"]) for hit in change["hits"]}
     assert {("entity", "usage_event.quantity"), ("metric", "revenue"), ("health component", "shop.revenue")} <= hits
     assert ("health component", "shop.recency") not in hits
+
+
+def test_a_key_that_other_contracts_of_the_project_refer_to_is_kept(run: Any, tmp_path: Path) -> None:
+    refers = {"account": {"pii": "identifier", "relationships": [{"type": "foreignKey", "to": "accounts.id"}]}}
+    people = state_contract("crm", "people", ("person", {"person_id": "id", "customer_id": "account"}), refers)
+    old, new = tmp_path / "old.yaml", tmp_path / "crm/contracts/accounts.yaml"
+    new.parent.mkdir(parents=True)
+    new.with_name("people.yaml").write_text(people)
+    new.write_text(accounts_contract("crm"))
+    old.write_text(accounts_contract("crm"))
+    assert run("check", new)[0] == 0
+    new.write_text(accounts_contract("crm").replace("name: id\n", "name: key\n").replace(": id\n", ": key\n"))
+    status, said = run("check", new)
+    assert (status, "crm.people, whose field account refers to it" in said) == (2, True), said
+    assert "'id' is not the primary key of crm.accounts" in said
+    status, changes = run("diff", old, new)
+    assert status == 1
+    hits = [(hit["kind"], hit["name"], hit["by"]) for change in changes for hit in change["hits"]]
+    assert ("contract", "crm.people", "refers to it: account") in hits
 
 
 OLD = "{name: amount, logicalType: number, required: true}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["QualitySettings"]
@@ -23,6 +25,11 @@ class QualitySettings(BaseModel):
         gt=0,
         le=1,
         description="Share of values that are to agree with the truth they are compared with, where they are. It is missed when all of the 95 % interval lies below it.",
+    )
+    kept: dt.timedelta = Field(
+        default=dt.timedelta(days=730),
+        ge=dt.timedelta(days=90),
+        description="How long anomalies, and what was judged of loads, are kept. What still goes on, or says what is usual or is waited for, stays longer.",
     )
     least_records: int = Field(
         default=20,

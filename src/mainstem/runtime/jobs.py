@@ -12,7 +12,7 @@ from psycopg import sql
 from mainstem import analytics, lake, metrics, processing
 from mainstem.processing import rebuild
 from mainstem.runtime.control_copy import copy_control
-from mainstem.runtime.load_settling import LoadSettling
+from mainstem.runtime.load_settling import LoadSettling, trim_loads
 from mainstem.runtime.order_settling import OrderSettling, trim_orders
 from mainstem.runtime.orphan_settling import OrphanSettling
 from mainstem.runtime.scheduler import Job
@@ -63,6 +63,8 @@ def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
         Job("join_drift_days", _HOUR, lambda: _join_drift_days(runtime)),
         Job("trim_history", _HOUR, lambda: _trim_history(runtime)),
         Job("trim_orders", _HOUR, lambda: trim_orders(runtime)),
+        Job("trim_loads", _HOUR, lambda: trim_loads(database, clock.wall() - runtime.config.quality.kept)),
+        Job("trim_anomalies", _HOUR, lambda: _trim_anomalies(runtime)),
         Job("sweep_lake", _HOUR, lambda: lake.sweep(runtime.lake)),
         Job("sweep_segments", _HOUR, lambda: _sweep_segments(runtime)),
     ]
@@ -116,6 +118,12 @@ def _find_anomalies(runtime: Runtime) -> None:
         return metrics.read_daily_series(database, runtime.metrics.current().metrics.values(), runtime.clock.data())
 
     find_anomalies(runtime.database, [daily], runtime.clock)
+
+
+def _trim_anomalies(runtime: Runtime) -> None:
+    from mainstem.quality.anomalies import trim_anomalies
+
+    trim_anomalies(runtime.database, runtime.clock.data() - runtime.config.quality.kept)
 
 
 def _compare_systems(runtime: Runtime) -> Callable[[], object]:

@@ -7,6 +7,7 @@ of it at a time, because other jobs wait meanwhile.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,19 @@ import structlog
 
 from mainstem.errors import MainstemError, RetryableError
 from mainstem.processing import Author, Outcome, QuarantineSelection, Stretch
-from mainstem.store import Connection
+from mainstem.store import Connection, Database
 
 if TYPE_CHECKING:
     from mainstem.runtime.wiring import Runtime
 
-__all__ = ["LoadSettling"]
+__all__ = ["LoadSettling", "trim_loads"]
 
 _log = structlog.get_logger()
 
 # Some seconds' work beside a busy worker.
 _MOST = 10_000
+# Loads of a stream that a contract can ask to be compared with, and the one that comes.
+_USUAL = 101
 # What something else holds, too, waits for a word of its own.
 _OPEN = """
     SELECT 1 FROM quarantine AS q
@@ -106,3 +109,24 @@ def _count(conn: Connection, id_: uuid.UUID) -> int:
     """How many records of a decided load are left."""
     [(count,)] = conn.execute(_COUNT, [id_]).fetchall()
     return int(count)
+
+
+def trim_loads(database: Database, before: dt.datetime) -> int:
+    """Forget what was judged of loads that began before (wall time); how many.
+
+    It stays where a load is held, where a record in quarantine came with it, and of a stream's latest loads, which say what is
+    usual. A load that is forgotten and comes again is judged anew. Raises UnavailableError.
+    """
+    with database.autocommit() as conn:
+        return conn.execute(
+            """
+            DELETE FROM load AS l USING (
+                SELECT id, row_number() OVER (PARTITION BY source, stream ORDER BY counted_at DESC NULLS LAST, id) AS place
+                FROM load
+            ) AS ranked
+            WHERE ranked.id = l.id AND l.begun_at < %(before)s AND l.state <> 'held'
+            AND (l.counted_at IS NULL OR ranked.place > %(usual)s)
+            AND NOT EXISTS (SELECT FROM quarantine AS q WHERE q.load = l.id)
+            """,
+            {"before": before, "usual": _USUAL},
+        ).rowcount

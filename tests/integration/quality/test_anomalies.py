@@ -27,6 +27,7 @@ from mainstem.quality.anomalies import (
     find_anomalies,
     read_anomalies,
     read_mutes,
+    trim_anomalies,
     watch_ages,
 )
 from mainstem.store import Connection, Database, read_changes
@@ -60,6 +61,23 @@ def _kept(database: Database, last: dt.date, *, running: bool = False) -> list[A
 
 def _changes(database: Database) -> list[Any]:
     return [one.body for one in read_changes(database, {}, 1000) if one.kind == "anomaly"]
+
+
+def test_anomalies_are_forgotten_long_after_but_for_what_goes_on(database: Database) -> None:
+    at = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    rows = [("volume", at, None), ("volume", at + 2 * DAY, None), ("freshness", at, None), ("freshness", at - DAY, at)]
+    with database.transaction() as conn:
+        for signal, when, ended in rows:
+            conn.execute(
+                "INSERT INTO anomaly (signal, source, stream, name, at, tier, value, expected, low, high, deviation, seen_at,"
+                " ended_at) VALUES (%s, 'app', 's', '', %s, 'warn', 1, 2, 1, 3, 9, %s, %s)",
+                (signal, when, when, ended),
+            )
+    assert trim_anomalies(database, at + DAY) == 2
+    assert trim_anomalies(database, at + DAY) == 0
+    with database.autocommit() as conn:
+        left = conn.execute("SELECT signal, at FROM anomaly ORDER BY at").fetchall()
+    assert left == [("freshness", at), ("volume", at + 2 * DAY)]
 
 
 def test_a_usual_day_is_none(counts: Any, clock: FixedClock, yesterday: dt.date) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import structlog.testing
 
-from mainstem.processing import Quarantine
-from mainstem.runtime.load_settling import LoadSettling
+from mainstem.processing import Author, Quarantine, QuarantineSelection
+from mainstem.runtime import load_settling
+from mainstem.runtime.load_settling import LoadSettling, trim_loads
 
 from .conftest import Loads, banded, declare
 
@@ -53,3 +56,30 @@ def test_what_a_policy_discards_is_not_tried_for_ever(loads: Loads, monkeypatch:
             patched.delattr(Quarantine, "release")
             assert settling.step() == 0
     assert loads.terms() == (33, 30, 0, 0, 3)
+
+
+def test_loads_are_forgotten_long_after_but_for_what_is_needed(loads: Loads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three usual ones are there. One more waits, one was given up, and of one nothing is left to tell."""
+    held, dismissed = loads.held(loads.file(25)), loads.held(loads.file(30))
+    with loads.shop.site.runtime() as runtime, runtime.door:
+        runtime.quarantine.dismiss(QuarantineSelection(load=dismissed.id), Author("ann", "no"))
+    loads.shop.site.work()
+    query = loads.shop.site.query
+    query("INSERT INTO load SELECT gen_random_uuid(), source, stream, 7, 'dismissed' FROM load WHERE id = %s", held.id)
+    monkeypatch.setattr(load_settling, "_USUAL", 2)
+    with loads.shop.site.runtime() as runtime:
+        database, now = runtime.database, runtime.clock.wall()
+        assert trim_loads(database, now - dt.timedelta(days=1)) == 0
+        query("UPDATE load SET begun_at = begun_at - interval '2 days', counted_at = counted_at - interval '2 days'")
+        assert trim_loads(database, now - dt.timedelta(days=1)) == 2
+        assert trim_loads(database, now - dt.timedelta(days=1)) == 0
+    assert query("SELECT state, rows FROM load ORDER BY state, rows") == [
+        ("dismissed", 30),
+        ("held", 25),
+        ("passed", 10),
+        ("passed", 10),
+    ]
+    with loads.shop.site.runtime() as runtime, runtime.door:
+        assert runtime.quarantine.release(QuarantineSelection(load=dismissed.id), Author("ann")).decided == 30
+    loads.shop.site.work()
+    assert loads.terms() == (85, 60, 0, 0, 25)

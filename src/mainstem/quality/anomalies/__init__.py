@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mainstem.quality.anomalies.expectation import HISTORY, Scale, Tier
     from mainstem.quality.anomalies.finding import find_anomalies
     from mainstem.quality.anomalies.mutes import LONGEST_MUTE, Mute, add_mute, end_mute, read_mutes
-    from mainstem.quality.anomalies.register import read_anomalies
+    from mainstem.quality.anomalies.register import read_anomalies, trim_anomalies
     from mainstem.quality.anomalies.series import DAYS_JUDGED, SeriesReader
 else:
     __getattr__ = lazy_door(
@@ -23,7 +23,7 @@ else:
             "expectation": "HISTORY Scale Tier",
             "finding": "find_anomalies",
             "mutes": "LONGEST_MUTE Mute add_mute end_mute read_mutes",
-            "register": "read_anomalies",
+            "register": "read_anomalies trim_anomalies",
             "series": "DAYS_JUDGED SeriesReader",
         },
     )
@@ -45,5 +45,6 @@ __all__ = [
     "find_anomalies",
     "read_anomalies",
     "read_mutes",
+    "trim_anomalies",
     "watch_ages",
 ]

@@ -20,7 +20,7 @@ from mainstem.quality.breaches import BREACH_CHANNEL
 from mainstem.quality.history import QualityQuery
 from mainstem.store import Connection, Database, append_changes
 
-__all__ = ["read_anomalies", "register"]
+__all__ = ["read_anomalies", "register", "trim_anomalies"]
 
 _log = structlog.get_logger()
 
@@ -85,6 +85,18 @@ def read_anomalies(conn: Connection, query: QualityQuery, *, running: bool = Fal
         {**query.parameters(), "running": running},
     ).fetchall()
     return [_anomaly(row) for row in rows]
+
+
+def trim_anomalies(database: Database, before: dt.datetime) -> int:
+    """Forget anomalies of days and moments before, but for silences that go on; how many.
+
+    `before` is data time, further back than anything is compared. Raises UnavailableError.
+    """
+    with database.autocommit() as conn:
+        return conn.execute(
+            "DELETE FROM anomaly WHERE at < %s AND (ended_at IS NOT NULL OR signal <> %s)",
+            [before, str(Signal.FRESHNESS)],
+        ).rowcount
 
 
 def _anomaly(row: Sequence[Any]) -> Anomaly:

@@ -176,7 +176,7 @@ def quarantine_router(
     clock = conservation.clock
     _add_reading(router, quarantine, conservation, signer)
     _add_record(router, quarantine, conservation)
-    _add_preview(router, quarantine, clock)
+    _add_preview(router, quarantine, orders, clock)
     _add_deciding(router, quarantine, orders, clock)
     _add_fixing(router, quarantine, clock)
     add_orders(router, orders, clock)
@@ -239,7 +239,7 @@ def _add_record(router: APIRouter, quarantine: Quarantine, conservation: Conserv
         return answer(_entry(entry) | told | {"content": content}, meta)
 
 
-def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> None:
+def _add_preview(router: APIRouter, quarantine: Quarantine, orders: Orders, clock: Clock) -> None:
     @router.post("/preview")
     def preview(body: _Previewed, who: _Decider) -> Response:
         contract = None
@@ -249,7 +249,14 @@ def _add_preview(router: APIRouter, quarantine: Quarantine, clock: Clock) -> Non
             contract = read_contract(body.contract, "contract")
             _log.info("quarantine_contract_tried", by=_name(who), source=contract.source, stream=contract.stream)
         selection = QuarantineSelection() if contract and body.model_fields_set == {"contract"} else body.selection()
-        return answer(quarantine.preview(selection, contract).told(), Meta.now(clock))
+        if contract is not None:
+            selection = quarantine.tried_on(selection, contract)
+        selection = _own(quarantine, selection, who)
+        order = orders.place("preview", selection, Author(_name(who)), body.contract)
+        if order is not None:
+            _log.info("quarantine_ordered", order=str(order.id), verb="preview", by=_name(who), selected=order.selected)
+            return answer(Outcome().told() | {"order": order.told()}, Meta.now(clock), status=202)
+        return answer(quarantine.preview(selection, contract).told() | {"order": None}, Meta.now(clock))
 
     @router.post("/records/{record}/preview")
     def preview_fix(record: uuid.UUID, body: _Corrected, who: _Decider) -> Response:

@@ -17,7 +17,9 @@ from mainstem.cli.quarantine_printing import causes_as_rows, print_causes, print
 from mainstem.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mainstem.processing import QuarantineSelection
+    from mainstem.contracts import Contract
+    from mainstem.processing import Outcome, QuarantineSelection
+    from mainstem.runtime.wiring import Runtime
 
 __all__ = ["app"]
 
@@ -220,7 +222,8 @@ def replay(
     with connect_runtime(data_dir, config) as runtime:
         if dry_run:
             tried = None if contract is None else read_contract(_text(contract), str(contract))
-            report("preview", runtime.quarantine.preview(selection, tried), applied=True, as_json=json)
+            outcome = _previewed(runtime, selection, tried, quiet=json)
+            report("preview", outcome, applied=True, as_json=json)
             return
         with runtime.door:
             outcome = runtime.quarantine.replay(selection, Author(_user(), why))
@@ -254,6 +257,21 @@ def dismiss(
         outcome = runtime.quarantine.dismiss(selection, Author(_user(), reason))
         applied = runtime.await_effect(outcome.heads, _PATIENCE)
     report("dismissed", outcome, applied=applied, as_json=json, load=load)
+
+
+def _previewed(runtime: Runtime, selection: QuarantineSelection, tried: Contract | None, *, quiet: bool) -> Outcome:
+    """The preview, waited for with its progress on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mainstem.processing import count_entries
+
+    meant = selection if tried is None else runtime.quarantine.tried_on(selection, tried)
+    with runtime.database.autocommit() as conn:
+        total = count_entries(conn, meant.meant_by("preview"))
+    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("Looking at records", total=total)
+        return runtime.quarantine.preview(selection, tried, progress=lambda done: progress.update(task, completed=done))
 
 
 def _states(state: str | None) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ in a turn. What a turn decides is claimed in the order's name before it goes int
 how far the order came. So whoever takes an order up after a kill finds the decisions that nobody has counted: they are in
 effect or were never made, which the records themselves tell, and each is counted once.
 
-Only records count that had been received when it was ordered. What was decided holds, whatever becomes of the order.
+Only records count that had been received when it was ordered. What was decided holds, whatever becomes of the order. A preview
+of as many records is ordered too, and decides nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ State = Literal["waiting", "running", "done", "cancelled", "failed"]
 _COUNTS = ("matched", "passing", "decided", "underway", "settled", "failing")
 _COLUMNS = (
     "id, verb, selection, source, author, why, ordered_at, selected, state, matched, passing, decided, underway, settled, "
-    "failing, failures, error, ended_at"
+    "failing, failures, error, ended_at, contract"
 )
 # The state in which a decision leaves a record.
 _LEFT: dict[str, str] = {"replay": "fixed", "release": "fixed", "dismiss": "dismissed"}
@@ -65,6 +66,8 @@ class Order:
     error: str | None
     """Why it failed."""
     ended_at: dt.datetime | None
+    contract: str | None = None
+    """Of a preview: the text of a contract that is tried."""
 
     def told(self) -> dict[str, Any]:
         """For answers."""
@@ -88,6 +91,7 @@ class Turn:
     selection: QuarantineSelection
     author: Author
     stretch: Stretch
+    contract: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,8 +114,13 @@ class Orders:
         self._database = database
         self._at_once = at_once
 
-    def place(self, verb: Verb, selection: QuarantineSelection, author: Author) -> Order | None:
-        """Order a decision; None where it is about so few records that it can be made at once, or names them by id."""
+    def place(
+        self, verb: Verb, selection: QuarantineSelection, author: Author, contract: str | None = None
+    ) -> Order | None:
+        """Order a decision; None where it is about so few records that it can be made at once, or names them by id.
+
+        `contract` is the text that a preview tries.
+        """
         if selection.ids:
             return None
         meant = selection.meant_by(verb)
@@ -122,9 +131,9 @@ class Orders:
                 return None
             conn.execute(
                 """
-                INSERT INTO quarantine_order (id, verb, selection, source, author, why, selected)
+                INSERT INTO quarantine_order (id, verb, selection, source, author, why, selected, contract)
                 VALUES (%(id)s, %(verb)s, %(selection)s, coalesce(%(source)s, (SELECT source FROM load WHERE id = %(load)s)),
-                    %(author)s, %(why)s, %(selected)s)
+                    %(author)s, %(why)s, %(selected)s, %(contract)s)
                 """,
                 {
                     "id": id_,
@@ -135,6 +144,7 @@ class Orders:
                     "author": author.by,
                     "why": author.reason,
                     "selected": selected,
+                    "contract": contract,
                 },
             )
             return _read(conn, id_)
@@ -199,17 +209,17 @@ class Orders:
                     SELECT id FROM quarantine_order AS o WHERE ended_at IS NULL
                     AND NOT EXISTS (SELECT FROM decision_batch AS b WHERE b.order_id = o.id)
                     ORDER BY turned_at, id LIMIT 1 FOR UPDATE
-                ) RETURNING id, turn, verb, selection, author, why, ordered_at, reached
+                ) RETURNING id, turn, verb, selection, author, why, ordered_at, reached, contract
                 """
             ).fetchone()
         if row is None:
             return None
-        id_, number, verb, told, author, why, ordered_at, reached = row
+        id_, number, verb, told, author, why, ordered_at, reached, contract = row
         selection = _selection(told)
         if selection.load is None:
             selection = dataclasses.replace(selection, received_until=ordered_at)
         stretch = Stretch(most=most) if reached is None else Stretch(reached, most)
-        return Turn(id_, number, verb, selection, Author(author, why, (id_, number)), stretch)
+        return Turn(id_, number, verb, selection, Author(author, why, (id_, number)), stretch, contract)
 
     def end_turn(self, turn: Turn, outcome: Outcome) -> bool:
         """Count what a turn came to; False where another has had the next one meanwhile."""

@@ -29,7 +29,7 @@ __all__ = [
 
 OPEN = ("quarantined", "held")
 """States of records that wait for a decision."""
-Verb = Literal["replay", "release", "dismiss"]
+Verb = Literal["replay", "release", "dismiss", "preview"]
 """What can be decided about many records at once."""
 _MOST_CAUSES = 1000
 _CAUSE = "source, stream, reason, field, rule, held_by, load, contract_version"

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -127,28 +127,42 @@ class Quarantine:
             )
             return [source for (source,) in rows.fetchall()]
 
-    def preview(self, selection: QuarantineSelection, contract: Contract | None = None) -> Outcome:
+    def preview(
+        self,
+        selection: QuarantineSelection,
+        contract: Contract | None = None,
+        stretch: Stretch | None = None,
+        *,
+        progress: Callable[[int], object] = int,
+    ) -> Outcome:
         """How many pass now and what is wrong with the others; `contract`: as if it were in force. Decides nothing.
 
-        Raises ConfigurationError for a contract that refers to what cannot be referred to, UnavailableError.
+        `progress` is told how many have been looked at. Raises ConfigurationError for a contract that refers to what cannot be
+        referred to, UnavailableError.
         """
         contracts, engine = self._parts.contracts, self._engine
         if contract is not None:
+            selection = self.tried_on(selection, contract)
             contracts = Trial(contracts, contract)
-            check_parents(contract, contracts.active, f"{contract.source}.{contract.stream}")
             engine = self._engine_with(contracts)
-            source = selection.source if contract.source == ANY_SOURCE else contract.source
-            selection = dataclasses.replace(selection, source=source, stream=contract.stream)
-        selection = selection.meant_by("replay")
+        selection = selection.meant_by("preview")
         outcome = self._begun(selection)
         told = _Told()
-        for entries in self._pages(selection, None, outcome):
+        for entries in self._pages(selection, stretch, outcome):
             cases = self._cases(entries, self._opened(entries), contracts)
             bad = told.add(cases, engine.failing(_table(cases)))
             outcome.matched += len(cases)
             outcome.passing += len(cases) - len(bad)
+            progress(outcome.matched)
         told.tell(outcome)
         return outcome
+
+    def tried_on(self, selection: QuarantineSelection, contract: Contract) -> QuarantineSelection:
+        """The records of a selection that a contract is about. Raises ConfigurationError as `preview`."""
+        trial = Trial(self._parts.contracts, contract)
+        check_parents(contract, trial.active, f"{contract.source}.{contract.stream}")
+        source = selection.source if contract.source == ANY_SOURCE else contract.source
+        return dataclasses.replace(selection, source=source, stream=contract.stream)
 
     def replay(self, selection: QuarantineSelection, author: Author, stretch: Stretch | None = None) -> Outcome:
         """Decide as fixed, with content unchanged, whatever passes the contract in force; the rest stays.

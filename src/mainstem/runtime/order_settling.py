@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from mainstem.contracts import read_contract
 from mainstem.errors import MainstemError, RetryableError
-from mainstem.processing import Orders
+from mainstem.processing import Orders, Outcome
 from mainstem.runtime.in_effect import all_in_effect
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ class OrderSettling:
 
     def _take(self, turn: Turn) -> int:
         """Decide a stretch. What keeps an order from being carried out ends it, and is no matter of other orders."""
-        quarantine = self._runtime.quarantine
-        decide = {"replay": quarantine.replay, "release": quarantine.release, "dismiss": quarantine.dismiss}[turn.verb]
         try:
-            outcome = decide(turn.selection, turn.author, turn.stretch)
+            outcome = self._outcome(turn)
         except RetryableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever one order met, it must not come again for ever
@@ -74,6 +73,14 @@ class OrderSettling:
         if self._orders.end_turn(turn, outcome) and outcome.reached is None:
             _log.info("order_settled", order=str(turn.order), verb=turn.verb)
         return outcome.decided
+
+    def _outcome(self, turn: Turn) -> Outcome:
+        quarantine = self._runtime.quarantine
+        if turn.verb == "preview":
+            tried = None if turn.contract is None else read_contract(turn.contract, "the contract that is tried")
+            return quarantine.preview(turn.selection, tried, turn.stretch)
+        decide = {"replay": quarantine.replay, "release": quarantine.release, "dismiss": quarantine.dismiss}[turn.verb]
+        return decide(turn.selection, turn.author, turn.stretch)
 
     def _counted(self, uncounted: Uncounted) -> int:
         """Count what a turn that ended in disorder had decided, where it is time."""

@@ -20,7 +20,7 @@ from mainstem.runtime.order_settling import OrderSettling
 from mainstem.runtime.web import application
 from mainstem.runtime.wiring import Runtime
 
-from .conftest import Loads, Shop, view
+from .conftest import Loads, Shop, contract, view
 
 ALL = QuarantineSelection(source="shop")
 ANN = Author("user:ann", "asked the shop")
@@ -72,6 +72,24 @@ def test_it_goes_through_all_records_and_tells_how_far_it_is(filled: Shop) -> No
     assert filled.site.query("SELECT DISTINCT decided_by, reason FROM quarantine_decision") == [
         ("user:ann", "asked the shop")
     ]
+
+
+def test_a_preview_tells_how_far_it_is_and_decides_nothing(filled: Shop) -> None:
+    with filled.site.runtime() as runtime:
+        orders, settling = Orders(runtime.database), OrderSettling(runtime)
+        plain, tried = _place(runtime, "preview"), orders.place("preview", ALL, ANN, contract("free", "paid"))
+        assert tried is not None
+        settling.step(turns=2, most=4)
+        assert [orders.read(one.id).matched for one in (plain, tried)] == [4, 4]
+        assert [settling.step(turns=20, most=4) for _ in range(2)] == [0, 0]
+        ended, other = orders.read(plain.id), orders.read(tried.id)
+    assert (_counts(ended), _counts(other)) == (("done", 15, 12, 0, 3), ("done", 15, 0, 0, 15))
+    assert [(one.reason, one.field, one.count) for one in other.failures] == [
+        ("not_allowed", "plan", 12),
+        ("missing", "at", 3),
+    ]
+    filled.site.work()
+    assert (filled.events(), _decided(filled)) == (0, [])
 
 
 def test_what_comes_after_it_was_ordered_is_not_meant(filled: Shop) -> None:
@@ -234,6 +252,7 @@ async def client(filled: Shop) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {runtime.api_keys.create('engineer', Role.ENGINEER)}"}
         transport = httpx.ASGITransport(application(runtime))
         async with httpx.AsyncClient(transport=transport, base_url="http://mainstem.test", headers=headers) as client:
+            client.headers["x-boss"] = runtime.api_keys.create("boss", Role.ADMIN)
             client.headers["x-bound"] = runtime.api_keys.create("bound", Role.ENGINEER, sources=["crm"])
             yield client
 
@@ -264,6 +283,35 @@ async def test_many_are_ordered_over_the_api_and_few_are_decided_at_once(
     assert (await client.get(f"{BASE}/orders", params={"running": True})).json()["data"] == []
     assert (await client.get(f"{BASE}/orders/{uuid.uuid4()}")).status_code == 404
     assert (await client.post(f"{BASE}/orders/{order['id']}/cancel")).json()["data"]["state"] == "done"
+
+
+async def test_a_preview_of_many_is_ordered_and_seen_by_who_may(client: httpx.AsyncClient, filled: Shop) -> None:
+    few = await client.post(f"{BASE}/preview", json={"source": "shop", "field": "at"})
+    assert (few.status_code, few.json()["data"]["failing"], few.json()["data"]["order"]) == (200, 3, None)
+    many = await client.post(f"{BASE}/preview", json={"source": "shop"})
+    assert (many.status_code, many.json()["data"]["matched"]) == (202, 0)
+    boss = {"Authorization": f"Bearer {client.headers['x-boss']}"}
+    body = {"contract": contract("free", "paid")}
+    tried = (await client.post(f"{BASE}/preview", json=body, headers=boss)).json()["data"]["order"]
+    assert (tried["verb"], tried["source"], tried["selection"]) == (
+        "preview",
+        "shop",
+        {"source": "shop", "stream": "views"},
+    )
+    with filled.site.runtime() as runtime:
+        OrderSettling(runtime).step()
+    plain = f"{BASE}/orders/{many.json()['data']['order']['id']}"
+    told = (await client.get(plain)).json()["data"]
+    assert (told["state"], told["matched"], told["passing"], told["failing"], told["decided"]) == ("done", 15, 12, 3, 0)
+    # What a contract makes of records is for who may read them.
+    assert [one["id"] for one in (await client.get(f"{BASE}/orders")).json()["data"]] == [told["id"]]
+    for call in (client.get(f"{BASE}/orders/{tried['id']}"), client.post(f"{BASE}/orders/{tried['id']}/cancel")):
+        answer = await call
+        assert (answer.status_code, "quarantine:reveal" in answer.json()["detail"]) == (403, True)
+    assert (await client.get(f"{BASE}/orders/{tried['id']}", headers=boss)).json()["data"]["failing"] == 15
+    bound = {"Authorization": f"Bearer {client.headers['x-bound']}"}
+    assert (await client.post(f"{BASE}/preview", json={"all": True}, headers=bound)).status_code == 403
+    assert (await client.get(plain, headers=bound)).status_code == 403
 
 
 async def test_an_order_is_cancelled_and_seen_by_nobody_of_another_source(client: httpx.AsyncClient) -> None:

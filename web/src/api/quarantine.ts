@@ -2,7 +2,7 @@
 
 import type { QuarantineOutcome, QuarantineRow, Time } from "./types";
 
-export type Verb = "replay" | "release" | "dismiss";
+export type Verb = "replay" | "release" | "dismiss" | "preview";
 
 /** What was decided about a record. */
 export interface QuarantineDecision {

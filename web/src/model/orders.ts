@@ -4,8 +4,13 @@ import type { Order, QuarantineSelection, Verb } from "../api/quarantine";
 import type { QuarantineReason } from "../api/types";
 import * as number from "../format/number";
 
-const VERBS: Record<Verb, string> = { replay: "Replay", release: "Release", dismiss: "Dismissal" };
-const DONE: Record<Verb, string> = { replay: "replayed", release: "released", dismiss: "given up" };
+const VERBS: Record<Verb, string> = { replay: "Replay", release: "Release", dismiss: "Dismissal", preview: "Preview" };
+const DONE: Record<Verb, string> = {
+  replay: "replayed",
+  release: "released",
+  dismiss: "given up",
+  preview: "would pass",
+};
 
 export function isOpen(order: Order): boolean {
   return order.ended_at === null;
@@ -30,7 +35,8 @@ function selectionWords({ stream, reason, field, rule, held_by, load }: Quaranti
 
 /** "4,000 replayed, 12 do not pass". */
 export function orderProgress(order: Order): string {
-  const parts = [`${number.count(order.decided)} ${DONE[order.verb]}`];
+  const done = order.verb === "preview" ? order.passing : order.decided;
+  const parts = [`${number.count(done)} ${DONE[order.verb]}`];
   if (order.failing > 0) parts.push(`${number.count(order.failing)} do not pass`);
   const others = order.underway + order.settled;
   if (others > 0) parts.push(`${number.count(others)} others decided about`);
@@ -43,8 +49,9 @@ export function orderShare(order: Order): number {
   return order.selected === 0 ? 0 : Math.min(1, order.matched / order.selected);
 }
 
-/** Whether the records of a cause are among those that the order means. */
+/** Whether the records of a cause are among those that the order decides about. */
 export function means(order: Order, cause: QuarantineReason): boolean {
+  if (order.verb === "preview") return false;
   const { held_by, state, ...given } = order.selection;
   const same = Object.entries(given).every(([name, value]) => cause[name as keyof typeof given] === value);
   const held = held_by === undefined || held_by.join("\n") === cause.held_by.join("\n");

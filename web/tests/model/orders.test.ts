@@ -29,6 +29,9 @@ describe("an order", () => {
     expect(orderProgress(order({ verb: "replay", decided: 2, settled: 0, failing: 3 }))).toBe(
       "2 replayed, 3 do not pass",
     );
+    const preview = order({ verb: "preview", passing: 40, decided: 0, settled: 0, failing: 2 });
+    expect(orderProgress(preview)).toBe("40 would pass, 2 do not pass");
+    expect(orderTitle(preview)).toMatch(/^Preview of /);
     expect(orderShare(order())).toBe(0.5);
     expect(orderShare(order({ state: "done", matched: 11_999 }))).toBe(1);
     expect(orderShare(order({ selected: 0 }))).toBe(0);
@@ -40,6 +43,7 @@ describe("an order", () => {
     expect(means(order({ selection: {}, verb: "release" }), cause())).toBe(false);
     expect(means(order(), cause({ field: "amount" }))).toBe(false);
     expect(means(order(), cause({ state: "held", held_by: ["usual"] }))).toBe(false);
+    expect(means(order({ verb: "preview" }), cause())).toBe(false);
     const held = order({ verb: "release", selection: { source: "shop", held_by: ["usual"], state: "held" } });
     expect(means(held, cause({ state: "held", held_by: ["usual"] }))).toBe(true);
     expect(means(held, cause({ state: "held", held_by: ["usual", "known"] }))).toBe(false);

@@ -49,13 +49,17 @@ export function Decide({ cause, order, refresh }: DecideProps) {
     try {
       const answer = await call<Decided>(`/data/quarantine/${route}`, { method: "POST", body, csrf });
       if (answer) setStep(then(answer.data));
-      if (route !== "preview") refresh();
+      if (route !== "preview" || answer?.data.order !== null) refresh();
     } catch (failure) {
       setError(said(failure));
     } finally {
       setBusy(false);
     }
   }
+
+  // Where there are many more by now, the order tells what would pass.
+  const previewed = (outcome: Decided): Step =>
+    outcome.order === null ? { at: "previewed", outcome } : { at: "rest" };
 
   const decided =
     (what: string) =>
@@ -98,12 +102,7 @@ export function Decide({ cause, order, refresh }: DecideProps) {
           </button>
         )}
         {load === null && cause.count <= MANY && (
-          <button
-            type="button"
-            className="button"
-            disabled={busy}
-            onClick={() => void ask("preview", {}, (outcome) => ({ at: "previewed", outcome }))}
-          >
+          <button type="button" className="button" disabled={busy} onClick={() => void ask("preview", {}, previewed)}>
             Preview replay
           </button>
         )}

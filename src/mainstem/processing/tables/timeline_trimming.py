@@ -76,6 +76,9 @@ _JOINED = """
     FROM gone GROUP BY ref, source, stream, day, piece
     """
 
+_THESE = "unnest(%(refs)s::uuid[], %(times)s::timestamptz[], %(ids)s::bigint[]) AS these (ref, last_at, id)"
+_SAME = "(t.ref, t.last_at, t.id) = (these.ref, these.last_at, these.id)"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Row:
@@ -178,30 +181,59 @@ def _rewrite_clear(database: Database, sealer: Sealer, span: dict[str, uuid.UUID
             span,
         ).fetchall()
     for some in _batches([(_Row(*row), row[-1]) for row in rows]):
-        with database.transaction() as conn:
+        try:
+            _rewrite(database, some, sealer, keep)
+        except psycopg.Error:
             for row in some:
-                with _alone("rewriting", row.ref), conn.transaction():
-                    _rewrite(conn, row, sealer, keep)
+                with _alone("rewriting", row.ref):
+                    _rewrite(database, [row], sealer, keep)
 
 
-def _rewrite(conn: Connection, row: _Row, sealer: Sealer, keep: int) -> None:
-    """Put the latest `keep` events of a row into rows as they are written now. Raises IntegrityError."""
-    slices = body_slices(conn, row.ref, row.last_at, row.number, row.size)
-    newest = newest_lines(plain_lines(slices, row.ref.bytes, sealer), keep)
-    gone = conn.execute(
-        "DELETE FROM timeline WHERE (ref, last_at, id) = (%s, %s, %s)", (row.ref, row.last_at, row.number)
-    ).rowcount
-    if not gone:
-        return
+def _rewrite(database: Database, rows: Sequence[_Row], sealer: Sealer, keep: int) -> None:
+    """Put the latest `keep` events of each row into rows as they are written now, but for those that cannot be read."""
+    with database.transaction() as conn:
+        known = _bodies(conn, [row for row in rows if row.size <= _SMALL])
+        read: dict[int, tuple[_Row, list[Line]]] = {}
+        for row in rows:
+            with _alone("rewriting", row.ref):
+                body = known.get(row.number)
+                slices = body_slices(conn, row.ref, row.last_at, row.number, row.size) if body is None else [body]
+                read[row.number] = row, newest_lines(plain_lines(slices, row.ref.bytes, sealer), keep)
+        gone = conn.execute(
+            f"DELETE FROM timeline AS t USING {_THESE} WHERE {_SAME} RETURNING t.id",
+            _named([row for row, _ in read.values()]),
+        ).fetchall()
+        written = (new for (number,) in gone for new in _anew(*read[number], sealer))
+        with conn.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO timeline (ref, last_at, source, stream, n, body) VALUES (%s, %s, %s, %s, %s, %s)",
+                list(written),
+            )
+
+
+def _named(rows: Sequence[_Row]) -> dict[str, list[Any]]:
+    return {
+        "refs": [row.ref for row in rows],
+        "times": [row.last_at for row in rows],
+        "ids": [row.number for row in rows],
+    }
+
+
+def _bodies(conn: Connection, rows: Sequence[_Row]) -> dict[int, bytes]:
+    """The bodies of small rows, by the row's number."""
+    return dict(
+        conn.execute(f"SELECT t.id, t.body FROM timeline AS t JOIN {_THESE} ON {_SAME}", _named(rows)).fetchall()
+    )
+
+
+def _anew(row: _Row, newest: Sequence[Line], sealer: Sealer) -> Iterator[tuple[Any, ...]]:
+    """What rows are to be written in place of one."""
     for piece in _pieces(sorted(newest, key=lambda line: line.us)):
         text = b"".join(map(encode_line, piece))
         sealed = any(bytes(line.properties) != b"null" for line in piece)
         body = pack_body(text, row.ref.bytes, sealer if sealed else None)
         last_at = _EPOCH + dt.timedelta(microseconds=piece[-1].us)
-        conn.execute(
-            "INSERT INTO timeline (ref, last_at, source, stream, n, body) VALUES (%s, %s, %s, %s, %s, %s)",
-            (row.ref, last_at, row.source, row.stream, len(piece), body),
-        )
+        yield row.ref, last_at, row.source, row.stream, len(piece), body
 
 
 def _pieces(lines: Sequence[Line]) -> Iterator[list[Line]]:

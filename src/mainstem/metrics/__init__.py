@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from mainstem.metrics.deltas import CELL_DELTAS, ROLLUP_DELTAS, TRACK_DELTAS, CellDeltas
     from mainstem.metrics.funnels import Funnel, read_funnel
     from mainstem.metrics.gauge import Gauge
-    from mainstem.metrics.gauge_changes import STEPS, add_steps, begin_gauges, begun_gauges
+    from mainstem.metrics.gauge_changes import (
+        FILLED,
+        STEPS,
+        BegunGauges,
+        add_steps,
+        begin_gauges,
+        begun_gauges,
+        clear_gauge,
+        forget_gauges,
+    )
     from mainstem.metrics.gauge_query import read_gauge_trend
     from mainstem.metrics.journey import Journey, JourneyKind, Subject, Track
     from mainstem.metrics.journey_reader import EVENT_KEYS, JOURNEY_KEYS, check_journey, read_declared
@@ -51,7 +60,7 @@ else:
             "definition": "Bucket Granularity Measure Metric Series left_out_name series_id",
             "deltas": "CELL_DELTAS ROLLUP_DELTAS TRACK_DELTAS CellDeltas",
             "gauge": "Gauge",
-            "gauge_changes": "STEPS add_steps begin_gauges begun_gauges",
+            "gauge_changes": "FILLED STEPS BegunGauges add_steps begin_gauges begun_gauges clear_gauge forget_gauges",
             "gauge_query": "read_gauge_trend",
             "known": "DirtyCell dirty_cells value_as_known",
             "merge": "begin_merge merge_cells prepare_cells touch_customers",
@@ -72,12 +81,14 @@ __all__ = [
     "CELL_DELTAS",
     "DISTINCT_BOUND",
     "EVENT_KEYS",
+    "FILLED",
     "JOURNEY_KEYS",
     "ROLLUP_DELTAS",
     "STEPS",
     "TIMEFRAMES",
     "TRACK_DELTAS",
     "Adoption",
+    "BegunGauges",
     "Bucket",
     "CellDeltas",
     "Cohorts",
@@ -113,11 +124,13 @@ __all__ = [
     "begun_gauges",
     "builtin_metrics",
     "check_journey",
+    "clear_gauge",
     "copy_in",
     "declaration_decided",
     "dirty_cells",
     "distinct_entries",
     "distinct_total",
+    "forget_gauges",
     "left_out_name",
     "merge_cells",
     "prepare_cells",

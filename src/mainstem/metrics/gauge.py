@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 
 from mainstem.contracts import Kind
 from mainstem.errors import ConfigurationError
@@ -41,6 +43,10 @@ class Gauge:
     def meaning(self) -> tuple[str, ...]:
         """What decides the numbers."""
         return (self.name, self.entity, self.measure, self.value or "", self.condition or "")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the numbers, as it is computed: 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps([*self.meaning(), self.amount or ""]).encode()).hexdigest()
 
 
 def read_gauge(fields: Fields, text: str, *, conditional: bool) -> Gauge:

@@ -7,7 +7,9 @@ they came to be known does not matter.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Sequence
 
 from mainstem.metrics.definition import Bucket, Series, series_id
@@ -15,41 +17,92 @@ from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.merge import register_series
 from mainstem.store import Connection
 
-__all__ = ["STEPS", "add_steps", "begin_gauges", "begun_gauges"]
+__all__ = ["FILLED", "STEPS", "BegunGauges", "add_steps", "begin_gauges", "begun_gauges", "clear_gauge", "forget_gauges"]
 
 STEPS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS entity_step (
-    entity text COLLATE "C", source text COLLATE "C", stream text COLLATE "C", customer uuid, day date, sign smallint,
-    attributes jsonb
+    entity text COLLATE "C", ref uuid, source text COLLATE "C", stream text COLLATE "C", customer uuid, day date,
+    sign smallint, attributes jsonb
 ) ON COMMIT DELETE ROWS
 """
 
+FILLED = uuid.UUID(int=2**128 - 1)
+"""Up to where a gauge is filled that counts every entity: no reference lies behind it."""
 
-def begun_gauges(conn: Connection, gauges: Iterable[Gauge]) -> tuple[list[Gauge], list[Gauge]]:
-    """Those that the fold measures already, and those that it does not yet, by name."""
+_NONE = uuid.UUID(int=0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BegunGauges:
+    """The gauges in force as a fold stands, by name."""
+
+    measured: Sequence[tuple[Gauge, uuid.UUID]]
+    """Each with the reference up to which the entities are in it; those behind are added with a later portion."""
+    new: Sequence[Gauge]
+    gone: Sequence[str]
+    """What the fold has begun that nobody declares now, or in another sense: its numbers stand still, and are wrong."""
+
+    @property
+    def unfilled(self) -> Sequence[tuple[Gauge, uuid.UUID]]:
+        """Those of which some of the past is not added up yet."""
+        return [(gauge, filled_to) for gauge, filled_to in self.measured if filled_to < FILLED]
+
+
+def begun_gauges(conn: Connection, gauges: Iterable[Gauge]) -> BegunGauges:
+    """How the fold stands with the gauges in force. One begun in another sense is new, and gone at the same time."""
+    rows = conn.execute("SELECT metric, meaning, filled_to FROM gauge_begun ORDER BY metric").fetchall()
+    begun = {(metric, meaning): filled_to for metric, meaning, filled_to in rows}
     ordered = sorted(gauges, key=lambda gauge: gauge.name)
-    if not ordered:
-        return [], []
-    begun = {name for (name,) in conn.execute("SELECT metric FROM gauge_begun").fetchall()}
-    return [one for one in ordered if one.name in begun], [one for one in ordered if one.name not in begun]
+    meant = {(gauge.name, gauge.fingerprint()): gauge for gauge in ordered}
+    return BegunGauges(
+        measured=[(gauge, begun[key]) for key, gauge in meant.items() if key in begun],
+        new=[gauge for key, gauge in meant.items() if key not in begun],
+        gone=[metric for metric, meaning in begun if (metric, meaning) not in meant],
+    )
 
 
-def begin_gauges(conn: Connection, gauges: Sequence[Gauge]) -> None:
-    """Note that the gauges are measured from now on, once what was there has been added up."""
-    names = [gauge.name for gauge in gauges]
-    conn.execute("INSERT INTO gauge_begun (metric) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", [names])
+def begin_gauges(conn: Connection, gauges: Sequence[Gauge], filled_to: uuid.UUID = _NONE) -> None:
+    """Note up to where the gauges are filled. Nobody else may be merging."""
+    conn.execute(
+        """
+        INSERT INTO gauge_begun (metric, meaning, filled_to) SELECT *, %s FROM unnest(%s::text[], %s::text[])
+        ON CONFLICT (metric) DO UPDATE SET meaning = EXCLUDED.meaning, filled_to = EXCLUDED.filled_to
+        """,
+        [filled_to, [gauge.name for gauge in gauges], [gauge.fingerprint() for gauge in gauges]],
+    )
 
 
-def add_steps(conn: Connection, gauges: Sequence[Gauge]) -> None:
-    """Move the gauges by the rows of `entity_step`. All writers go through gauges and rows in one order."""
+def forget_gauges(conn: Connection, names: Sequence[str]) -> None:
+    """Have gauges begin anew when they are in force again: from now on something goes by that is not added to them."""
+    conn.execute("DELETE FROM gauge_begun WHERE metric = ANY(%s)", [list(names)])
+
+
+def clear_gauge(conn: Connection, gauge: Gauge, most: int) -> bool:
+    """Take away what an earlier sense of the gauge left, `most` rows at a time; whether all is gone."""
+    deleted = conn.execute(
+        """
+        DELETE FROM gauge_change WHERE ctid = ANY(ARRAY(
+            SELECT g.ctid FROM gauge_change AS g JOIN series USING (series) WHERE metric = %s LIMIT %s
+        ))
+        """,
+        [gauge.name, most],
+    ).rowcount
+    return deleted < most
+
+
+def add_steps(conn: Connection, measured: Sequence[tuple[Gauge, uuid.UUID]]) -> None:
+    """Move the gauges by the rows of `entity_step`, each by those of entities up to the reference given with it.
+
+    All writers go through gauges and rows in one order.
+    """
     speaking = conn.execute("SELECT DISTINCT entity, source, stream FROM entity_step ORDER BY 1, 2, 3").fetchall()
-    for gauge in gauges:
+    for gauge, filled_to in measured:
         streams = [(source, stream) for entity, source, stream in speaking if entity == gauge.entity]
         if streams:
-            _add(conn, gauge, streams)
+            _add(conn, gauge, filled_to, streams)
 
 
-def _add(conn: Connection, gauge: Gauge, streams: Sequence[tuple[str, str]]) -> None:
+def _add(conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence[tuple[str, str]]) -> None:
     series = [
         Series(
             series_id(gauge.name, source, stream),
@@ -76,7 +129,7 @@ def _add(conn: Connection, gauge: Gauge, streams: Sequence[tuple[str, str]]) -> 
         SELECT of.series, customer, day, trim_scale(sum(sign * {amount}))
         FROM entity_step JOIN unnest(%(sources)s::text[], %(streams)s::text[], %(series)s::bigint[])
             AS of (source, stream, series) USING (source, stream)
-        WHERE entity = %(entity)s AND ({condition})
+        WHERE entity = %(entity)s AND ref <= %(filled_to)s AND ({condition})
         GROUP BY of.series, customer, day HAVING sum(sign * {amount}) <> 0 ORDER BY of.series, customer, day
         ON CONFLICT (series, ref, day) DO UPDATE SET value = trim_scale(known.value + EXCLUDED.value)
         """,
@@ -85,5 +138,6 @@ def _add(conn: Connection, gauge: Gauge, streams: Sequence[tuple[str, str]]) -> 
             "streams": [stream for _, stream in streams],
             "series": ids,
             "entity": gauge.entity,
+            "filled_to": filled_to,
         },
     )

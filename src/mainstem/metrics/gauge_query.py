@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mainstem.metrics.definition import Granularity
 from mainstem.metrics.gauge import Gauge
+from mainstem.metrics.gauge_changes import FILLED, begun_gauges
 from mainstem.metrics.query import Point, Trend, TrendRequest, default_granularity, earlier, spans_of
 from mainstem.store import Connection, Database
 
@@ -27,6 +28,8 @@ _WHOSE = {
 def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) -> Trend:
     """The gauge at the end of every span of the timeframe, and at `as_of` for the one it lies in; `total` is its value then.
 
+    One that is not filled yet has no values: part of a sum would be a wrong one.
+
     Raises ValueError for hours and for what was known earlier, which is not kept, and UnavailableError.
     """
     if request.known_at is not None:
@@ -43,8 +46,11 @@ def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) ->
         series = conn.execute(
             "SELECT series, source, stream FROM series WHERE metric = %s ORDER BY source, stream", [gauge.name]
         ).fetchall()
-        changes = _changes(conn, [one for one, _, _ in series], request, before)
-    values = _running(changes, [before, *ends])
+        filling = _filling(conn, gauge)
+        changes = _changes(conn, [one for one, _, _ in series], request, before) if filling is None else ()
+    values: Sequence[decimal.Decimal | None] = _running(changes, [before, *ends])
+    if filling is not None:
+        values = [None] * len(values)
     return Trend(
         metric=gauge.name,
         granularity=granularity,
@@ -56,7 +62,18 @@ def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) ->
         previous_total=values[0],
         approximate=False,
         streams=tuple((source, stream) for _, source, stream in series),
+        filling=filling,
     )
+
+
+def _filling(conn: Connection, gauge: Gauge) -> decimal.Decimal | None:
+    """The share of the entities that are in the gauge; None when all are."""
+    reached = {one.name: filled_to for one, filled_to in begun_gauges(conn, [gauge]).measured}.get(gauge.name)
+    if reached == FILLED:
+        return None
+    # References are hashes: as many lie before one of them as its place says.
+    share = 0 if reached is None else reached.int
+    return (decimal.Decimal(share) / (FILLED.int + 1)).quantize(decimal.Decimal("0.001"), decimal.ROUND_FLOOR)
 
 
 def _changes(

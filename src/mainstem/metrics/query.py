@@ -89,6 +89,8 @@ class Trend:
     """Of the timeframe before, up to the same moment of it; None for what is not added up."""
     approximate: bool
     streams: tuple[tuple[str, str], ...]
+    filling: decimal.Decimal | None = None
+    """Of a gauge that is being filled: the share of the entities that are in it. Until all are, it has no values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

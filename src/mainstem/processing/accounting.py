@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mainstem.errors import IntegrityError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
-from mainstem.metrics import CellDeltas, MetricSet
+from mainstem.metrics import CellDeltas, Gauge, MetricSet
 from mainstem.model import Place, Span
 from mainstem.processing.dedup import Days, Run
 from mainstem.processing.effects import Effects, EventEffects, StateEffects
@@ -64,13 +64,13 @@ class Plan:
     """Of corrected events, at the places of the decisions about them."""
     corrected_states: Sequence[StateEffects]
     timeline: Sequence[TimelineRows]
-    beginning: bool = False
-    """Whether a gauge is in force that this fold does not measure yet."""
+    beginning: Sequence[Gauge] = ()
+    """Gauges that this fold does not measure yet, and that begin with this commit."""
 
     @property
     def again(self) -> bool:
         """Whether the transaction writes to the same tables more than once, or to all of a table."""
-        return self.beginning or bool(self.deltas.more or self.corrected_deltas.series or self.corrected_states)
+        return bool(self.beginning or self.deltas.more or self.corrected_deltas.series or self.corrected_states)
 
 
 def terms_of(effects: Effects, plan: Plan, merged: Merged, corrected: Merged) -> Terms:

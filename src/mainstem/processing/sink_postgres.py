@@ -25,10 +25,12 @@ from mainstem.errors import FencedError, UnavailableError
 from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.metrics import (
     CellDeltas,
+    Gauge,
     MetricSet,
     add_steps,
     begin_merge,
     begun_gauges,
+    forget_gauges,
     merge_cells,
     prepare_cells,
     touch_customers,
@@ -42,7 +44,7 @@ from mainstem.processing.settings import ProcessingSettings
 from mainstem.processing.sink import Commit, DecisionApplier
 from mainstem.processing.tables.drift import FindingRegister, Known
 from mainstem.processing.tables.entities import Entities, Merged
-from mainstem.processing.tables.gauges import fill_gauges
+from mainstem.processing.tables.gauges import brief_gauges, fill_at_once
 from mainstem.processing.tables.lane_order import Turn, write_turn
 from mainstem.processing.tables.ledger_terms import Terms, write_stream_clocks, write_terms
 from mainstem.processing.tables.orphans import write_orphans
@@ -282,12 +284,12 @@ class PostgresSink:
             beginning=self._begins(metrics),
         )
 
-    def _begins(self, metrics: MetricSet) -> bool:
-        """Whether a gauge is to be begun, in a transaction that nobody else merges beside."""
+    def _begins(self, metrics: MetricSet) -> Sequence[Gauge]:
+        """The gauges to be begun, in a transaction that nobody else merges beside. What takes longer is a job's."""
         if not metrics.gauges:
-            return False
+            return ()
         with self._database.autocommit() as conn:
-            return bool(begun_gauges(conn, metrics.gauges.values())[1])
+            return brief_gauges(conn, list(metrics.gauges.values()))
 
     @staticmethod
     def _changes(
@@ -399,19 +401,18 @@ class PostgresSink:
 
     def _merge_states(self, conn: Connection, effects: Effects, plan: Plan) -> tuple[Merged, Merged]:
         """Merge versions of entities, and move the gauges over them."""
-        gauges = list(plan.metrics.gauges.values())
         if plan.beginning:
-            fill_gauges(conn, plan.metrics, self._entities.histories)
+            fill_at_once(conn, plan.beginning, self._entities.histories)
         spoken = {group.contract.mapping.entity for group in (*effects.states, *plan.corrected_states)}
-        watched = spoken & {gauge.entity for gauge in gauges}
-        if not watched:
-            return self._entities.merge(conn, effects.states, plan.corrected_states)
-        begun, new = begun_gauges(conn, gauges)
-        if new:
-            # Another fold has taken this one's place meanwhile.
-            raise UnavailableError("A metric over states has not begun yet.", retry_after=0.01)
+        if not spoken:
+            return Merged(), Merged()
+        begun = begun_gauges(conn, plan.metrics.gauges.values())
+        if begun.gone:
+            forget_gauges(conn, begun.gone)
+        watched = spoken & {gauge.entity for gauge, _ in begun.measured}
         merged = self._entities.merge(conn, effects.states, plan.corrected_states, watched=watched)
-        add_steps(conn, begun)
+        if watched:
+            add_steps(conn, begun.measured)
         return merged
 
     def _merge_cells(self, conn: Connection, plan: Plan, span: Span) -> None:

@@ -34,6 +34,7 @@ _SEGMENTS_KEPT = dt.timedelta(days=1)
 # By then all that was received on a day is in effect; if not, it is joined later.
 _DAYS_OPEN = dt.timedelta(days=8)
 _MONTHS_AHEAD = 2
+_GAUGE_SECONDS = 5.0
 
 
 def periodic_jobs(runtime: Runtime) -> Sequence[Job]:
@@ -80,9 +81,9 @@ def _record_activations(runtime: Runtime) -> None:
 
 
 def _start_gauges(runtime: Runtime) -> None:
-    """Begin gauges over states of which no record has come since."""
+    """Fill gauges over states that no commit has begun, some seconds at a time: other jobs are due too."""
     entities = processing.Entities(runtime.keyring.sealer, runtime.keyring.hasher)
-    processing.start_gauges(runtime.database, runtime.metrics.current(), entities.histories)
+    processing.start_gauges(runtime.database, runtime.metrics.current(), entities.histories, seconds=_GAUGE_SECONDS)
 
 
 def _replay_activations(runtime: Runtime) -> None:

@@ -193,6 +193,7 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
         restore_scores(database, SPAN)
     else:
         _approach(runtime, run)
+        _start_gauges(runtime, database)
         _restore_first_known(runtime)
     began = time.monotonic()
     with Pause(runtime.database, _leases(runtime, lease_name), runtime.owner) as pause:
@@ -231,7 +232,7 @@ def _folded(runtime: Runtime, database: Database, reader: LakeReader, run: Calla
 
 
 def _start_gauges(runtime: Runtime, database: Database) -> None:
-    """Have both folds measure the gauges that came into force after the last record."""
+    """Have both folds filled with the gauges in force: most of it before the pause, and in it those of the last moment."""
     declared = Metrics(runtime.database).current()
     entities = Entities(runtime.keyring.sealer, runtime.keyring.hasher)
     for fold in (runtime.database, database):

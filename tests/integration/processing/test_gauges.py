@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import random
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ import pytest
 from tests.integration.processing.conftest import NOW, Plant
 
 from mainstem.contracts import Contract, read_contract
-from mainstem.metrics import Gauge, MetricSet, TrendRequest, read_declared, read_gauge_trend
+from mainstem.errors import RetryableError
+from mainstem.metrics import MetricSet, TrendRequest, read_declared, read_gauge_trend
 from mainstem.model import Lane
 from mainstem.processing import start_gauges
 from mainstem.processing.tables.entities import Entities
@@ -148,8 +150,10 @@ def test_a_gauge_that_is_declared_late_knows_what_was_there(plant: Plant, ticket
     plant.run()
     plant.metrics = InForce(OPEN)
     entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
-    assert start_gauges(plant.database, plant.metrics.current(), entities.histories) == 1
-    assert start_gauges(plant.database, plant.metrics.current(), entities.histories) == 0
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    moved = _changes(plant)
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    assert _changes(plant) == moved
     assert _days(plant, "open_tickets") == [0, 1, 3, 2, 1, 1, 1]
     _deliver(plant, tickets, [_ticket(3, NOW - 1 * DAY, 3)])
     plant.run()
@@ -163,6 +167,114 @@ def test_a_gauge_begins_with_the_next_commit_too(plant: Plant, tickets: Contract
     _deliver(plant, tickets, [_ticket(2, NOW - 1 * DAY), _ticket(1, NOW - 1 * DAY, 2, status="closed")])
     plant.run()
     assert _days(plant, "open_tickets") == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_gauge_that_could_not_be_read_for_a_while_begins_anew(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN, REPLIES)
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY), _ticket(2, NOW - 4 * DAY)])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 2, 2, 2, 2, 2]
+    plant.metrics = InForce(REPLIES)
+    _deliver(plant, tickets, [_ticket(1, NOW - 2 * DAY, 2, status="closed"), _ticket(3, NOW - 2 * DAY)])
+    plant.run()
+    plant.metrics = InForce(OPEN, REPLIES)
+    _deliver(plant, tickets, [_ticket(4, NOW - 1 * DAY)])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 2, 2, 2, 3, 3]
+
+
+def test_a_gauge_that_means_something_else_under_its_name_begins_anew(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY), _ticket(2, NOW - 4 * DAY, status="solved")])
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 1, 1, 1, 1, 1, 1]
+    plant.metrics = InForce(OPEN.replace("'new', 'open', 'pending', 'hold'", "'solved'"))
+    assert _fill(plant)
+    assert _days(plant, "open_tickets") == [0, 0, 1, 1, 1, 1, 1]
+
+
+def test_while_a_gauge_is_filled_commits_go_on_and_it_has_no_values(plant: Plant, tickets: Contract) -> None:
+    _deliver(plant, tickets, [_ticket(number, NOW - 5 * DAY) for number in range(20)])
+    plant.run()
+    plant.metrics = InForce(OPEN)
+    shares: list[Decimal] = []
+    while not _fill(plant, seconds=0, portion=4):
+        number = 100 + len(shares)
+        changed = [_ticket(number, NOW - DAY), _ticket(len(shares), NOW - 3 * DAY, 2, status="closed")]
+        _deliver(plant, tickets, changed)
+        plant.run()
+        trend = read_gauge_trend(plant.database, plant.metrics.current().gauges["open_tickets"], TrendRequest("7d", NOW))
+        assert (trend.total, trend.previous_total, {point.value for point in trend.points}) == (None, None, {None})
+        assert trend.filling is not None
+        shares.append(trend.filling)
+    assert len(shares) >= 5
+    assert shares == sorted(shares)
+    assert 0 < shares[-1] < 1
+    assert _days(plant, "open_tickets", None)[-1] == 20
+    assert _found(plant, "open_tickets") == _truth(plant, "open_tickets")
+
+
+def _fill(plant: Plant, **how: Any) -> bool:
+    entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
+    return start_gauges(plant.database, plant.metrics.current(), entities.histories, **how)
+
+
+def _found(plant: Plant, name: str) -> dict[uuid.UUID, Decimal]:
+    """What the gauge's changes come to."""
+    rows = plant.query(
+        "SELECT ref, sum(value) FROM gauge_change JOIN series USING (series) WHERE metric = %s GROUP BY ref", name
+    )
+    return {ref: total for ref, total in rows if total}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_filling_beside_commits_and_through_kills_comes_to_what_the_versions_say(
+    plant: Plant, tickets: Contract, seed: int
+) -> None:
+    chance = random.Random(seed)
+    rows = [row for some in range(seed, seed + 5) for row in _history(some)]
+    for row in rows:
+        row["id"] = chance.randrange(40)
+    chance.shuffle(rows)
+    _deliver(plant, tickets, rows[:100])
+    plant.run()
+    plant.metrics = InForce(OPEN, REPLIES)
+    entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
+
+    def killed(conn: Connection, entity: str, refs: Sequence[uuid.UUID]) -> Any:
+        if chance.random() < 0.5:
+            conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return entities.histories(conn, entity, refs)
+
+    kills, filled, stop = 0, False, threading.Event()
+
+    def commit() -> None:
+        sink, rest = plant.sink(), rows[100:]
+        while rest and not stop.is_set():
+            some, rest = rest[:7], rest[7:]
+            _deliver(plant, tickets, some, Lane.LIVE if len(rest) % 2 else Lane.BULK)
+            plant.run(sink)
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(commit)
+        try:
+            while not filled:
+                try:
+                    filled = start_gauges(plant.database, plant.metrics.current(), killed, seconds=0, portion=6)
+                except RetryableError:
+                    kills += 1
+        finally:
+            stop.set() if not filled else None
+            beside.result()
+    assert kills
+    for name in ("open_tickets", "replies"):
+        assert _found(plant, name) == _truth(plant, name)
+    moved = _changes(plant)
+    assert moved
+    with plant.database.transaction() as conn:
+        conn.execute("TRUNCATE gauge_change, gauge_begun")
+    assert _fill(plant)
+    assert _changes(plant) == moved
 
 
 def _truth(plant: Plant, name: str) -> dict[uuid.UUID, Decimal]:
@@ -231,22 +343,12 @@ def test_any_interleaving_over_both_lanes_ends_in_what_the_states_say(
             plant.run(sink)
     plant.run(sink)
     for name in ("open_tickets", "replies"):
-        gauge: Gauge = plant.metrics.current().gauges[name]
-        found = {
-            ref: total
-            for ref, total in plant.query(
-                "SELECT ref, sum(value) FROM gauge_change JOIN series USING (series) WHERE metric = %s GROUP BY ref",
-                gauge.name,
-            )
-            if total
-        }
-        assert found == _truth(plant, name)
+        assert _found(plant, name) == _truth(plant, name)
     # What the commits came to is what the versions come to, all at once.
     moved = _changes(plant)
     with plant.database.transaction() as conn:
         conn.execute("TRUNCATE gauge_change, gauge_begun")
-    entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
-    start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    assert _fill(plant)
     assert _changes(plant) == moved
     assert moved
 

@@ -218,10 +218,10 @@ class Entities:
             # By now the table has what the histories have become.
             for ref, rows in self._histories(conn, entity, moved).items():
                 older[ref] = rows[: len(rows) - len(histories[ref][1])]
-        steps: Steps = Counter()
+        steps: dict[bytes, Steps] = {}
         for ref, (before, after) in histories.items():
             rows = older.get(ref, [])
-            steps.update(steps_between([*rows, *before], [*rows, *after]))
+            steps[ref] = steps_between([*rows, *before], [*rows, *after])
         write_steps(conn, entity, source, steps)
 
     def _histories(self, conn: Connection, entity: str, earliest: Mapping[bytes, Order]) -> dict[bytes, list[Version]]:

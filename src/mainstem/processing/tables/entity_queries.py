@@ -72,11 +72,11 @@ FROM judged GROUP BY source, stream, day, verdict
 # earlier begins to be in force when it was observed, and the state before it ceases to.
 OLD = ", k.deleted AS old_deleted, k.attributes AS old_attributes"
 STEPPED = """, stepped AS (
-    INSERT INTO entity_step (entity, source, stream, customer, day, sign, attributes)
-    SELECT entity, source, stream, customer, (observed_at AT TIME ZONE 'UTC')::date, 1, attributes
+    INSERT INTO entity_step (entity, ref, source, stream, customer, day, sign, attributes)
+    SELECT entity, ref, source, stream, customer, (observed_at AT TIME ZONE 'UTC')::date, 1, attributes
     FROM judged WHERE verdict IN ('first', 'next') AND op <> 'delete' AND customer IS NOT NULL AND entity = ANY(%(watched)s)
     UNION ALL
-    SELECT j.entity, j.source, l.stream, j.old_customer, (j.observed_at AT TIME ZONE 'UTC')::date, -1, j.old_attributes
+    SELECT j.entity, j.ref, j.source, l.stream, j.old_customer, (j.observed_at AT TIME ZONE 'UTC')::date, -1, j.old_attributes
     FROM judged AS j CROSS JOIN LATERAL (
         SELECT stream FROM entity_version WHERE (entity, ref) = (j.entity, j.ref)
         ORDER BY version DESC, observed_at DESC, content_hash DESC LIMIT 1

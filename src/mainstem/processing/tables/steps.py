@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from mainstem.processing.entity_steps import Steps
@@ -11,22 +13,28 @@ from mainstem.store import Connection
 __all__ = ["write_steps"]
 
 
-def write_steps(conn: Connection, entity: str, source: str, steps: Steps) -> None:
-    """Put steps of an entity's states into the table `entity_step`, which is there."""
-    rows = [(step, 1 if n > 0 else -1) for step, n in sorted(steps.items()) for _ in range(abs(n))]
+def write_steps(conn: Connection, entity: str, source: str, steps: Mapping[bytes, Steps]) -> None:
+    """Put steps of an entity's states, by the entity's reference, into the table `entity_step`, which is there."""
+    rows = [
+        (ref, *step, 1 if n > 0 else -1)
+        for ref, own in sorted(steps.items())
+        for step, n in sorted(own.items())
+        for _ in range(abs(n))
+    ]
     if not rows:
         return
-    count = len(rows)
+    refs, days, streams, customers, attributes, signs = zip(*rows, strict=True)
     copy_rows(
         conn,
         "entity_step",
         {
-            "entity": pa.array([entity] * count),
-            "source": pa.array([source] * count),
-            "stream": pa.array([stream for (_, stream, _, _), _ in rows]),
-            "customer": pa.array([customer for (_, _, customer, _), _ in rows], pa.binary(16)),
-            "day": pa.array([day for (day, _, _, _), _ in rows], pa.date32()),
-            "sign": pa.array([sign for _, sign in rows], pa.int16()),
-            "attributes": Jsonb(pa.array([attributes for (_, _, _, attributes), _ in rows])),
+            "entity": pa.array([entity] * len(rows)),
+            "ref": pa.array(refs, pa.binary(16)),
+            "source": pa.array([source] * len(rows)),
+            "stream": pa.array(streams),
+            "customer": pa.array(customers, pa.binary(16)),
+            "day": pa.array(days, pa.date32()),
+            "sign": pa.array(signs, pa.int16()),
+            "attributes": Jsonb(pa.array(attributes)),
         },
     )

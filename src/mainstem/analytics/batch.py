@@ -66,7 +66,7 @@ class _Present:
         moment = Moment(
             now=self._context.now,
             wait=self._context.settings.daily_wait // dt.timedelta(microseconds=1),
-            lookback=self._context.model.lookback,
+            reach=self._context.model.reach,
         )
         horizons = self._group.horizons.tolist()
         ahead = [ahead_of(subject, horizons[place], moment) for place, subject in enumerate(self._subjects)]

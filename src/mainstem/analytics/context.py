@@ -11,7 +11,15 @@ from mainstem.analytics.inputs import Feed, microseconds
 from mainstem.analytics.model import HealthModel
 from mainstem.analytics.settings import AnalyticsSettings
 from mainstem.clock import Clock
-from mainstem.metrics import Contracts, Measure, MetricSet, MetricsSettings, read_stream_clocks
+from mainstem.metrics import (
+    FILLED,
+    Contracts,
+    Measure,
+    MetricSet,
+    MetricsSettings,
+    begun_gauges,
+    read_stream_clocks,
+)
 from mainstem.store import Connection
 
 __all__ = ["Context", "ScorerParts", "read_context"]
@@ -54,16 +62,31 @@ def read_context(conn: Connection, parts: ScorerParts) -> Context:
         [list(parts.model.metrics)],
     ).fetchall()
     clocks = read_stream_clocks(conn, parts.contracts, parts.metrics_settings)
+    # A gauge that is not filled, or that nobody can read, feeds nothing: its numbers are wrong until it is.
+    asked = {one.metric for one in parts.model.components if one.kind.of_gauges}
+    begun = (
+        begun_gauges(conn, [gauge for name, gauge in parts.metrics.gauges.items() if name in asked]) if asked else None
+    )
+    filled = {gauge.name for gauge, filled_to in begun.measured if filled_to == FILLED} if begun else set()
     feeds = tuple(
-        Feed(series, metric, source, stream, Measure(measure) is Measure.DISTINCT, clocks.get((source, stream)))
+        Feed(
+            series,
+            metric,
+            source,
+            stream,
+            Measure(measure) is Measure.DISTINCT,
+            clocks.get((source, stream)),
+            gauge=metric in filled,
+        )
         for series, metric, source, stream, measure in rows
+        if metric in filled or metric not in asked
     )
     as_of, wall = parts.clock.data(), parts.clock.wall()
     return Context(
         model=parts.model,
         feeds=feeds,
         grades=feed_grades(feeds, wall - as_of),
-        explainer=Explainer(parts.metrics.metrics),
+        explainer=Explainer(parts.metrics.measured),
         as_of=as_of,
         wall=wall,
         settings=parts.settings,

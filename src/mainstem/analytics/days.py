@@ -49,11 +49,11 @@ class Midnights:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moment:
-    """Data time now, how long midnights wait for streams, how far back inputs reach."""
+    """Data time now, how long midnights wait for streams, for how many days what happened may move a score."""
 
     now: int
     wait: int
-    lookback: int
+    reach: int
 
 
 def ahead_of(subject: Subject, horizon: int, moment: Moment) -> Ahead:
@@ -69,7 +69,7 @@ def ahead_of(subject: Subject, horizon: int, moment: Moment) -> Ahead:
     late = _late_since(subject, stored, moment.now)
     if late is not None:
         everything = _left_or_returned(subject, stored, moment.now)
-        reach = stored.settled_at if everything else min(stored.settled_at, late + moment.lookback * DAY)
+        reach = stored.settled_at if everything else min(stored.settled_at, late + moment.reach * DAY)
         since = late if since is None else min(since, late)
         until = reach if until is None else max(until, reach)
     return Ahead(max(stored.daily_at, settled, overdue), settled, since, until)

@@ -7,7 +7,7 @@ import decimal
 from collections.abc import Mapping
 
 from mainstem.analytics.model import INPUT_UNITS, Component, Kind, Missing
-from mainstem.metrics import Grade, Measure, Metric
+from mainstem.metrics import Gauge, Grade, Measure, Metric
 
 __all__ = ["Explainer", "stale_note"]
 
@@ -23,7 +23,7 @@ _HOUR_UNITS = INPUT_UNITS // 24
 class Explainer:
     """Says in a sentence what the input of a component was."""
 
-    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+    def __init__(self, metrics: Mapping[str, Metric | Gauge]) -> None:
         self._metrics = metrics
 
     def unit(self, component: Component) -> str:
@@ -37,7 +37,8 @@ class Explainer:
     def reason(self, component: Component, value: int | None, *, measured: bool, missing: Missing) -> str:
         """The sentence for an input in millionths; None: there is none. `missing` is the rule in force for that."""
         if not measured:
-            return f"Not measured here: nothing feeds {component.metric}."
+            waits = ", or what was there is still being added up" if component.kind.of_gauges else ""
+            return f"Not measured here: nothing feeds {component.metric}{waits}."
         if value is None:
             return f"{_absent(component)}; {_MISSING[missing]}."
         match component.kind:
@@ -45,11 +46,27 @@ class Explainer:
                 return _recency(value)
             case Kind.TREND:
                 return self._trend(component, value)
+            case Kind.LEVEL | Kind.CHANGE:
+                return f"{self._label(component)}: {self._gauged(component, value)}."
             case _:
-                words = self._words(component)
-                # Units are declared in the plural; "people" and the like stay.
-                counted = words.removesuffix("s") if value == INPUT_UNITS else words
-                return f"{_number(value)} {counted} in {_days(component.window)}."
+                return f"{self._counted(component, value)} in {_days(component.window)}."
+
+    def _label(self, component: Component) -> str:
+        metric = self._metrics.get(component.metric)
+        return component.metric.replace("_", " ").capitalize() if metric is None else metric.label
+
+    def _counted(self, component: Component, value: int) -> str:
+        words = self._words(component)
+        # Units are declared in the plural; "people" and the like stay.
+        return f"{_number(value)} {words.removesuffix('s') if value == INPUT_UNITS else words}"
+
+    def _gauged(self, component: Component, value: int) -> str:
+        if component.kind is Kind.LEVEL:
+            return self._counted(component, value)
+        before = f"{_days(component.window)} before"
+        if value == 0:
+            return f"as {before}"
+        return f"{self._counted(component, abs(value))} {'more' if value > 0 else 'less'} than {before}"
 
     def left_out(self, component: Component, value: int | None, left_out: int) -> str:
         """What is added to a reason where events were left out for what was imputed of them; empty where none was."""

@@ -58,7 +58,7 @@ def fill_midnights(conn: Connection, context: Context, subjects: Sequence[Subjec
     for ref, at in existing:
         by_ref.setdefault(ref, []).append(at)
     earliest = [_earliest(subject, by_ref.get(subject.ref, ()), context.now) for subject in subjects]
-    moment = Moment(context.now, _wait(context), context.model.lookback)
+    moment = Moment(context.now, _wait(context), context.model.reach)
     found: list[Filling] = []
     for group in groups(conn, context, subjects, earliest):
         days = [

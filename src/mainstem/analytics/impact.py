@@ -158,8 +158,7 @@ def _of_whole_records(
     entity = contract.mapping.entity
     if contract.kind is not EntityKind.EVENT:
         yield from (Use("entity", f"{entity}.{name}", "records") for name in contract.mapping.attributes)
-        return
-    counted = [one.name for one in metrics if isinstance(one, Metric) and one.entity == entity]
+    counted = [one.name for one in metrics if isinstance(one, Metric | Gauge) and one.entity == entity]
     yield from (Use("metric", name, "records") for name in counted)
     journeys = [one for one in metrics if isinstance(one, Journey)]
     told = [one.name for one in journeys if entity in {track.entity for track in one.tracks}]

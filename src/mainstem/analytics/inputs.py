@@ -49,7 +49,10 @@ NEVER = np.iinfo(np.int64).min
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Feed:
-    """One series that a model looks at, and what its stream vouches for (None: never heard of)."""
+    """One series that a model looks at, and what its stream vouches for (None: never heard of).
+
+    One of a `gauge` is of states: its days hold by how much it moved.
+    """
 
     series: int
     metric: str
@@ -57,6 +60,7 @@ class Feed:
     stream: str
     distinct: bool
     clock: StreamClock | None
+    gauge: bool = False
 
     @property
     def complete_until(self) -> int:
@@ -78,9 +82,9 @@ class _Days:
     """One series of a batch: customers x days."""
 
     sums: npt.NDArray[Any]
-    """Values in millionths, added up from the first day: column d holds the days before it."""
+    """Values in millionths, added up from the first day: column d holds the days before it, of a gauge all of them."""
     last: Ints
-    """The latest event up to and including each day; column 0 is what lies before the first."""
+    """The latest event or movement up to and including each day; column 0 is what lies before the first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,6 +161,18 @@ _READ_NUMBERS = f"""
                max(cell.last_at) AS last_at {_WHERE} GROUP BY cell.ref, cell.series, day
     ) AS days GROUP BY ref, series
     """
+# A gauge is what it moved by on all days; those before the first are one.
+_READ_GAUGES = """
+    SELECT ref, series, string_agg(
+        int4send(day) || int8send(floor(value)::bigint) || int4send(((value - floor(value)) * 1000000)::int)
+        || int8send(moved * 86400000000), ''::bytea)
+    FROM (
+        SELECT ref, series, greatest(day - DATE '1970-01-01', %(before)s) AS day, round(sum(value), 6) AS value,
+               max(day - DATE '1970-01-01')::bigint AS moved
+        FROM gauge_change WHERE ref = ANY(%(refs)s) AND series = ANY(%(series)s)
+          AND day - DATE '1970-01-01' <= %(last)s AND value <> 0 GROUP BY 1, 2, 3
+    ) AS days GROUP BY ref, series
+    """
 _READ_STATES = f"""
     SELECT cell.ref, cell.series, array_agg({_DAY_NUMBER}), array_agg(cell.state) {_WHERE} GROUP BY cell.ref, cell.series
     """
@@ -200,11 +216,12 @@ def read_history(conn: Connection, subjects: Subjects, feeds: Sequence[Feed], sp
     shape = (len(subjects.refs), span.last + 1 - first)
     of_feed = np.array([feed.source for feed in feeds], object)
     own = np.array(subjects.sources, object)[:, None] == of_feed[None, :]
-    numbers = [feed.series for feed in feeds if not feed.distinct]
-    found: dict[int, list[tuple[int, bytes]]] = {series: [] for series in numbers}
-    if numbers:
-        rows = conn.execute(_READ_NUMBERS, {**bounds, "series": numbers}, binary=True).fetchall()
-        for ref, series, packed in rows:
+    numbers = [feed.series for feed in feeds if not feed.distinct and not feed.gauge]
+    gauges = [feed.series for feed in feeds if feed.gauge]
+    found: dict[int, list[tuple[int, bytes]]] = {series: [] for series in (*numbers, *gauges)}
+    for query, some in ((_READ_NUMBERS, numbers), (_READ_GAUGES, gauges)):
+        asked = {**bounds, "before": first - 1, "last": span.last, "series": some}
+        for ref, series, packed in conn.execute(query, asked, binary=True).fetchall() if some else ():
             found[series].append((places[ref], packed))
     days = {series: _spread(some, first, shape) for series, some in found.items()}
     metric_of = {feed.series: feed.metric for feed in feeds if feed.distinct}
@@ -259,12 +276,12 @@ def _add_older(
 ) -> None:
     """Put into column 0 when those were last seen before the first day of whom nothing is known up to day `asked`."""
     unknown = np.ones(len(refs), np.bool_)
-    for days in history.days.values():
-        unknown &= days.last[:, asked - history.first + 1] == NEVER
+    series = [feed.series for feed in history.feeds if not feed.distinct and not feed.gauge]
+    for one in series:
+        unknown &= history.days[one].last[:, asked - history.first + 1] == NEVER
     some = [refs[place] for place in np.flatnonzero(unknown).tolist()]
-    if not some or not history.days:
+    if not some or not series:
         return
-    series = list(history.days)
     places = {ref: place for place, ref in enumerate(refs)}
     parameters = {"refs": some, "series": series, "first": bounds["first"]}
     for ref, one, last in conn.execute(_READ_OLDER, parameters).fetchall():
@@ -320,7 +337,8 @@ class _Asked:
             values.append(value)
             missing[:, column] = absent
             uses.append(used)
-        last_seen = self._last.max(axis=1, initial=NEVER)
+        events = np.array([not feed.gauge for feed in self._history.feeds], np.bool_)
+        last_seen = self._last[:, events].max(axis=1, initial=NEVER)
         return Inputs(values, missing, unmeasured, uses, self._horizons, ages, last_seen, left_out)
 
     def _fed(self, metric: str) -> Flags:
@@ -330,7 +348,7 @@ class _Asked:
         return result
 
     def _active(self) -> Flags:
-        """Rows x feeds: whether the customer ever did anything on the feed's stream."""
+        """Rows x feeds: whether the customer ever did anything on the feed's stream, or had a state there."""
         streams: dict[tuple[str, str], Flags] = {}
         keys = [(feed.source, feed.stream) for feed in self._history.feeds]
         for place, key in enumerate(keys):
@@ -343,6 +361,8 @@ class _Asked:
             return self._trend(component, used)
         if component.kind is Kind.BREADTH:
             return self._breadth(component, used), np.zeros(len(used), np.bool_)
+        if component.kind is Kind.LEVEL:
+            return self._level(used), np.zeros(len(used), np.bool_)
         return self._summed(component.window, 0, used), np.zeros(len(used), np.bool_)
 
     def _age(self, used: Flags) -> tuple[Ints, Flags]:
@@ -375,6 +395,15 @@ class _Asked:
             customers = self._rows.customers
             value = sums[customers, self._column(end)] - sums[customers, self._column(start - back)]
             total = total + np.where(used[:, place], value, 0)
+        return total
+
+    def _level(self, used: Flags) -> npt.NDArray[Any]:
+        """What gauges come to at the end of the day, or as far as it has come."""
+        total: npt.NDArray[Any] = np.zeros(len(used), np.int64)
+        for place, feed in enumerate(self._history.feeds):
+            if feed.gauge and used[:, place].any():
+                value = self._history.days[feed.series].sums[self._rows.customers, self._column(self._today + 1)]
+                total = total + np.where(used[:, place], value, 0)
         return total
 
     def _breadth(self, component: Component, used: Flags) -> npt.NDArray[Any]:

@@ -26,6 +26,9 @@ INPUT_UNITS = 10**6
 CURVE_UNITS = 10**4
 SCORE_UNITS = 10**2
 
+# Days, and more than anything is old.
+_FOR_GOOD = 10**6
+
 CHURNED = "churned"
 """The band of customers that have left; no model declares it."""
 
@@ -45,6 +48,15 @@ class Kind(enum.StrEnum):
     """A window against the one before it, as a ratio."""
     MILESTONES = "milestones"
     """A count in a window, of things that are reached and not used."""
+    LEVEL = "level"
+    """What a gauge comes to."""
+    CHANGE = "change"
+    """By how much a gauge moved in a window."""
+
+    @property
+    def of_gauges(self) -> bool:
+        """Whether it looks at metrics over states; all others look at metrics over events."""
+        return self in {Kind.LEVEL, Kind.CHANGE}
 
 
 class Missing(enum.StrEnum):
@@ -110,7 +122,7 @@ def _between(value: int, xs: Sequence[int], ys: Sequence[int]) -> int:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Component:
-    """One declared part of a model. `window` is in whole days of UTC; recency has none."""
+    """One declared part of a model. `window` is in whole days of UTC; recency and level have none."""
 
     name: str
     kind: Kind
@@ -132,10 +144,15 @@ class Component:
 
     @property
     def lookback(self) -> int:
-        """Days of cells that an input is made of."""
+        """Days that an input is made of one by one; what was before them may count as a whole."""
         if self.kind is Kind.RECENCY:
             return self.curve.xs[-1] // (INPUT_UNITS) + 2
         return self.window * (2 if self.kind is Kind.TREND else 1) + 1
+
+    @property
+    def reach(self) -> int:
+        """For how many days what happened on one of them may move an input; a gauge has moved for good."""
+        return _FOR_GOOD if self.kind is Kind.LEVEL else self.lookback
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,8 +200,13 @@ class HealthModel:
 
     @functools.cached_property
     def lookback(self) -> int:
-        """Days of cells that any input is made of."""
+        """Days that any input is made of one by one."""
         return max(one.lookback for components in (self.components, *self.segments.values()) for one in components)
+
+    @functools.cached_property
+    def reach(self) -> int:
+        """For how many days what happened on one of them may move the score."""
+        return max(one.reach for components in (self.components, *self.segments.values()) for one in components)
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:

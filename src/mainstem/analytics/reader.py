@@ -25,7 +25,7 @@ from mainstem.analytics.model import (
 from mainstem.errors import ConfigurationError
 from mainstem.fields import Fields, read_yaml
 from mainstem.hints import near_miss
-from mainstem.metrics import Measure, MetricSet
+from mainstem.metrics import Gauge, Measure, MetricSet
 from mainstem.model import is_name
 
 __all__ = ["builtin_health_model", "check_health_model", "read_health_model"]
@@ -36,6 +36,8 @@ _MOST_COMPONENTS = 20
 _HIGHEST = decimal.Decimal(100)
 _WEIGHT_PLACES = 3
 _INPUT_PLACES = 6
+_GAUGE_KINDS = [kind.value for kind in Kind if kind.of_gauges]
+_EVENT_KINDS = [kind.value for kind in Kind if not kind.of_gauges]
 _POINT_PLACES = 4
 
 
@@ -67,32 +69,35 @@ def read_health_model(text: str, *, where: str = "health model") -> HealthModel:
 def check_health_model(model: HealthModel, metrics: MetricSet, *, where: str = "health model") -> None:
     """Raise ConfigurationError when a component's metric is not in force or measures what the component cannot use."""
     for component in model.components:
-        metric = metrics.metrics.get(component.metric)
         at = f"{where}: {component.name}"
-        if component.metric in metrics.gauges:
-            raise ConfigurationError(
-                f"{component.metric!r} is a gauge, and components look at metrics of events.",
-                where=at,
-                hint="Count what is done: opened tickets as a usage_event, say.",
-            )
+        metric = metrics.measured.get(component.metric)
         if metric is None:
+            usable = metrics.gauges if component.kind.of_gauges else metrics.metrics
             raise ConfigurationError(
-                f"There is no metric {component.metric!r}.",
-                where=at,
-                hint=near_miss(component.metric, metrics.metrics),
+                f"There is no metric {component.metric!r}.", where=at, hint=near_miss(component.metric, usable)
             )
+        if isinstance(metric, Gauge) is not component.kind.of_gauges:
+            over, kinds = ("states", _GAUGE_KINDS) if isinstance(metric, Gauge) else ("events", _EVENT_KINDS)
+            raise ConfigurationError(
+                f"{metric.name!r} is a metric over {over}, and {component.kind.value} does not look at one.",
+                where=at,
+                hint=f"Of {metric.name!r}: {', '.join(kinds)}.",
+            )
+        if component.ignores_imputed and (isinstance(metric, Gauge) or metric.leaves_out is None):
+            counted = "states" if isinstance(metric, Gauge) else "events"
+            raise ConfigurationError(
+                f"{metric.name!r} counts {counted} whatever was imputed of them: the component cannot leave these out.",
+                where=f"{at}.imputed",
+                hint="Look at a metric over events that is declared with `imputed: ignore`, and that rests on what can be"
+                " imputed: one with a `value` or a `where`.",
+            )
+        if isinstance(metric, Gauge):
+            continue
         distinct = metric.measure is Measure.DISTINCT
         if component.kind is Kind.BREADTH and not distinct:
             raise ConfigurationError(f"{metric.name!r} does not count different values.", where=at)
         if component.kind is not Kind.BREADTH and not metric.measure.additive:
             raise ConfigurationError(f"{metric.name!r} is no count and no sum.", where=at)
-        if component.ignores_imputed and metric.leaves_out is None:
-            raise ConfigurationError(
-                f"{metric.name!r} counts events whatever was imputed of them: the component cannot leave these out.",
-                where=f"{at}.imputed",
-                hint="Look at a metric that is declared with `imputed: ignore`, and that rests on what can be imputed:"
-                " one with a `value` or a `where`.",
-            )
 
 
 def _name(fields: Fields, key: str) -> str:
@@ -132,6 +137,14 @@ def _window(fields: Fields, kind: Kind) -> int:
     if kind is Kind.RECENCY:
         if text is not None:
             raise ConfigurationError("Recency looks at the last event and has no window.", where=fields.at("window"))
+        return 0
+    if kind is Kind.LEVEL:
+        if text is not None:
+            raise ConfigurationError(
+                "A level is what a gauge comes to and has no window.",
+                where=fields.at("window"),
+                hint="How much it moved in a window is the kind change.",
+            )
         return 0
     found = _WINDOW.fullmatch(text or "")
     days = int(found[1]) * (7 if found[2] == "w" else 1) if found else 0

@@ -63,7 +63,7 @@ class Wording:
 
         Raises IntegrityError for a basis of an unknown layout, NotFoundError for a model that was never activated.
         """
-        explainer = Explainer(self._metrics().metrics)
+        explainer = Explainer(self._metrics().measured)
         components = self._models.at(model, version).components
         return [_told(explainer, *one) for one in zip(components, read_basis(basis), strict=False)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -21,6 +22,7 @@ from mainstem.errors import NotFoundError
 from mainstem.hints import near_miss
 from mainstem.metrics import (
     Gauge,
+    Grade,
     Granularity,
     Metric,
     Metrics,
@@ -93,7 +95,7 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
         known_at: dt.datetime | None = None,
     ) -> Response:
         current = metrics.current()
-        known: dict[str, Metric | Gauge] = {**current.metrics, **current.gauges}
+        known = current.measured
         if metric in current.unreadable:
             raise NotFoundError(
                 f"The metric {metric!r} is not measured, because it cannot be read. {current.unreadable[metric]}",
@@ -128,10 +130,16 @@ def analytics_router(reader: CustomerReader, conservation: Conservation, metrics
             "total": trend.total,
             "previous_total": trend.previous_total,
             "approximate": trend.approximate,
+            "filling": trend.filling,
             "available": [_described(known[name]) for name in sorted(known)],
             "unreadable": [{"metric": name, "reason": why} for name, why in sorted(current.unreadable.items())],
         }
-        return answer(data, graded(clock, _feeding(trend.streams, clocks)))
+        meta = graded(clock, _feeding(trend.streams, clocks))
+        if trend.filling is not None:
+            meta = dataclasses.replace(
+                meta, grade=Grade.NONE, missing=(*meta.missing, f"{metric}: what there is is still being added up")
+            )
+        return answer(data, meta)
 
     return router
 

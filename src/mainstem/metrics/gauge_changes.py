@@ -17,7 +17,16 @@ from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.merge import register_series
 from mainstem.store import Connection
 
-__all__ = ["FILLED", "STEPS", "BegunGauges", "add_steps", "begin_gauges", "begun_gauges", "clear_gauge", "forget_gauges"]
+__all__ = [
+    "FILLED",
+    "STEPS",
+    "BegunGauges",
+    "add_steps",
+    "begin_gauges",
+    "begun_gauges",
+    "clear_gauge",
+    "forget_gauges",
+]
 
 STEPS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS entity_step (
@@ -90,19 +99,24 @@ def clear_gauge(conn: Connection, gauge: Gauge, most: int) -> bool:
     return deleted < most
 
 
-def add_steps(conn: Connection, measured: Sequence[tuple[Gauge, uuid.UUID]]) -> None:
+def add_steps(conn: Connection, measured: Sequence[tuple[Gauge, uuid.UUID]]) -> dict[bytes, dt.date]:
     """Move the gauges by the rows of `entity_step`, each by those of entities up to the reference given with it.
 
-    All writers go through gauges and rows in one order.
+    From which day on a gauge of each customer has changed. All writers go through gauges and rows in one order.
     """
     speaking = conn.execute("SELECT DISTINCT entity, source, stream FROM entity_step ORDER BY 1, 2, 3").fetchall()
+    since: dict[bytes, dt.date] = {}
     for gauge, filled_to in measured:
         streams = [(source, stream) for entity, source, stream in speaking if entity == gauge.entity]
         if streams:
-            _add(conn, gauge, filled_to, streams)
+            for customer, day in _add(conn, gauge, filled_to, streams):
+                since[customer.bytes] = min(day, since.get(customer.bytes, day))
+    return since
 
 
-def _add(conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence[tuple[str, str]]) -> None:
+def _add(
+    conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence[tuple[str, str]]
+) -> list[tuple[uuid.UUID, dt.date]]:
     series = [
         Series(
             series_id(gauge.name, source, stream),
@@ -123,8 +137,9 @@ def _add(conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence
     condition = gauge.condition or "true"
     # A condition's own percent signs are no places for parameters.
     amount, condition = (text.replace("%", "%%") for text in (amount, condition))
-    conn.execute(
+    return conn.execute(
         f"""
+        WITH moved AS (
         INSERT INTO gauge_change AS known (series, ref, day, value)
         SELECT of.series, customer, day, trim_scale(sum(sign * {amount}))
         FROM entity_step JOIN unnest(%(sources)s::text[], %(streams)s::text[], %(series)s::bigint[])
@@ -132,6 +147,8 @@ def _add(conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence
         WHERE entity = %(entity)s AND ref <= %(filled_to)s AND ({condition})
         GROUP BY of.series, customer, day HAVING sum(sign * {amount}) <> 0 ORDER BY of.series, customer, day
         ON CONFLICT (series, ref, day) DO UPDATE SET value = trim_scale(known.value + EXCLUDED.value)
+        RETURNING ref, day
+        ) SELECT ref, min(day) FROM moved GROUP BY ref
         """,
         {
             "sources": [source for source, _ in streams],
@@ -140,4 +157,4 @@ def _add(conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence
             "entity": gauge.entity,
             "filled_to": filled_to,
         },
-    )
+    ).fetchall()

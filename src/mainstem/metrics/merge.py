@@ -16,7 +16,8 @@ import datetime as dt
 import enum
 import itertools
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -291,9 +292,16 @@ def _beginning(span: Span) -> str:
 
 
 def touch_customers(
-    conn: Connection, deltas: Iterable[CellDeltas], others: Iterable[bytes], since: dt.datetime
+    conn: Connection,
+    deltas: Iterable[CellDeltas],
+    others: Iterable[bytes],
+    since: dt.datetime,
+    *,
+    moved: Mapping[bytes, dt.date] = MappingProxyType({}),
 ) -> None:
     """Have customers scored anew: those whose cells changed, from the change on, and `others`, from `since` (data time) on.
+
+    `moved` are those of whom a gauge moved, each with the first day (of UTC) on which it did.
 
     Once in a transaction, for all of them: so that two transactions lock them in the same order.
     """
@@ -301,8 +309,10 @@ def touch_customers(
     changed = [CELL_DELTAS.empty_table().select(["ref", "first_at"]), *parts]
     earliest = pa.concat_tables(changed).group_by("ref").aggregate([("first_at", "min")])
     touched = dict(zip(earliest["ref"].to_pylist(), earliest["first_at_min"].to_pylist(), strict=True))
-    for ref in others:
+    for ref in (*others, *moved):
         touched[ref] = min(since, touched.get(ref, since))
+    for ref, day in moved.items():
+        touched[ref] = min(touched[ref], dt.datetime.combine(day, dt.time(), dt.UTC))
     if touched:
         refs = [uuid.UUID(bytes=ref) for ref in touched]
         conn.execute(_TOUCH, {"refs": refs, "since": list(touched.values())})

@@ -56,6 +56,11 @@ class MetricSet:
         """All of them."""
         return [*self.metrics.values(), *self.gauges.values(), *self.journeys.values()]
 
+    @property
+    def measured(self) -> Mapping[str, Metric | Gauge]:
+        """Those that are a number of a customer, over events and over states, by name."""
+        return {**self.metrics, **self.gauges}
+
     def deltas(
         self,
         rows: pa.Table,

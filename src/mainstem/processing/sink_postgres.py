@@ -357,7 +357,8 @@ class PostgresSink:
         terms = terms_of(effects, plan, merged, corrected)
         write_terms(conn, span, terms)
         write_stream_clocks(conn, span, stream_times(effects, plan))
-        touch_customers(conn, (plan.deltas, plan.corrected_deltas), merged.customers | corrected.customers, plan.now)
+        concerned = merged.customers | corrected.customers
+        touch_customers(conn, (plan.deltas, plan.corrected_deltas), concerned, plan.now, moved=merged.moved)
         commit = commit_of(effects, plan, merged)
         changes = [("ledger", change_of(span, terms)), *(("drift", one) for one in noticed)]
         append_all(conn, [(span.partition, kind, body) for kind, body in changes], plan.known_at)
@@ -410,10 +411,10 @@ class PostgresSink:
         if begun.gone:
             forget_gauges(conn, begun.gone)
         watched = spoken & {gauge.entity for gauge, _ in begun.measured}
-        merged = self._entities.merge(conn, effects.states, plan.corrected_states, watched=watched)
+        merged, corrected = self._entities.merge(conn, effects.states, plan.corrected_states, watched=watched)
         if watched:
-            add_steps(conn, begun.measured)
-        return merged
+            merged.moved = add_steps(conn, begun.measured)
+        return merged, corrected
 
     def _merge_cells(self, conn: Connection, plan: Plan, span: Span) -> None:
         for deltas, cause in ((plan.deltas, "late"), (plan.corrected_deltas, "decision")):

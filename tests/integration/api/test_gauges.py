@@ -89,6 +89,21 @@ async def test_a_gauge_is_asked_for_like_every_metric(
     assert [point["value"] for point in everybody.json()["data"]["points"]][-2:] == [0, 2]
 
 
+async def test_a_gauge_that_is_being_filled_has_no_values_and_says_so(
+    client: httpx.AsyncClient, bearer: Headers, customer: str, services: Services
+) -> None:
+    with services.database.transaction() as conn:
+        conn.execute("UPDATE gauge_begun SET filled_to = '40000000-0000-0000-0000-000000000000'")
+    answer = await _get(client, bearer, "usage-trends/7d", metric="open_tickets", customer_id=customer)
+    data, meta = answer.json()["data"], answer.json()["meta"]
+    assert ({point["value"] for point in data["points"]}, data["total"], data["filling"]) == ({None}, None, 0.25)
+    assert (meta["grade"], meta["missing"]) == ("none", ["open_tickets: what there is is still being added up"])
+    with services.database.transaction() as conn:
+        conn.execute("UPDATE gauge_begun SET filled_to = 'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+    answer = await _get(client, bearer, "usage-trends/7d", metric="open_tickets", customer_id=customer)
+    assert (answer.json()["data"]["total"], answer.json()["data"]["filling"]) == (2, None)
+
+
 @pytest.mark.usefixtures("customer")
 async def test_what_a_gauge_does_not_know_is_said(client: httpx.AsyncClient, bearer: Headers) -> None:
     for asked, told in (

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mainstem.analytics import check_health_model, read_health_model
 from mainstem.contracts import CheckPlan, read_contract
-from mainstem.metrics import Gauge, Metric, read_declared
+from mainstem.metrics import Gauge, Metric, MetricSet, builtin_metrics, read_declared
 
 GUIDE = (Path(__file__).parents[3] / "docs/guides/entities.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+METRICS = [block for block in BLOCKS if block.startswith("name: ") and "components:" not in block]
 
 
 def test_the_desks_contract_holds() -> None:
@@ -29,7 +31,14 @@ def test_the_survey_fits_its_contract() -> None:
 
 
 def test_the_metrics_are_read() -> None:
-    metrics = [read_declared(block) for block in BLOCKS if block.startswith("name: ")]
+    metrics = [read_declared(block) for block in METRICS]
     assert [(metric.name, type(metric)) for metric in metrics] == [
         ("refunds", Metric), ("open_tickets", Gauge), ("recurring_revenue", Gauge),
     ]  # fmt: skip
+
+
+def test_the_model_fits_the_metrics() -> None:
+    [text] = [block for block in BLOCKS if block.startswith("name: ") and "components:" in block]
+    check_health_model(
+        read_health_model(text), MetricSet([*builtin_metrics(), *(read_declared(block) for block in METRICS)])
+    )

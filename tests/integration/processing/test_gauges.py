@@ -203,7 +203,9 @@ def test_while_a_gauge_is_filled_commits_go_on_and_it_has_no_values(plant: Plant
         changed = [_ticket(number, NOW - DAY), _ticket(len(shares), NOW - 3 * DAY, 2, status="closed")]
         _deliver(plant, tickets, changed)
         plant.run()
-        trend = read_gauge_trend(plant.database, plant.metrics.current().gauges["open_tickets"], TrendRequest("7d", NOW))
+        trend = read_gauge_trend(
+            plant.database, plant.metrics.current().gauges["open_tickets"], TrendRequest("7d", NOW)
+        )
         assert (trend.total, trend.previous_total, {point.value for point in trend.points}) == (None, None, {None})
         assert trend.filling is not None
         shares.append(trend.filling)
@@ -212,6 +214,19 @@ def test_while_a_gauge_is_filled_commits_go_on_and_it_has_no_values(plant: Plant
     assert 0 < shares[-1] < 1
     assert _days(plant, "open_tickets", None)[-1] == 20
     assert _found(plant, "open_tickets") == _truth(plant, "open_tickets")
+
+
+def test_a_version_that_comes_late_has_its_customer_scored_anew_from_then_on(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY), _ticket(2, NOW - 5 * DAY, organization_id="globex")])
+    plant.run()
+    with plant.database.transaction() as conn:
+        conn.execute("TRUNCATE touched")
+    _deliver(plant, tickets, [_ticket(1, NOW - 3 * DAY, 2, status="closed")])
+    plant.run()
+    midnight = (NOW - 3 * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+    acme = uuid.UUID(bytes=plant.keyring.references.ref("zendesk", "customer", "acme"))
+    assert plant.query("SELECT ref, since FROM touched") == [(acme, midnight)]
 
 
 def _fill(plant: Plant, **how: Any) -> bool:

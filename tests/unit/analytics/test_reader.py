@@ -8,7 +8,7 @@ import pytest
 
 from mainstem.analytics import Kind, Missing, builtin_health_model, check_health_model, read_health_model
 from mainstem.errors import ConfigurationError
-from mainstem.metrics import MetricSet, builtin_metrics
+from mainstem.metrics import MetricSet, builtin_metrics, read_declared
 
 GOOD = """
 name: usage
@@ -52,7 +52,7 @@ def test_the_one_built_in_fits_the_metrics_built_in() -> None:
     model = builtin_health_model()
     check_health_model(model, MetricSet(builtin_metrics()))
     assert sum(one.weight for one in model.components) == 100
-    assert {one.kind for one in model.components} == set(Kind)
+    assert {one.kind for one in model.components} == {kind for kind in Kind if not kind.of_gauges}
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,36 @@ def test_what_is_wrong_is_said(old: str, new: str, message: str) -> None:
 def test_a_model_has_to_fit_the_metrics(old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         check_health_model(read_health_model(GOOD.replace(old, new)), MetricSet(builtin_metrics()))
+    assert message in str(refusal.value)
+
+
+GAUGE = "name: open_tickets\nentity: ticket\nmeasure: count\n"
+
+
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        ("kind: level, metric: open_tickets", None),
+        ("kind: change, metric: open_tickets, window: 7d", None),
+        ("kind: level, metric: open_tikets", "There is no metric 'open_tikets'. Did you mean 'open_tickets'?"),
+        ("kind: level, metric: open_tickets, window: 7d", "How much it moved in a window is the kind change."),
+        ("kind: change, metric: open_tickets", "A window is a number of days or weeks"),
+        (
+            "kind: frequency, metric: open_tickets, window: 7d",
+            "states, and frequency does not look at one. Of 'open_tickets': level, change.",
+        ),
+        ("kind: level, metric: events", "'events' is a metric over events, and level does not look at one."),
+    ],
+)
+def test_components_look_at_gauges_by_kinds_of_their_own(component: str, message: str | None) -> None:
+    metrics = MetricSet([*builtin_metrics(), read_declared(GAUGE)])
+    text = (
+        f"name: m\ncomponents: [{{name: one, {component}, weight: 1, curve: [[-5, 100], [5, 0]]}}]\n"
+        "bands: [{name: all, from: 0}]\n"
+    )
+    if message is None:
+        check_health_model(read_health_model(text), metrics)
+        return
+    with pytest.raises(ConfigurationError) as refusal:
+        check_health_model(read_health_model(text), metrics)
     assert message in str(refusal.value)

@@ -522,6 +522,7 @@ export class Answers {
         points,
         total,
         previous_total: Math.round(total * (1 - c.drift * 40)),
+        filling: null,
         available: [
           { metric: "events", label: "Events", unit: "events" },
           { metric: "clicks", label: "Clicks", unit: "clicks" },

@@ -391,6 +391,8 @@ export interface UsageTrend {
   points: TrendPoint[];
   total: number;
   previous_total: number | null;
+  /** Of a gauge that is being filled, the share so far; it has no values until then. */
+  filling: number | null;
   available: { metric: string; label: string; unit: string }[];
   unreadable: { metric: string; reason: string }[];
 }

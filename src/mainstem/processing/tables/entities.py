@@ -42,6 +42,8 @@ class Merged:
     accepted: _DayCount = dataclasses.field(default_factory=Counter)
     duplicate: _DayCount = dataclasses.field(default_factory=Counter)
     customers: set[bytes] = dataclasses.field(default_factory=set)
+    moved: Mapping[bytes, dt.date] = dataclasses.field(default_factory=dict)
+    """Customers of whom a gauge has moved, from which day on."""
 
 
 _Records = dict[bytes, list[tuple[Version, Merged]]]

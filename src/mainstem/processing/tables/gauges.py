@@ -103,7 +103,9 @@ def brief_gauges(conn: Connection, gauges: Sequence[Gauge]) -> Sequence[Gauge]:
     brief = {
         entity
         for entity in entities
-        if not conn.execute("SELECT FROM entity_version WHERE entity = %s OFFSET %s LIMIT 1", [entity, _PORTION]).fetchall()
+        if not conn.execute(
+            "SELECT FROM entity_version WHERE entity = %s OFFSET %s LIMIT 1", [entity, _PORTION]
+        ).fetchall()
     }
     return [gauge for gauge in new if gauge.entity in brief]
 

@@ -72,6 +72,9 @@ function TrendChart({ trend }: { trend: UsageTrend }) {
   const { points, granularity, unit, total, previous_total } = trend;
   const bars = useMemo(() => points.map(({ at, value, closed }) => ({ at, value, open: !closed })), [points]);
   const format = BUCKETS[granularity];
+  if (trend.filling !== null) {
+    return <Empty icon="flat" title={`Still being added up: ${Math.floor(trend.filling * 100)}\u2009%`} />;
+  }
   if (points.every(({ value }) => value === 0)) {
     return <Empty icon="flat" title={`No ${unit || "usage"} in this timeframe`} />;
   }

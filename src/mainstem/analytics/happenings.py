@@ -28,13 +28,17 @@ class ShownScore:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RestatedDay:
-    """Metrics of a past day that became others, as (label's name, before, now), known at an instant of wall time."""
+    """Metrics of a past day that became others, as (name, before, now), known at an instant of wall time.
+
+    Of `gauges` it is by how much they moved on the day.
+    """
 
     known_at: dt.datetime
     day: dt.date
     source: str
     stream: str
     changes: tuple[tuple[str, Decimal, Decimal], ...]
+    gauges: frozenset[str] = frozenset()
 
 
 def shown_scores(
@@ -63,7 +67,10 @@ def restated_days(connection: Connection, ref: uuid.UUID, known: tuple[dt.dateti
     rows = connection.execute(
         """
         SELECT one.known_at, one.day, source, stream,
-               array_agg(metric ORDER BY metric), array_agg(old ORDER BY metric), array_agg(new ORDER BY metric)
+               array_agg(metric ORDER BY metric), array_agg(old ORDER BY metric), array_agg(new ORDER BY metric),
+               array_agg(metric) FILTER (WHERE EXISTS (
+                   SELECT FROM gauge_change AS moved WHERE (moved.series, moved.ref, moved.day) = (one.series, %(ref)s, one.day)
+               ))
         FROM (
             SELECT correction.known_at, (bucket AT TIME ZONE 'UTC')::date AS day, series,
                    sum(coalesce(old_value, 0)) AS old, sum(new_value) AS new
@@ -76,6 +83,6 @@ def restated_days(connection: Connection, ref: uuid.UUID, known: tuple[dt.dateti
         {"ref": ref, "after": known[0], "until": known[1], "most": _MOST},
     ).fetchall()
     return [
-        RestatedDay(known_at, day, source, stream, tuple(zip(metrics, old, new, strict=True)))
-        for known_at, day, source, stream, metrics, old, new in rows
+        RestatedDay(known_at, day, source, stream, tuple(zip(metrics, old, new, strict=True)), frozenset(gauges or ()))
+        for known_at, day, source, stream, metrics, old, new, gauges in rows
     ]

@@ -100,7 +100,12 @@ def _restated(days: Iterable[RestatedDay], clock: Clock, until: dt.datetime) -> 
     for one in days:
         at = one.known_at if replay is None else replay.data_at(one.known_at)
         if at <= until:
-            told = ", ".join(f"{metric.replace('_', ' ')} {old:f} to {new:f}" for metric, old, new in one.changes)
+            told = ", ".join(
+                f"{metric.replace('_', ' ')} moved by {new:f}, not {old:f}"
+                if metric in one.gauges
+                else f"{metric.replace('_', ' ')} {old:f} to {new:f}"
+                for metric, old, new in one.changes
+            )
             yield _entry(
                 at, "correction", f"Late data restated {one.day}", detail=told, source=one.source, stream=one.stream
             )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from mainstem.metrics.definition import Bucket, Series, series_id
+from mainstem.metrics.definition import HOUR, Bucket, Series, series_id
 from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.merge import register_series
 from mainstem.store import Connection
@@ -31,7 +31,7 @@ __all__ = [
 STEPS = """
 CREATE TEMPORARY TABLE IF NOT EXISTS entity_step (
     entity text COLLATE "C", ref uuid, source text COLLATE "C", stream text COLLATE "C", customer uuid, day date,
-    sign smallint, attributes jsonb
+    sign smallint, attributes jsonb, position bigint, index integer, decided boolean DEFAULT false
 ) ON COMMIT DELETE ROWS
 """
 
@@ -99,62 +99,105 @@ def clear_gauge(conn: Connection, gauge: Gauge, most: int) -> bool:
     return deleted < most
 
 
-def add_steps(conn: Connection, measured: Sequence[tuple[Gauge, uuid.UUID]]) -> dict[bytes, dt.date]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class GaugeMoment:
+    """When gauges move, and what corrections say of it; without a `span` there are none (a fold's past, a rebuild)."""
+
+    known_at: dt.datetime
+    data_now: dt.datetime | None = None
+    """The data clock, which decides which days are closed."""
+    span: str | None = None
+    """What the places of the records begin with."""
+    graces: Mapping[tuple[str, str], dt.timedelta] = dataclasses.field(default_factory=dict)
+    """Of the streams (source, stream) that are known here."""
+
+
+def add_steps(
+    conn: Connection, measured: Sequence[tuple[Gauge, uuid.UUID]], moment: GaugeMoment
+) -> dict[bytes, dt.date]:
     """Move the gauges by the rows of `entity_step`, each by those of entities up to the reference given with it.
 
-    From which day on a gauge of each customer has changed. All writers go through gauges and rows in one order.
+    A change of a day that is closed, and on which a movement was known, is kept as a correction. From which day on a gauge
+    of each customer has changed. All writers go through gauges and rows in one order.
     """
     speaking = conn.execute("SELECT DISTINCT entity, source, stream FROM entity_step ORDER BY 1, 2, 3").fetchall()
     since: dict[bytes, dt.date] = {}
     for gauge, filled_to in measured:
         streams = [(source, stream) for entity, source, stream in speaking if entity == gauge.entity]
         if streams:
-            for customer, day in _add(conn, gauge, filled_to, streams):
+            series = _registered(conn, gauge, streams, moment)
+            for customer, day in _add(conn, gauge, filled_to, series, moment):
                 since[customer.bytes] = min(day, since.get(customer.bytes, day))
     return since
 
 
-def _add(
-    conn: Connection, gauge: Gauge, filled_to: uuid.UUID, streams: Sequence[tuple[str, str]]
-) -> list[tuple[uuid.UUID, dt.date]]:
+def _registered(
+    conn: Connection, gauge: Gauge, streams: Sequence[tuple[str, str]], moment: GaugeMoment
+) -> Sequence[Series]:
+    """The gauge's series of the streams, known by now, each with its stream's grace."""
+    ids = [series_id(gauge.name, *stream) for stream in streams]
+    rows = conn.execute("SELECT series, grace FROM series WHERE series = ANY(%s)", [ids]).fetchall()
+    known: dict[int, dt.timedelta] = dict(rows)
     series = [
         Series(
-            series_id(gauge.name, source, stream),
+            one,
             gauge.name,
-            source,
-            stream,
+            *stream,
             gauge.measure,
             Bucket.DAY.length,
-            dt.timedelta(0),
+            moment.graces.get(stream, known.get(one, HOUR)),
         )
-        for source, stream in streams
+        for one, stream in zip(ids, streams, strict=True)
     ]
-    ids = [one.id for one in series]
-    known = {one for (one,) in conn.execute("SELECT series FROM series WHERE series = ANY(%s)", [ids]).fetchall()}
-    if missing := [one for one in series if one.id not in known]:
+    if missing := [one for one in series if known.get(one.id) != one.grace]:
         register_series(conn, missing)
+    return series
+
+
+_ADD = """
+WITH delta AS MATERIALIZED (
+    SELECT of.series, customer AS ref, day, sum(sign * {amount}) AS value, bool_or(decided) AS decided,
+        max(position) AS position,
+        (array_agg(index ORDER BY position DESC NULLS LAST, index DESC))[1] AS index
+    FROM entity_step JOIN unnest(%(sources)s::text[], %(streams)s::text[], %(series)s::bigint[])
+        AS of (source, stream, series) USING (source, stream)
+    WHERE entity = %(entity)s AND entity_step.ref <= %(filled_to)s AND ({condition})
+    GROUP BY of.series, customer, day HAVING sum(sign * {amount}) <> 0
+), moved AS (
+    INSERT INTO gauge_change AS known (series, ref, day, value, first_known_at)
+    SELECT series, ref, day, trim_scale(value), %(known_at)s FROM delta ORDER BY series, ref, day
+    ON CONFLICT (series, ref, day) DO UPDATE SET value = trim_scale(known.value + EXCLUDED.value)
+    RETURNING series, ref, day, value, first_known_at
+), corrected AS (
+    INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, cause, place)
+    SELECT %(known_at)s, ref, series, moved.day::timestamp AT TIME ZONE 'UTC', trim_scale(moved.value - delta.value),
+        moved.value, CASE WHEN delta.decided THEN 'decision' ELSE 'late' END,
+        concat_ws('-', %(span)s::text, delta.position, delta.index)
+    FROM moved JOIN delta USING (series, ref, day) JOIN series USING (series)
+    WHERE %(span)s IS NOT NULL AND moved.first_known_at <> %(known_at)s
+      AND (day + 1)::timestamp AT TIME ZONE 'UTC' + series.grace <= %(data_now)s
+)
+SELECT ref, min(day) FROM moved GROUP BY ref
+"""
+
+
+def _add(
+    conn: Connection, gauge: Gauge, filled_to: uuid.UUID, series: Sequence[Series], moment: GaugeMoment
+) -> list[tuple[uuid.UUID, dt.date]]:
     amount = "1" if gauge.amount is None else f"coalesce({gauge.amount}, 0)"
     condition = gauge.condition or "true"
     # A condition's own percent signs are no places for parameters.
     amount, condition = (text.replace("%", "%%") for text in (amount, condition))
     return conn.execute(
-        f"""
-        WITH moved AS (
-        INSERT INTO gauge_change AS known (series, ref, day, value)
-        SELECT of.series, customer, day, trim_scale(sum(sign * {amount}))
-        FROM entity_step JOIN unnest(%(sources)s::text[], %(streams)s::text[], %(series)s::bigint[])
-            AS of (source, stream, series) USING (source, stream)
-        WHERE entity = %(entity)s AND ref <= %(filled_to)s AND ({condition})
-        GROUP BY of.series, customer, day HAVING sum(sign * {amount}) <> 0 ORDER BY of.series, customer, day
-        ON CONFLICT (series, ref, day) DO UPDATE SET value = trim_scale(known.value + EXCLUDED.value)
-        RETURNING ref, day
-        ) SELECT ref, min(day) FROM moved GROUP BY ref
-        """,
+        _ADD.replace("{amount}", amount).replace("{condition}", condition),
         {
-            "sources": [source for source, _ in streams],
-            "streams": [stream for _, stream in streams],
-            "series": ids,
+            "sources": [one.source for one in series],
+            "streams": [one.stream for one in series],
+            "series": [one.id for one in series],
             "entity": gauge.entity,
             "filled_to": filled_to,
+            "known_at": moment.known_at,
+            "data_now": moment.data_now,
+            "span": moment.span,
         },
     ).fetchall()

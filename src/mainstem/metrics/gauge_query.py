@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from mainstem.metrics.definition import Granularity
 from mainstem.metrics.gauge import Gauge
 from mainstem.metrics.gauge_changes import FILLED, begun_gauges
+from mainstem.metrics.known import KNOWN_MOVEMENTS
 from mainstem.metrics.query import Point, Trend, TrendRequest, default_granularity, earlier, spans_of
 from mainstem.store import Connection, Database
 
 __all__ = ["read_gauge_trend"]
 
 _WHOSE = {
-    "customer": "AND ref = %(ref)s",
-    "segment": """AND ref IN (
+    "customer": "AND moved.ref = %(ref)s",
+    "segment": """AND moved.ref IN (
         SELECT customer FROM entity
         WHERE entity = 'customer' AND NOT deleted AND attributes ->> 'segment' = %(segment)s
     )""",
@@ -30,10 +31,8 @@ def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) ->
 
     One that is not filled yet has no values: part of a sum would be a wrong one.
 
-    Raises ValueError for hours and for what was known earlier, which is not kept, and UnavailableError.
+    Raises ValueError for hours, and UnavailableError.
     """
-    if request.known_at is not None:
-        raise ValueError(f"{gauge.name!r} is a gauge: what was known of it earlier is not kept.")
     if request.granularity is Granularity.HOUR:
         raise ValueError(f"{gauge.name!r} is kept by the day, not by the hour.")
     granularity = request.granularity or default_granularity(request.timeframe)
@@ -81,11 +80,12 @@ def _changes(
 ) -> Sequence[tuple[dt.date, decimal.Decimal]]:
     """By how much the gauge moved on each day, in order; days before `since` as one."""
     whose = "customer" if request.ref is not None else "segment" if request.segment is not None else "everybody"
+    moved = "SELECT * FROM gauge_change AS moved WHERE true" if request.known_at is None else KNOWN_MOVEMENTS
     rows = conn.execute(
         f"""
-        SELECT greatest(day, %(since)s) AS at, sum(value) FROM gauge_change
-        WHERE series = ANY(%(series)s) AND day <= %(until)s {_WHOSE[whose]}
-        GROUP BY at ORDER BY at
+        SELECT greatest(day, %(since)s) AS at, sum(value) FROM (
+            {moved} AND moved.series = ANY(%(series)s) AND moved.day <= %(until)s {_WHOSE[whose]}
+        ) AS movements GROUP BY at ORDER BY at
         """,
         {
             "series": list(series),
@@ -93,6 +93,7 @@ def _changes(
             "until": request.as_of.date(),
             "ref": None if request.ref is None else uuid.UUID(bytes=request.ref),
             "segment": request.segment,
+            "known_at": request.known_at,
         },
     ).fetchall()
     return [(day, value) for day, value in rows]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mainstem.store import Connection, Database
 
-__all__ = ["KNOWN_CELLS", "DirtyCell", "dirty_cells", "value_as_known"]
+__all__ = ["KNOWN_CELLS", "KNOWN_MOVEMENTS", "DirtyCell", "dirty_cells", "value_as_known"]
 
 KNOWN_CELLS = """
     SELECT cell.ref, cell.series, cell.bucket, coalesce(old.old_value, cell.value) AS value,
@@ -28,6 +28,20 @@ KNOWN_CELLS = """
 
 What a cell held before its bucket closed is not kept: at an instant before that, this is its value at closing.
 """
+
+
+KNOWN_MOVEMENTS = """
+    SELECT moved.ref, moved.series, moved.day, coalesce(old.old_value, moved.value) AS value
+    FROM gauge_change AS moved
+    LEFT JOIN LATERAL (
+        SELECT old_value FROM correction
+        WHERE correction.ref = moved.ref AND correction.series = moved.series
+          AND correction.bucket = moved.day::timestamp AT TIME ZONE 'UTC' AND correction.known_at > %(known_at)s
+        ORDER BY correction.known_at, correction.id LIMIT 1
+    ) AS old ON true
+    WHERE moved.first_known_at <= %(known_at)s
+    """
+"""By how much gauges moved on each day, as it was known at `known_at`; conditions on `moved` may be added with AND."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

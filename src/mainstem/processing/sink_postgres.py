@@ -26,6 +26,7 @@ from mainstem.intake import QuarantineDismissed, QuarantineFixed, WaitEnded
 from mainstem.metrics import (
     CellDeltas,
     Gauge,
+    GaugeMoment,
     MetricSet,
     add_steps,
     begin_merge,
@@ -268,6 +269,8 @@ class PostgresSink:
         timeline = [self._timeline(judged.fresh, now) for judged in events]
         for one in (usual, restated):
             prepare_cells(self._database, one, known_at)
+        if metrics.gauges:
+            ensure_partitions(self._database, "correction", [known_at.date()])
         ensure_partitions(self._database, "timeline", {day for rows in timeline for day in rows.days})
         return Plan(
             now=now,
@@ -403,8 +406,9 @@ class PostgresSink:
     def _merge_states(self, conn: Connection, effects: Effects, plan: Plan) -> tuple[Merged, Merged]:
         """Merge versions of entities, and move the gauges over them."""
         if plan.beginning:
-            fill_at_once(conn, plan.beginning, self._entities.histories)
-        spoken = {group.contract.mapping.entity for group in (*effects.states, *plan.corrected_states)}
+            fill_at_once(conn, plan.beginning, self._entities.histories, plan.known_at)
+        groups = [*effects.states, *plan.corrected_states]
+        spoken = {group.contract.mapping.entity for group in groups}
         if not spoken:
             return Merged(), Merged()
         begun = begun_gauges(conn, plan.metrics.gauges.values())
@@ -413,7 +417,13 @@ class PostgresSink:
         watched = spoken & {gauge.entity for gauge, _ in begun.measured}
         merged, corrected = self._entities.merge(conn, effects.states, plan.corrected_states, watched=watched)
         if watched:
-            merged.moved = add_steps(conn, begun.measured)
+            moment = GaugeMoment(
+                plan.known_at,
+                plan.now,
+                str(effects.span.place(0, 0)).removesuffix("-0-0") if self._fold == _LIVE else None,
+                {(group.source, group.contract.stream): group.contract.grace for group in groups},
+            )
+            merged.moved = add_steps(conn, begun.measured, moment)
         return merged, corrected
 
     def _merge_cells(self, conn: Connection, plan: Plan, span: Span) -> None:

@@ -83,7 +83,9 @@ def _record_activations(runtime: Runtime) -> None:
 def _start_gauges(runtime: Runtime) -> None:
     """Fill gauges over states that no commit has begun, some seconds at a time: other jobs are due too."""
     entities = processing.Entities(runtime.keyring.sealer, runtime.keyring.hasher)
-    processing.start_gauges(runtime.database, runtime.metrics.current(), entities.histories, seconds=_GAUGE_SECONDS)
+    processing.start_gauges(
+        runtime.database, runtime.metrics.current(), entities.histories, runtime.clock.wall(), seconds=_GAUGE_SECONDS
+    )
 
 
 def _replay_activations(runtime: Runtime) -> None:

@@ -236,7 +236,7 @@ def _start_gauges(runtime: Runtime, database: Database) -> None:
     declared = Metrics(runtime.database).current()
     entities = Entities(runtime.keyring.sealer, runtime.keyring.hasher)
     for fold in (runtime.database, database):
-        start_gauges(fold, declared, entities.histories)
+        start_gauges(fold, declared, entities.histories, runtime.clock.wall())
 
 
 def _restore_first_known(runtime: Runtime) -> None:

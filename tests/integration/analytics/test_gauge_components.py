@@ -12,6 +12,7 @@ from mainstem.analytics import check_health_model, read_health_model
 from mainstem.metrics import (
     FILLED,
     STEPS,
+    GaugeMoment,
     MetricSet,
     add_steps,
     begin_gauges,
@@ -57,7 +58,7 @@ def _step(world: Any, *steps: tuple[int, int], name: str = "acme") -> None:
         conn.execute(STEPS)
         for days, sign in steps:
             _write(conn, world.ref(name), (now - days * DAY).date(), sign)
-        moved = add_steps(conn, begun_gauges(conn, world.metrics.gauges.values()).measured)
+        moved = add_steps(conn, begun_gauges(conn, world.metrics.gauges.values()).measured, GaugeMoment(now))
         touch_customers(conn, (), [world.ref(name).bytes], now, moved=moved)
         conn.execute(
             """

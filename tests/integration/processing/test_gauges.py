@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import random
 import threading
 import uuid
@@ -73,11 +74,13 @@ def _ticket(number: int, at: dt.datetime, version: int = 1, **more: Any) -> dict
     }  # fmt: skip
 
 
-def _days(plant: Plant, name: str, customer: str | None = "acme", days: int = 7) -> list[int]:
+def _days(
+    plant: Plant, name: str, customer: str | None = "acme", days: int = 7, known_at: dt.datetime | None = None
+) -> list[int]:
     """The gauge at the end of each of the last days."""
     gauge = plant.metrics.current().gauges[name]
     ref = None if customer is None else plant.keyring.references.ref("zendesk", "customer", customer)
-    trend = read_gauge_trend(plant.database, gauge, TrendRequest("7d", NOW, ref=ref))
+    trend = read_gauge_trend(plant.database, gauge, TrendRequest("7d", NOW, ref=ref, known_at=known_at))
     assert trend.total == trend.points[-1].value
     return [int(point.value or 0) for point in trend.points][-days:]
 
@@ -150,9 +153,9 @@ def test_a_gauge_that_is_declared_late_knows_what_was_there(plant: Plant, ticket
     plant.run()
     plant.metrics = InForce(OPEN)
     entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
-    assert start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories, NOW)
     moved = _changes(plant)
-    assert start_gauges(plant.database, plant.metrics.current(), entities.histories)
+    assert start_gauges(plant.database, plant.metrics.current(), entities.histories, NOW)
     assert _changes(plant) == moved
     assert _days(plant, "open_tickets") == [0, 1, 3, 2, 1, 1, 1]
     _deliver(plant, tickets, [_ticket(3, NOW - 1 * DAY, 3)])
@@ -229,9 +232,36 @@ def test_a_version_that_comes_late_has_its_customer_scored_anew_from_then_on(pla
     assert plant.query("SELECT ref, since FROM touched") == [(acme, midnight)]
 
 
+def test_what_was_known_before_a_late_version_is_still_answered(plant: Plant, tickets: Contract) -> None:
+    plant.metrics = InForce(OPEN)
+    _deliver(plant, tickets, [_ticket(1, NOW - 5 * DAY), _ticket(2, NOW - 2 * DAY)])
+    plant.run()
+    plant.clock.advance(dt.timedelta(minutes=10))
+    before = plant.clock.wall()
+    plant.clock.advance(dt.timedelta(minutes=10))
+    # One more was opened on a day that is known; another ceased to be on a day on which nothing had moved.
+    late = [_ticket(3, NOW - 5 * DAY), _ticket(1, NOW - 4 * DAY, 2, status="closed"), _ticket(4, plant.clock.wall())]
+    _deliver(plant, tickets, late)
+    plant.run()
+    assert _days(plant, "open_tickets") == [0, 2, 1, 1, 2, 2, 3]
+    assert _days(plant, "open_tickets", known_at=before) == [0, 1, 1, 1, 2, 2, 2]
+    assert _days(plant, "open_tickets", None, known_at=before) == [0, 1, 1, 1, 2, 2, 2]
+    assert _days(plant, "open_tickets", known_at=NOW - DAY) == [0] * 7
+    [(known, bucket, old, new, cause, place)] = plant.query(
+        "SELECT known_at, bucket, old_value, new_value, cause, place FROM correction"
+    )
+    day = (NOW - 5 * DAY).replace(hour=0)
+    assert (known, bucket, old, new, cause) == (plant.clock.wall(), day, 1, 2, "late")
+    slot = plant.keyring.references.slot(tickets.source, tickets.stream, "3")
+    epoch, partition, *_, position, index = place.split("-")
+    assert (epoch, partition) == ("1", f"p{slot % 4}")
+    [batch] = [one for one in plant.batches(slot % 4) if one.position == int(position)]
+    assert json.loads(batch.records.column("payload")[int(index)].as_py())["id"] == 3
+
+
 def _fill(plant: Plant, **how: Any) -> bool:
     entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
-    return start_gauges(plant.database, plant.metrics.current(), entities.histories, **how)
+    return start_gauges(plant.database, plant.metrics.current(), entities.histories, NOW, **how)
 
 
 def _found(plant: Plant, name: str) -> dict[uuid.UUID, Decimal]:
@@ -275,7 +305,7 @@ def test_filling_beside_commits_and_through_kills_comes_to_what_the_versions_say
         try:
             while not filled:
                 try:
-                    filled = start_gauges(plant.database, plant.metrics.current(), killed, seconds=0, portion=6)
+                    filled = start_gauges(plant.database, plant.metrics.current(), killed, NOW, seconds=0, portion=6)
                 except RetryableError:
                     kills += 1
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pytest
 from mainstem.cli.exit_codes import ExitCode
 from mainstem.cli.main import main
 from mainstem.intake import CorrectedRecord, QuarantineFixed
+from mainstem.metrics.known import KNOWN_MOVEMENTS
 from mainstem.model import Lane, Place
 from mainstem.testing.samples import SAMPLE_AT, accounts_contract, usage
 from mainstem.testing.site import Site
@@ -92,6 +94,12 @@ def live(site: Site, choose: random.Random, sent: Sequence[tuple[str, list[dict[
     site.work()
 
 
+def movements_as_known(site: Site, moments: Sequence[dt.datetime]) -> list[list[Any]]:
+    """By how much gauges moved on each day, as it was known at each of the moments."""
+    query = f"SELECT series, ref, day, value FROM ({KNOWN_MOVEMENTS}) AS known WHERE value <> 0 ORDER BY 1, 2, 3"
+    return [site.query(query.replace("%(known_at)s", f"'{at.isoformat()}'")) for at in moments]
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_accepted_and_duplicate_are_each_the_same(
     migrated_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
@@ -107,11 +115,19 @@ def test_accepted_and_duplicate_are_each_the_same(
     live(site, choose, [("app", clicks(choose, 40)), ("crm", accounts(choose, 40))])
     site.fill_lake()
     before, moves = site.query(TERMS), site.query(MOVES)
+    moments = [
+        at for (at,) in site.query("SELECT first_known_at FROM gauge_change UNION SELECT known_at FROM correction")
+    ]
+    known = movements_as_known(site, moments)
+    assert len(moments) > 4
+    [(corrected,)] = site.query("SELECT count(*) FROM correction JOIN series USING (series) WHERE metric = 'on_a'")
+    assert corrected > 0
     assert {term for *_, term, _ in before} == {"accepted", "duplicate"}
     assert len({series for series, *_ in moves}) == 2
     for _ in range(2):
         assert rebuild(site, capsys)["identical"] is True
         assert (site.query(TERMS), site.query(MOVES)) == (before, moves)
+        assert movements_as_known(site, moments) == known
 
 
 def test_a_corrected_record_comes_where_its_decision_stands(

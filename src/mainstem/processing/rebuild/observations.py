@@ -52,7 +52,11 @@ def renumber(conn: Connection, schema: str) -> None:
 
 
 def restore_first_known(conn: Connection, old: str, new: str) -> None:
-    """Have each cell of the fold `new` known since when it was known in the fold `old`, where it is in both."""
+    """Have each cell of the fold `new` known since when it was known in the fold `old`, where it is in both.
+
+    So with what gauges moved by on a day; days that are only in the old fold stay as days on which nothing moved, for the
+    corrections that speak of them.
+    """
     conn.execute(
         sql.SQL(
             """
@@ -61,6 +65,17 @@ def restore_first_known(conn: Connection, old: str, new: str) -> None:
               AND old.first_known_at <> new.first_known_at
             """
         ).format(old=sql.Identifier(old, "cell"), new=sql.Identifier(new, "cell"))
+    )
+    conn.execute(
+        sql.SQL(
+            """
+            INSERT INTO {new}.gauge_change AS new (series, ref, day, value, first_known_at)
+            SELECT series, ref, day, 0, first_known_at FROM {old}.gauge_change
+            WHERE series IN (SELECT series FROM {new}.series JOIN {new}.gauge_begun USING (metric))
+            ON CONFLICT (series, ref, day) DO UPDATE SET first_known_at = EXCLUDED.first_known_at
+            WHERE new.first_known_at <> EXCLUDED.first_known_at
+            """
+        ).format(old=sql.Identifier(old), new=sql.Identifier(new))
     )
 
 

@@ -27,7 +27,7 @@ from mainstem.processing.entity_merge import Order, State, Version, fold, merge
 from mainstem.processing.entity_steps import Steps, first_seen, steps_between
 from mainstem.processing.tables.binary_copy import Jsonb, copy_rows
 from mainstem.processing.tables.entity_queries import HISTORY, INCOMING, JUDGE, LOCK, OLD, STEPPED
-from mainstem.processing.tables.steps import write_steps
+from mainstem.processing.tables.steps import StepCause, write_steps
 from mainstem.store import Connection
 
 __all__ = ["Entities", "Merged", "entity_context"]
@@ -138,6 +138,8 @@ class Entities:
                 "sealed": pa.array(sealed, pa.binary()),
                 "remedied": Jsonb(table["remedied"]),
                 "remedied_sealed": pa.array(remedied, pa.binary()),
+                "position": table["position"].cast(pa.int64()),
+                "index": table["index"].cast(pa.int32()),
             },
         )
         conn.execute(LOCK)
@@ -162,13 +164,15 @@ class Entities:
         """Merge records one entity at a time; each is counted where it belongs."""
         merged, mended = counted
         by_entity: defaultdict[tuple[str, str], _Records] = defaultdict(lambda: defaultdict(list))
+        causes: dict[bytes, StepCause] = {}
         for row in table.to_pylist():
+            causes[row["ref"]] = StepCause(row["position"], row["index"], decided=row["corrected"])
             counts = mended if row["corrected"] else merged
             by_entity[row["entity"], row["source"]][row["ref"]].append((_version(row), counts))
         for (entity, source), records in sorted(by_entity.items()):
             histories = self._fold_entity(conn, entity, source, dict(sorted(records.items())))
             if entity in watched:
-                self._step(conn, entity, source, histories)
+                self._step(conn, entity, source, histories, causes)
 
     def _fold_entity(self, conn: Connection, entity: str, source: str, records: _Records) -> _Histories:
         """Write the new histories and states; of each reference what was looked at of its history, and what it is now."""
@@ -207,7 +211,14 @@ class Entities:
         self._write_states(conn, entity, source, states, known)
         return folded
 
-    def _step(self, conn: Connection, entity: str, source: str, histories: _Histories) -> None:
+    def _step(
+        self,
+        conn: Connection,
+        entity: str,
+        source: str,
+        histories: _Histories,
+        causes: Mapping[bytes, StepCause],
+    ) -> None:
         """Note when other states are in force than were before."""
         # What is older than what was looked at ceased when the first of that was observed: if that has moved, it has too.
         moved = {
@@ -224,7 +235,7 @@ class Entities:
         for ref, (before, after) in histories.items():
             rows = older.get(ref, [])
             steps[ref] = steps_between([*rows, *before], [*rows, *after])
-        write_steps(conn, entity, source, steps)
+        write_steps(conn, entity, source, steps, causes)
 
     def _histories(self, conn: Connection, entity: str, earliest: Mapping[bytes, Order]) -> dict[bytes, list[Version]]:
         """The versions of each reference that a record at its place can touch, in merge order, up to the latest."""

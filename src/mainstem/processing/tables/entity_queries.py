@@ -6,7 +6,8 @@ INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_entity (
     entity text COLLATE "C", ref uuid, version text COLLATE "C", observed_at timestamptz, content_hash uuid,
     op text COLLATE "C", source text COLLATE "C", stream text COLLATE "C", contract_version integer, day date,
-    customer uuid, attributes jsonb, sealed bytea, remedied jsonb, remedied_sealed bytea
+    customer uuid, attributes jsonb, sealed bytea, remedied jsonb, remedied_sealed bytea, position bigint,
+    index integer
 ) ON COMMIT DELETE ROWS
 """
 
@@ -72,11 +73,13 @@ FROM judged GROUP BY source, stream, day, verdict
 # earlier begins to be in force when it was observed, and the state before it ceases to.
 OLD = ", k.deleted AS old_deleted, k.attributes AS old_attributes"
 STEPPED = """, stepped AS (
-    INSERT INTO entity_step (entity, ref, source, stream, customer, day, sign, attributes)
-    SELECT entity, ref, source, stream, customer, (observed_at AT TIME ZONE 'UTC')::date, 1, attributes
+    INSERT INTO entity_step (entity, ref, source, stream, customer, day, sign, attributes, position, index)
+    SELECT entity, ref, source, stream, customer, (observed_at AT TIME ZONE 'UTC')::date, 1, attributes,
+        position, index
     FROM judged WHERE verdict IN ('first', 'next') AND op <> 'delete' AND customer IS NOT NULL AND entity = ANY(%(watched)s)
     UNION ALL
-    SELECT j.entity, j.ref, j.source, l.stream, j.old_customer, (j.observed_at AT TIME ZONE 'UTC')::date, -1, j.old_attributes
+    SELECT j.entity, j.ref, j.source, l.stream, j.old_customer, (j.observed_at AT TIME ZONE 'UTC')::date, -1, j.old_attributes,
+        j.position, j.index
     FROM judged AS j CROSS JOIN LATERAL (
         SELECT stream FROM entity_version WHERE (entity, ref) = (j.entity, j.ref)
         ORDER BY version DESC, observed_at DESC, content_hash DESC LIMIT 1

@@ -7,6 +7,7 @@ it already, and those behind come with a later portion as they are then. So it c
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import time
 import uuid
@@ -16,6 +17,7 @@ from mainstem.metrics import (
     FILLED,
     STEPS,
     Gauge,
+    GaugeMoment,
     MetricSet,
     add_steps,
     begin_gauges,
@@ -69,13 +71,14 @@ def start_gauges(
     database: Database,
     metrics: MetricSet,
     histories: Histories,
+    known_at: dt.datetime,
     *,
     seconds: float = float("inf"),
     portion: int = _PORTION,
 ) -> bool:
     """Begin the gauges that are in force and fill them, for about so many seconds; whether all are filled.
 
-    `portion` is how many versions are added up in one transaction. May be killed at any moment, and run twice at once.
+    `known_at` is wall time: since then what is filled in is known. `portion` is how many versions are added up in one transaction. May be killed at any moment, and run twice at once.
     Raises StorageFullError or UnavailableError: what was filled before stays.
     """
     gauges = list(metrics.gauges.values())
@@ -90,7 +93,7 @@ def start_gauges(
             begin_merge(conn, alone=True)
             if begun.gone:
                 forget_gauges(conn, begun_gauges(conn, gauges).gone)
-            filled = _fill_portion(conn, gauges, histories, portion)
+            filled = _fill_portion(conn, gauges, histories, GaugeMoment(known_at), portion)
         if filled or time.monotonic() >= until:
             return filled
         time.sleep(_REST * (time.monotonic() - began))
@@ -110,13 +113,15 @@ def brief_gauges(conn: Connection, gauges: Sequence[Gauge]) -> Sequence[Gauge]:
     return [gauge for gauge in new if gauge.entity in brief]
 
 
-def fill_at_once(conn: Connection, gauges: Sequence[Gauge], histories: Histories) -> None:
+def fill_at_once(conn: Connection, gauges: Sequence[Gauge], histories: Histories, known_at: dt.datetime) -> None:
     """Inside a transaction in which nobody else merges: fill `brief_gauges`."""
-    while not _fill_portion(conn, gauges, histories, _PORTION):
+    while not _fill_portion(conn, gauges, histories, GaugeMoment(known_at), _PORTION):
         pass
 
 
-def _fill_portion(conn: Connection, gauges: Sequence[Gauge], histories: Histories, portion: int) -> bool:
+def _fill_portion(
+    conn: Connection, gauges: Sequence[Gauge], histories: Histories, moment: GaugeMoment, portion: int
+) -> bool:
     """Do some of what is to be done before the gauges are filled, while nobody else merges; whether that was all."""
     conn.execute("SELECT set_config('statement_timeout', '0', true)")
     for gauge in begun_gauges(conn, gauges).new:
@@ -141,7 +146,7 @@ def _fill_portion(conn: Connection, gauges: Sequence[Gauge], histories: Historie
     for source, refs in _patched(conn, span):
         steps = {ref: steps_of(history) for ref, history in histories(conn, entity, refs).items()}
         write_steps(conn, entity, source, steps)
-    add_steps(conn, [(gauge, upto) for gauge in some])
+    add_steps(conn, [(gauge, upto) for gauge in some], moment)
     begin_gauges(conn, some, upto)
     conn.execute("TRUNCATE entity_step")
     return upto == FILLED and len(some) == len(unfilled)

@@ -104,6 +104,33 @@ async def test_a_gauge_that_is_being_filled_has_no_values_and_says_so(
     assert (answer.json()["data"]["total"], answer.json()["data"]["filling"]) == (2, None)
 
 
+async def test_a_late_version_is_told_and_what_was_known_before_it_is_answered(
+    client: httpx.AsyncClient, bearer: Headers, customer: str, services: Services
+) -> None:
+    # As a commit leaves it: two tickets were opened on the 12th by what is known now, and one by what was known before.
+    with services.database.transaction() as conn:
+        conn.execute("UPDATE gauge_change SET first_known_at = %s", [NOW - 2 * DAY])
+        conn.execute("UPDATE gauge_change SET value = 2 WHERE day = '2026-01-12'")
+        conn.execute(
+            """
+            INSERT INTO correction (known_at, ref, series, bucket, old_value, new_value, cause, place)
+            SELECT %s, ref, series, day::timestamp AT TIME ZONE 'UTC', 1, 2, 'late', '1-p0-live-7-0'
+            FROM gauge_change WHERE day = '2026-01-12'
+            """,
+            [NOW - DAY],
+        )
+    asked = {"metric": "open_tickets", "customer_id": customer}
+    now = (await _get(client, bearer, "usage-trends/7d", **asked)).json()["data"]
+    assert [point["value"] for point in now["points"]] == [0, 0, 0, 2, 3, 2, 3]
+    then = (await _get(client, bearer, "usage-trends/7d", known_at="2026-01-14T00:00:00Z", **asked)).json()["data"]
+    assert [point["value"] for point in then["points"]] == [0, 0, 0, 1, 2, 1, 2]
+    before = (await _get(client, bearer, "usage-trends/7d", known_at="2026-01-01T00:00:00Z", **asked)).json()["data"]
+    assert {point["value"] for point in before["points"]} == {0}
+    answer = await _get(client, bearer, f"customer-health/{customer}")
+    [entry] = [one for one in answer.json()["data"]["timeline"] if one["kind"] == "correction"]
+    assert (entry["title"], entry["detail"]) == ("Late data restated 2026-01-12", "open tickets moved by 2, not 1")
+
+
 @pytest.mark.usefixtures("customer")
 async def test_what_a_gauge_does_not_know_is_said(client: httpx.AsyncClient, bearer: Headers) -> None:
     for asked, told in (({"granularity": "hour"}, "is kept by the day, not by the hour"),):

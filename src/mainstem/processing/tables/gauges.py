@@ -34,7 +34,7 @@ from mainstem.store import Connection, Database
 __all__ = ["Histories", "brief_gauges", "fill_at_once", "start_gauges"]
 
 # Commits wait for a portion: a tenth of a second or two.
-_PORTION = 10_000
+_PORTION = 4_000
 _REFS_AT_ONCE = 1_000
 # And then have as long for themselves as it took.
 _REST = 1.0

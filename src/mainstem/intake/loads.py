@@ -51,7 +51,8 @@ class Loads:
                 ON CONFLICT (id) DO UPDATE SET
                     state = CASE WHEN l.state = 'dismissed' THEN excluded.state ELSE l.state END,
                     least = CASE WHEN l.state = 'dismissed' THEN excluded.least ELSE l.least END,
-                    most = CASE WHEN l.state = 'dismissed' THEN excluded.most ELSE l.most END
+                    most = CASE WHEN l.state = 'dismissed' THEN excluded.most ELSE l.most END,
+                    begun_at = CASE WHEN l.state = 'dismissed' THEN excluded.begun_at ELSE l.begun_at END
                 RETURNING state, rows, least, most
                 """,
                 [id_, source, contract.stream, held.rows, state, *band],

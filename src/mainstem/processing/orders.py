@@ -185,7 +185,7 @@ class Orders:
         """
         with self._database.transaction() as conn:
             order = _read(conn, id_)
-            if order.selection.load is not None and order.ended_at is None:
+            if order.selection.load is not None and order.verb != "preview" and order.ended_at is None:
                 raise ConfigurationError(
                     f"The load {order.selection.load} is decided about as a whole: it cannot be left in part.",
                     hint="A load that is being given up can be released; one that is being released stays so.",

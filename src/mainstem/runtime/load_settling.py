@@ -41,7 +41,8 @@ _LEFT = f"""
     SELECT l.id, l.state, l.decided_by, l.reason FROM load AS l
     WHERE l.state IN ('released', 'dismissed') AND EXISTS ({_OPEN})
     AND NOT EXISTS (
-        SELECT FROM quarantine_order AS o WHERE o.ended_at IS NULL AND o.selection ->> 'load' = l.id::text)
+        SELECT FROM quarantine_order AS o
+        WHERE o.ended_at IS NULL AND o.verb <> 'preview' AND o.selection ->> 'load' = l.id::text)
     AND (l.id = ANY(%s) OR NOT EXISTS (
         SELECT FROM decision_batch AS b JOIN quarantine_claim AS c ON c.batch = b.id JOIN quarantine AS q ON q.id = c.record
         WHERE q.load = l.id AND b.claimed_at > now() - interval '30 seconds'))

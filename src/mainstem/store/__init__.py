@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         read_changes,
     )
     from mainstem.store.database import CONTROL_SCHEMA, FOLD_SCHEMA, Database
+    from mainstem.store.failures import contended
     from mainstem.store.leases import Lease, check_lease
     from mainstem.store.partitions import PARTITIONED, ensure_partitions
     from mainstem.store.pool import Connection
@@ -29,6 +30,7 @@ else:
         {
             "changes": "CHANGE_CHANNEL Change append_all append_changes change_floors change_heads prune_changes read_changes",
             "database": "CONTROL_SCHEMA FOLD_SCHEMA Database",
+            "failures": "contended",
             "leases": "Lease check_lease",
             "partitions": "PARTITIONED ensure_partitions",
             "pool": "Connection",
@@ -52,6 +54,7 @@ __all__ = [
     "change_floors",
     "change_heads",
     "check_lease",
+    "contended",
     "create_fold",
     "drop_fold",
     "ensure_partitions",

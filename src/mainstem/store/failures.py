@@ -14,7 +14,7 @@ from psycopg import errors
 
 from mainstem.errors import MainstemError, StorageFullError, UnavailableError
 
-__all__ = ["translated", "translation"]
+__all__ = ["contended", "translated", "translation"]
 
 _FULL = (errors.DiskFull,)
 _GONE = (
@@ -48,6 +48,11 @@ def translation(error: psycopg.Error) -> MainstemError | None:
     if (isinstance(error, psycopg.OperationalError) and not state) or state.startswith("08"):
         return UnavailableError("The connection to the database was lost.", retry_after=1.0)
     return None
+
+
+def contended(error: MainstemError) -> bool:
+    """Whether PostgreSQL gave up on a transaction for what others did or for how long it took: another may well succeed."""
+    return isinstance(error.__cause__, _CONTENDED)
 
 
 @contextlib.contextmanager

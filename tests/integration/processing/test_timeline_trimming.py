@@ -136,11 +136,17 @@ def test_a_damaged_row_of_an_earlier_release_keeps_no_other_from_being_sealed(
     ]
 
 
-def test_a_row_that_cannot_be_written_anew_keeps_no_other_from_it(database: Database, sealer: Sealer) -> None:
+@pytest.mark.parametrize("code", ["P0001", "40P01", "57014"])
+def test_a_row_that_cannot_be_written_anew_keeps_no_other_from_it(
+    database: Database, sealer: Sealer, code: str
+) -> None:
     for ref in (QUIET, uuid.UUID(int=10)):
         _insert(database, ref, NOW, 1, _lines(NOW, 1, who="ann"), clear=True)
     with database.transaction() as conn:
-        conn.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'")
+        conn.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            f" 'BEGIN RAISE EXCEPTION ''no'' USING ERRCODE = ''{code}''; END'"
+        )
         conn.execute(
             f"CREATE TRIGGER refuse BEFORE INSERT ON timeline FOR EACH ROW WHEN (NEW.ref = '{QUIET}')"
             " EXECUTE FUNCTION refuse()"
@@ -149,7 +155,7 @@ def test_a_row_that_cannot_be_written_anew_keeps_no_other_from_it(database: Data
         trim_timeline(database, sealer, before=NOW - dt.timedelta(days=9), keep=1_000)
     assert [clear for _, _, clear in _rows(database, QUIET)] == [True]
     assert [clear for _, _, clear in _rows(database, uuid.UUID(int=10))] == [False]
-    assert [(one["ref"], one["code"]) for one in logs] == [(str(QUIET), "P0001")]
+    assert [(one["ref"], one["code"]) for one in logs] == [(str(QUIET), code)]
 
 
 def test_the_newest_events_are_found_whatever_rows_they_lie_in(database: Database, sealer: Sealer) -> None:

@@ -83,7 +83,11 @@ def test_a_dismissed_load_that_comes_again_is_judged_anew(loads: Loads) -> None:
     path = loads.file(3)
     held = loads.held(path)
     loads.shop.run("dismiss", "--load", str(held.id), "--reason", "half an export")
+    loads.shop.site.query("UPDATE load SET begun_at = begun_at - interval '9 days' WHERE id = %s", held.id)
     assert loads.held(path) == held
+    # It begins anew: else it could be forgotten as one of long ago while it comes.
+    old = "SELECT count(*)::int FROM load WHERE begun_at < now() - interval '1 day'"
+    assert loads.shop.site.query(old) == [(0,)]
     assert loads.terms() == (36, 30, 0, 0, 6)
     assert loads.shop.run("release", "--load", str(held.id))[0] == 0
     assert loads.terms() == (36, 33, 3, 0, 0), "who changes their mind means all of it"

@@ -55,6 +55,15 @@ def _decided(shop: Shop) -> list[tuple[int, int]]:
     )
 
 
+def test_a_preview_of_a_load_keeps_nobody_from_settling_it_and_can_be_cancelled(loads: Loads) -> None:
+    held = loads.held(loads.file(25))
+    with loads.shop.site.runtime() as runtime, runtime.door:
+        preview = _place(runtime, "preview", QuarantineSelection(load=held.id))
+        loads.shop.site.query("UPDATE load SET state = 'released', decided_by = 'ann' WHERE id = %s", held.id)
+        assert LoadSettling(runtime).step() == 25
+        assert Orders(runtime.database).cancel(preview.id).state == "cancelled"
+
+
 def test_it_goes_through_all_records_and_tells_how_far_it_is(filled: Shop) -> None:
     with filled.site.runtime() as runtime:
         orders, settling = Orders(runtime.database), OrderSettling(runtime)

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 
-from mainstem.errors import IntegrityError
+from mainstem.errors import IntegrityError, UnavailableError
 from mainstem.privacy import Sealer
 from mainstem.processing.tables.timeline_body import MOST_BYTES, Line, encode_line, pack_body, plain_lines
 from mainstem.processing.tables.timeline_reading import body_slices, newest_lines
-from mainstem.store import Connection, Database
+from mainstem.store import Connection, Database, contended
 
 __all__ = ["trim_timeline"]
 
@@ -76,6 +76,8 @@ _JOINED = """
     FROM gone GROUP BY ref, source, stream, day, piece
     """
 
+_FAILING = (psycopg.Error, IntegrityError, UnavailableError)
+
 _THESE = "unnest(%(refs)s::uuid[], %(times)s::timestamptz[], %(ids)s::bigint[]) AS these (ref, last_at, id)"
 _SAME = "(t.ref, t.last_at, t.id) = (these.ref, these.last_at, these.id)"
 
@@ -129,15 +131,19 @@ def _shares() -> Iterator[tuple[uuid.UUID, uuid.UUID]]:
 
 @contextlib.contextmanager
 def _alone(what: str, ref: uuid.UUID) -> Iterator[None]:
-    """What fails within it for a reason that lies in the rows is logged, and stops nothing else."""
+    """What fails within it for a reason that lies in the rows, or in who else is at them, is logged, and stops nothing else."""
     try:
         yield
-    except (psycopg.Error, IntegrityError) as error:
+    except _FAILING as error:
         _tell(what, ref, error)
 
 
-def _tell(what: str, ref: uuid.UUID, error: psycopg.Error | IntegrityError) -> None:
-    code = error.sqlstate if isinstance(error, psycopg.Error) else "damaged"
+def _tell(what: str, ref: uuid.UUID, error: Exception) -> None:
+    """Raises the error where the database is gone: then nothing else would succeed either."""
+    if isinstance(error, UnavailableError) and not contended(error):
+        raise error
+    failed = error.__cause__ if isinstance(error, UnavailableError) else error
+    code = failed.sqlstate if isinstance(failed, psycopg.Error) else "damaged"
     _log.warning("timeline_not_trimmed", at=what, ref=str(ref), code=code)
 
 
@@ -162,7 +168,7 @@ def _join(database: Database, days: Sequence[tuple[Any, ...]], behind: int) -> N
     try:
         with database.transaction() as conn:
             conn.execute(_JOINED, {**given, "small": _SMALL, "bytes": _BYTES, "behind": behind})
-    except psycopg.Error as error:
+    except _FAILING as error:
         if len(days) == 1:
             _tell("joining", days[0][0], error)
         else:
@@ -183,7 +189,7 @@ def _rewrite_clear(database: Database, sealer: Sealer, span: dict[str, uuid.UUID
     for some in _batches([(_Row(*row), row[-1]) for row in rows]):
         try:
             _rewrite(database, some, sealer, keep)
-        except psycopg.Error:
+        except _FAILING:
             for row in some:
                 with _alone("rewriting", row.ref):
                     _rewrite(database, [row], sealer, keep)

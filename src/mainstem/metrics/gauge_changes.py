@@ -70,14 +70,25 @@ def begun_gauges(conn: Connection, gauges: Iterable[Gauge]) -> BegunGauges:
     )
 
 
-def begin_gauges(conn: Connection, gauges: Sequence[Gauge], filled_to: uuid.UUID = _NONE) -> None:
-    """Note up to where the gauges are filled. Nobody else may be merging."""
+def begin_gauges(
+    conn: Connection, gauges: Sequence[Gauge], filled_to: uuid.UUID = _NONE, known_at: dt.datetime | None = None
+) -> None:
+    """Note up to where the gauges are filled, and once they are, that they are known since `known_at` (wall time).
+
+    Nobody else may be merging.
+    """
     conn.execute(
         """
-        INSERT INTO gauge_begun (metric, meaning, filled_to) SELECT *, %s FROM unnest(%s::text[], %s::text[])
-        ON CONFLICT (metric) DO UPDATE SET meaning = EXCLUDED.meaning, filled_to = EXCLUDED.filled_to
+        INSERT INTO gauge_begun (metric, meaning, filled_to, filled_at) SELECT *, %s, %s FROM unnest(%s::text[], %s::text[])
+        ON CONFLICT (metric) DO UPDATE SET meaning = EXCLUDED.meaning, filled_to = EXCLUDED.filled_to,
+            filled_at = EXCLUDED.filled_at
         """,
-        [filled_to, [gauge.name for gauge in gauges], [gauge.fingerprint() for gauge in gauges]],
+        [
+            filled_to,
+            known_at if filled_to == FILLED else None,
+            [gauge.name for gauge in gauges],
+            [gauge.fingerprint() for gauge in gauges],
+        ],
     )
 
 
@@ -117,7 +128,8 @@ def add_steps(
 ) -> dict[bytes, dt.date]:
     """Move the gauges by the rows of `entity_step`, each by those of entities up to the reference given with it.
 
-    A change of a day that is closed, and on which a movement was known, is kept as a correction. From which day on a gauge
+    A change of a day that is closed, and on which a movement was known, is kept as a correction, unless the gauge is still
+    being filled: what it held was part of a sum. From which day on a gauge
     of each customer has changed. All writers go through gauges and rows in one order.
     """
     speaking = conn.execute("SELECT DISTINCT entity, source, stream FROM entity_step ORDER BY 1, 2, 3").fetchall()
@@ -174,7 +186,7 @@ WITH delta AS MATERIALIZED (
         moved.value, CASE WHEN delta.decided THEN 'decision' ELSE 'late' END,
         concat_ws('-', %(span)s::text, delta.position, delta.index)
     FROM moved JOIN delta USING (series, ref, day) JOIN series USING (series)
-    WHERE %(span)s IS NOT NULL AND moved.first_known_at <> %(known_at)s
+    WHERE %(span)s IS NOT NULL AND %(filled)s AND moved.first_known_at <> %(known_at)s
       AND (day + 1)::timestamp AT TIME ZONE 'UTC' + series.grace <= %(data_now)s
 )
 SELECT ref, min(day) FROM moved GROUP BY ref
@@ -196,6 +208,7 @@ def _add(
             "series": [one.id for one in series],
             "entity": gauge.entity,
             "filled_to": filled_to,
+            "filled": filled_to == FILLED,
             "known_at": moment.known_at,
             "data_now": moment.data_now,
             "span": moment.span,

@@ -29,7 +29,7 @@ _WHOSE = {
 def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) -> Trend:
     """The gauge at the end of every span of the timeframe, and at `as_of` for the one it lies in; `total` is its value then.
 
-    One that is not filled yet has no values: part of a sum would be a wrong one.
+    One that is not filled yet, or was not by `known_at`, has no values: part of a sum would be a wrong one.
 
     Raises ValueError for hours, and UnavailableError.
     """
@@ -45,7 +45,7 @@ def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) ->
         series = conn.execute(
             "SELECT series, source, stream FROM series WHERE metric = %s ORDER BY source, stream", [gauge.name]
         ).fetchall()
-        filling = _filling(conn, gauge)
+        filling = _filling(conn, gauge, request.known_at)
         changes = _changes(conn, [one for one, _, _ in series], request, before) if filling is None else ()
     values: Sequence[decimal.Decimal | None] = _running(changes, [before, *ends])
     if filling is not None:
@@ -65,11 +65,14 @@ def read_gauge_trend(database: Database, gauge: Gauge, request: TrendRequest) ->
     )
 
 
-def _filling(conn: Connection, gauge: Gauge) -> decimal.Decimal | None:
-    """The share of the entities that are in the gauge; None when all are."""
+def _filling(conn: Connection, gauge: Gauge, known_at: dt.datetime | None) -> decimal.Decimal | None:
+    """The share of the entities that are in the gauge; None when all are, and 0 where they were not by `known_at`."""
     reached = {one.name: filled_to for one, filled_to in begun_gauges(conn, [gauge]).measured}.get(gauge.name)
     if reached == FILLED:
-        return None
+        early = conn.execute(
+            "SELECT FROM gauge_begun WHERE metric = %s AND filled_at > %s", [gauge.name, known_at]
+        ).fetchall()
+        return decimal.Decimal(0) if early else None
     # References are hashes: as many lie before one of them as its place says.
     share = 0 if reached is None else reached.int
     return (decimal.Decimal(share) / (FILLED.int + 1)).quantize(decimal.Decimal("0.001"), decimal.ROUND_FLOOR)

@@ -110,6 +110,7 @@ async def test_a_late_version_is_told_and_what_was_known_before_it_is_answered(
     # As a commit leaves it: two tickets were opened on the 12th by what is known now, and one by what was known before.
     with services.database.transaction() as conn:
         conn.execute("UPDATE gauge_change SET first_known_at = %s", [NOW - 2 * DAY])
+        conn.execute("UPDATE gauge_begun SET filled_at = %s", [NOW - 2 * DAY])
         conn.execute("UPDATE gauge_change SET value = 2 WHERE day = '2026-01-12'")
         conn.execute(
             """
@@ -125,7 +126,7 @@ async def test_a_late_version_is_told_and_what_was_known_before_it_is_answered(
     then = (await _get(client, bearer, "usage-trends/7d", known_at="2026-01-14T00:00:00Z", **asked)).json()["data"]
     assert [point["value"] for point in then["points"]] == [0, 0, 0, 1, 2, 1, 2]
     before = (await _get(client, bearer, "usage-trends/7d", known_at="2026-01-01T00:00:00Z", **asked)).json()["data"]
-    assert {point["value"] for point in before["points"]} == {0}
+    assert ({point["value"] for point in before["points"]}, before["total"], before["filling"]) == ({None}, None, 0)
     answer = await _get(client, bearer, f"customer-health/{customer}")
     [entry] = [one for one in answer.json()["data"]["timeline"] if one["kind"] == "correction"]
     assert (entry["title"], entry["detail"]) == ("Late data restated 2026-01-12", "open tickets moved by 2, not 1")

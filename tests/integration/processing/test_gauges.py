@@ -76,13 +76,13 @@ def _ticket(number: int, at: dt.datetime, version: int = 1, **more: Any) -> dict
 
 def _days(
     plant: Plant, name: str, customer: str | None = "acme", days: int = 7, known_at: dt.datetime | None = None
-) -> list[int]:
+) -> list[int | None]:
     """The gauge at the end of each of the last days."""
     gauge = plant.metrics.current().gauges[name]
     ref = None if customer is None else plant.keyring.references.ref("zendesk", "customer", customer)
     trend = read_gauge_trend(plant.database, gauge, TrendRequest("7d", NOW, ref=ref, known_at=known_at))
     assert trend.total == trend.points[-1].value
-    return [int(point.value or 0) for point in trend.points][-days:]
+    return [None if point.value is None else int(point.value) for point in trend.points][-days:]
 
 
 def test_a_gauge_goes_with_the_versions(plant: Plant, tickets: Contract) -> None:
@@ -201,7 +201,10 @@ def test_while_a_gauge_is_filled_commits_go_on_and_it_has_no_values(plant: Plant
     plant.run()
     plant.metrics = InForce(OPEN)
     shares: list[Decimal] = []
+    halfway = plant.clock.wall()
     while not _fill(plant, seconds=0, portion=4):
+        plant.clock.advance(dt.timedelta(seconds=10))
+        halfway = plant.clock.wall() - dt.timedelta(seconds=5)
         number = 100 + len(shares)
         changed = [_ticket(number, NOW - DAY), _ticket(len(shares), NOW - 3 * DAY, 2, status="closed")]
         _deliver(plant, tickets, changed)
@@ -216,6 +219,8 @@ def test_while_a_gauge_is_filled_commits_go_on_and_it_has_no_values(plant: Plant
     assert shares == sorted(shares)
     assert 0 < shares[-1] < 1
     assert _days(plant, "open_tickets", None)[-1] == 20
+    assert _days(plant, "open_tickets", None, known_at=halfway) == [None] * 7
+    assert plant.query("SELECT count(*) FROM correction") == [(0,)]
     assert _found(plant, "open_tickets") == _truth(plant, "open_tickets")
 
 
@@ -246,7 +251,7 @@ def test_what_was_known_before_a_late_version_is_still_answered(plant: Plant, ti
     assert _days(plant, "open_tickets") == [0, 2, 1, 1, 2, 2, 3]
     assert _days(plant, "open_tickets", known_at=before) == [0, 1, 1, 1, 2, 2, 2]
     assert _days(plant, "open_tickets", None, known_at=before) == [0, 1, 1, 1, 2, 2, 2]
-    assert _days(plant, "open_tickets", known_at=NOW - DAY) == [0] * 7
+    assert _days(plant, "open_tickets", known_at=NOW - DAY) == [None] * 7
     [(known, bucket, old, new, cause, place)] = plant.query(
         "SELECT known_at, bucket, old_value, new_value, cause, place FROM correction"
     )
@@ -261,7 +266,7 @@ def test_what_was_known_before_a_late_version_is_still_answered(plant: Plant, ti
 
 def _fill(plant: Plant, **how: Any) -> bool:
     entities = Entities(plant.keyring.sealer, plant.keyring.hasher)
-    return start_gauges(plant.database, plant.metrics.current(), entities.histories, NOW, **how)
+    return start_gauges(plant.database, plant.metrics.current(), entities.histories, plant.clock.wall(), **how)
 
 
 def _found(plant: Plant, name: str) -> dict[uuid.UUID, Decimal]:

@@ -54,7 +54,7 @@ def renumber(conn: Connection, schema: str) -> None:
 def restore_first_known(conn: Connection, old: str, new: str) -> None:
     """Have each cell of the fold `new` known since when it was known in the fold `old`, where it is in both.
 
-    So with what gauges moved by on a day; days that are only in the old fold stay as days on which nothing moved, for the
+    So with gauges as wholes, and with what they moved by on a day; days that are only in the old fold stay as days on which nothing moved, for the
     corrections that speak of them.
     """
     conn.execute(
@@ -76,6 +76,14 @@ def restore_first_known(conn: Connection, old: str, new: str) -> None:
             WHERE new.first_known_at <> EXCLUDED.first_known_at
             """
         ).format(old=sql.Identifier(old), new=sql.Identifier(new))
+    )
+    conn.execute(
+        sql.SQL(
+            """
+            UPDATE {new} AS new SET filled_at = old.filled_at FROM {old} AS old
+            WHERE (old.metric, old.meaning, old.filled_to) = (new.metric, new.meaning, new.filled_to)
+            """
+        ).format(old=sql.Identifier(old, "gauge_begun"), new=sql.Identifier(new, "gauge_begun"))
     )
 
 

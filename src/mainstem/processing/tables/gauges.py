@@ -147,7 +147,7 @@ def _fill_portion(
         steps = {ref: steps_of(history) for ref, history in histories(conn, entity, refs).items()}
         write_steps(conn, entity, source, steps)
     add_steps(conn, [(gauge, upto) for gauge in some], moment)
-    begin_gauges(conn, some, upto)
+    begin_gauges(conn, some, upto, moment.known_at)
     conn.execute("TRUNCATE entity_step")
     return upto == FILLED and len(some) == len(unfilled)
 

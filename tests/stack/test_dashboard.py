@@ -394,9 +394,9 @@ def test_quality_says_which_field_is_worst_and_shows_its_history(
 REMEDIED = """
 apiVersion: v3.2.0
 kind: DataContract
-id: desk-accounts
+id: remedied-accounts
 version: 1.0.0
-customProperties: [{property: source, value: desk}]
+customProperties: [{property: source, value: SOURCE}]
 schema:
   - name: accounts
     customProperties:
@@ -417,38 +417,42 @@ schema:
 def test_remedies_are_shown_and_originals_to_who_may_see_them(
     browser: Chrome, tree: RunningTree, key: str, tmp_path: Path, scheme: str
 ) -> None:
-    declared = tmp_path / "declared/contracts/desk.yaml"
+    declared = tmp_path / "declared/contracts/remedied.yaml"
     declared.parent.mkdir(parents=True)
-    declared.write_text(REMEDIED)
+    # A source of its own: others' records would count with its.
+    source = f"remedied_{scheme}"
+    declared.write_text(REMEDIED.replace("SOURCE", source))
     tree.command("activate", str(tmp_path / "declared"))
     with connect_runtime(tree.data_dir) as runtime:
         runtime.users.create(f"eve {scheme}", PASSWORD, Role.ANALYST)
     headers = {"Authorization": f"Bearer {key}"}
     wait = WebDriverWait(browser, PATIENCE)
-    wait.until(lambda _: httpx.get(f"{tree.url}/api/v1/contracts/desk/accounts", headers=headers).status_code == 200)
+    wait.until(
+        lambda _: httpx.get(f"{tree.url}/api/v1/contracts/{source}/accounts", headers=headers).status_code == 200
+    )
     names = ["  Ann  Lee ", "Bo", "Cy"]
     records = [
         {"stream": "accounts", "op": "upsert", "payload": {"id": f"d{n}", "name": name, "plan": plan}}
         for n, (name, plan) in enumerate(zip(names, ("PRO", None, "pro"), strict=True))
     ]
-    answer = httpx.post(f"{tree.url}/api/v1/data/ingest/desk", json=records, headers=headers)
+    answer = httpx.post(f"{tree.url}/api/v1/data/ingest/{source}", json=records, headers=headers)
     assert answer.status_code == 202, answer.text
 
     def table(b: Chrome) -> WebElement:
         return WebDriverWait(b, PATIENCE).until(lambda b: b.find_element(By.XPATH, "//section[header/h2='Remedies']"))
 
     dark_or_light(browser, scheme)
-    sign_in(browser, tree, "/quality/desk", name=f"eve {scheme}")
+    sign_in(browser, tree, f"/quality/{source}", name=f"eve {scheme}")
     wait.until(lambda b: "standardise.trim" in table(b).text and "33.3" in table(b).text)
     assert "not for your role" in table(browser).text
     assert not table(browser).find_elements(By.TAG_NAME, "button")
     browser.delete_all_cookies()
-    sign_in(browser, tree, "/quality/desk")
+    sign_in(browser, tree, f"/quality/{source}")
     opener = wait.until(
         lambda b: b.find_element(By.CSS_SELECTOR, 'button[aria-label="Originals of name by standardise.trim"]')
     )
     opener.send_keys(Keys.ENTER)
-    wait.until(lambda b: "desk:d0" in table(b).text)
+    wait.until(lambda b: f"{source}:d0" in table(b).text)
     shown = table(browser).find_element(By.CSS_SELECTOR, ".remedy-originals").text
     assert '"Ann Lee"' in shown
     assert "Bo" not in shown

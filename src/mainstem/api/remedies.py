@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mainstem.access import Permission, Principal
 from mainstem.api.conservation import Conservation
-from mainstem.api.envelope import Meta, answer, graded
+from mainstem.api.envelope import answer, graded
 from mainstem.api.problems import ProblemError
 from mainstem.api.quality import Name, ReadIds, Selected
 from mainstem.api.security import requires
@@ -80,7 +80,7 @@ def remedies_router(conservation: Conservation, sealer: Sealer, ids: ReadIds) ->
             known = ids(conn, refs) if who.may(Permission.ANALYTICS_READ) else {}
         _log.info("originals_read", by=f"{who.kind}:{who.name}", source=source, stream=asked.stream, field=field)
         told = [{**_original(one), "id": None if one.customer is None else known.get(one.customer)} for one in found]
-        return answer({"originals": told}, Meta.now(clock))
+        return answer({"originals": told}, conservation.graded(source, asked.stream))
 
     return router
 

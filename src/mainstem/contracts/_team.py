@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from open_data_contract_standard.model import OpenDataContractStandard, TeamMember
 
-from mainstem.errors import ConfigurationError
-
 __all__ = ["read_owners"]
 
 _OWNER = "owner"
+# They are shown only: a text that names more is read all the same.
 _MOST = 20
 _LONGEST = 200
 
 
-def read_owners(standard: OpenDataContractStandard, where: str) -> tuple[str, ...]:
-    """Who is to be asked about the stream's records, in the file's order.
+def read_owners(standard: OpenDataContractStandard) -> tuple[str, ...]:
+    """Who is to be asked about the stream's records, in the file's order; 20 at most, each of 200 characters at most.
 
     They are the members whose role is owner (`Owner`, `data owner`) and who have not left (`dateOut`), by name or else
-    username; the team's own name where there is none; nobody where there is no team. Raises ConfigurationError.
+    username; the team's own name where there is none; nobody where there is no team.
     """
     team = standard.team
     if team is None:
         return ()
-    members, place = (team, "team") if isinstance(team, list) else (team.members or [], "team.members")
+    members = team if isinstance(team, list) else team.members or []
     owners = [name for one in members if _owns(one) and (name := _name(one.name) or _name(one.username))]
     if not owners and not isinstance(team, list) and (name := _name(team.name)):
-        owners, place = [name], "team.name"
-    owners = list(dict.fromkeys(owners))
-    if len(owners) > _MOST or any(len(owner) > _LONGEST for owner in owners):
-        raise ConfigurationError(
-            "names too much as the owner.",
-            where=f"{where}: {place}",
-            hint=f"{_MOST} owners at most, each of {_LONGEST} characters.",
-        )
-    return tuple(owners)
+        owners = [name]
+    return tuple(dict.fromkeys(owners))[:_MOST]
 
 
 def _owns(member: TeamMember) -> bool:
@@ -41,4 +33,4 @@ def _owns(member: TeamMember) -> bool:
 
 
 def _name(given: str | None) -> str | None:
-    return (given or "").strip() or None
+    return (given or "").strip()[:_LONGEST] or None

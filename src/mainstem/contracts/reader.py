@@ -161,7 +161,7 @@ class _Reading:
             deleted=custom.text("deleted"),
             freshness=self._freshness(self._standard.slaProperties or ()),
             rules=rules.rules,
-            owners=read_owners(self._standard, self._where),
+            owners=read_owners(self._standard),
             **self._given(),
         )
         contract = with_canonical(contract, custom)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,3 +119,20 @@ def test_hashes_are_of_their_desk_alone(tmp_path: Path) -> None:
         assert one[0] == one[2]
         assert one[1] is None
     assert found[0][0] != found[1][0]
+
+
+@contextlib.contextmanager
+def _short_files() -> Iterator[None]:
+    """No file may be longer than 4 KiB: as on a full disk, writing more fails."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_cannot_be_put_aside_is_told_as_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(StorageFullError, match="puts aside"), open_desk("one", tmp_path, HASHER) as one, _short_files():
+        _fill(one)

@@ -72,6 +72,8 @@ def test_what_is_said_is_read() -> None:
     assert (plan.way, plan.tolerance, plan.relative) == (Way.EXACT, Decimal(0), False)
     assert (seats.way, seats.tolerance, seats.relative) == (Way.NUMBER, Decimal("0.5"), False)
     assert check_agreement(found, Known())[0].stream == "accounts"
+    none = read_agreement(TEXT.replace("tolerance: 0.5", "tolerance: 0%")).comparisons[1]
+    assert (none.tolerance, none.relative) == (Decimal(0), False)
 
 
 @pytest.mark.parametrize(

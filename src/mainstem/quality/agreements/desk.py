@@ -68,6 +68,12 @@ def open_desk(what: str, folder: Path | None, hasher: Hasher) -> Iterator[Desk]:
                 f"To compare {what} takes more than {bound}.",
                 hint="Compare fewer pairs or fields at once, or streams with fewer entities, and see that the disk has room.",
             ) from error
+        except duckdb.IOException as error:
+            raise StorageFullError(
+                f"What comparing {what} puts aside cannot be written.",
+                retry_after=60.0,
+                hint="Free space on the data folder's disk.",
+            ) from error
 
 
 @contextlib.contextmanager

@@ -159,7 +159,9 @@ def _tolerance(fields: Fields, way: Way) -> tuple[decimal.Decimal, bool]:
         found = _PERCENT.fullmatch(given)
         if found is None or decimal.Decimal(found[1]) > 100:
             raise ConfigurationError(f"{given!r} is no tolerance.", where=where, hint="Write 0.01, or a share: 1%.")
-        return decimal.Decimal(found[1]) / 100, True
+        share = decimal.Decimal(found[1]) / 100
+        # A share of nought is none: the values have to be the same.
+        return share, share != 0
     tolerance = fields.take("tolerance", decimal.Decimal)
     exponent = tolerance.normalize().as_tuple().exponent
     if not 0 <= tolerance < _LARGEST or not isinstance(exponent, int) or exponent < _PLACES:
